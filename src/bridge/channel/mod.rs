@@ -1,0 +1,1 @@
+//! One IRC channel.

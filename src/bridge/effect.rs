@@ -1,0 +1,93 @@
+//! Everything one IRC network's machine may ask of the shell.
+//!
+//! An effect is imperative and complete: the shell performs it without looking back into the machine. What
+//! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
+//! their order.
+
+use super::input::{AskId, BodyKind, PortalRow};
+use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
+
+/// One thing to do. Matched without `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Dial the network for this user. Ends in `ConnOpened` or `ConnClosed`.
+    Connect { conn: ConnId, user: UserId },
+    /// Write one line, without its line ending. Answered in order by `ConnWritten`.
+    Send { conn: ConnId, line: String },
+    /// Write what is queued, then close. Answered by `ConnClosed`.
+    Close { conn: ConnId },
+    /// This inbox row has reached its end.
+    Settle { seq: InboxSeq, outcome: Outcome },
+    /// Say something in a room.
+    Relay(Relay),
+    /// Remove somebody from a room, in the bot's name.
+    Kick { room: RoomId, user: UserId, reason: String },
+    /// Make the portal room of a channel, with this alias. Answered by `RoomCreated`.
+    CreateRoom { channel: ChannelName, alias: RoomAlias },
+    /// Give an existing portal room one more alias. Answered by `AliasAdded`.
+    AddAlias { room: RoomId, alias: RoomAlias },
+    /// Answer the homeserver's question.
+    Answer { ask: AskId, existence: Existence },
+    /// Remember this portal over restarts.
+    SavePortal(PortalRow),
+    /// Remember over restarts who is in a portal's room.
+    SaveMember { room: RoomId, user: UserId, display_name: Option<String>, presence: Presence },
+    /// Remember the network's case mapping over restarts, by its ISUPPORT name.
+    SaveCaseMap { name: &'static str },
+}
+
+/// How an accepted Matrix event ended (promise 2: exactly one of these, and the sender is told of the last two).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// On its way to the other side, or nothing had to be done.
+    Delivered,
+    /// Refused, with the words the sender was told.
+    Failed(String),
+    /// Too old to be said.
+    Expired,
+}
+
+/// One thing said in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// Orders it and names its transaction for life.
+    pub seq: RelaySeq,
+    pub room: RoomId,
+    pub speaker: Speaker,
+    pub kind: BodyKind,
+    /// Plain text, as people read it.
+    pub text: String,
+    /// The event this answers, if any: shown as a reply.
+    pub about: Option<EventId>,
+}
+
+/// In whose name something is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The bridge itself.
+    Bot,
+    /// An IRC user.
+    Ghost(Ghost),
+}
+
+/// An IRC user's presence on Matrix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ghost {
+    pub user: UserId,
+    /// The nick as shown.
+    pub display_name: String,
+}
+
+/// The answer to "does this alias exist?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existence {
+    Exists,
+    Absent,
+}
+
+/// Whether somebody is in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    In,
+    Out,
+}

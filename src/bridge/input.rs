@@ -1,0 +1,128 @@
+//! Everything that can happen to one IRC network's machine.
+//!
+//! The shell turns the outside world into these values and nothing else enters. A fault is an input like
+//! any other: a refused connect, a lost socket, a homeserver that would not make a room.
+
+use crate::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
+use crate::text::line::Line;
+
+/// One thing that happened. Matched without `_`, so a new kind shows every place to think.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The shell has given all portals and members it knew; connections may start.
+    Started,
+    /// A room is paired with a channel, known from the store or from the configuration.
+    Portal(PortalRow),
+    /// Who is joined to a portal's room, as far as the shell knows: asked of the homeserver when the
+    /// room is new to us, else from the store.
+    Members { room: RoomId, members: Vec<Member> },
+    /// One event from the inbox, to be answered by exactly one [`Effect::Settle`](super::effect::Effect::Settle).
+    Matrix { seq: InboxSeq, event: MatrixEvent },
+    /// The homeserver asks whether an alias of ours exists; answered by one `Effect::Answer`.
+    AliasAsked { ask: AskId, alias: RoomAlias },
+    /// What became of `Effect::CreateRoom`: the room, or words on why not.
+    RoomCreated { alias: RoomAlias, result: Result<RoomId, String> },
+    /// What became of `Effect::AddAlias`.
+    AliasAdded { alias: RoomAlias, result: Result<(), String> },
+    /// The socket is open (and TLS is up); registration may begin.
+    ConnOpened { conn: ConnId },
+    /// One line came in.
+    ConnLine { conn: ConnId, line: Line },
+    /// The kernel has taken this many more of the lines we sent on this connection, in order.
+    ConnWritten { conn: ConnId, lines: u32 },
+    /// The connection could not be made, or is no more. Nothing follows with this id.
+    ConnClosed { conn: ConnId, why: CloseReason },
+    /// The bridge is going down: say goodbye on every connection and start nothing new.
+    Stopping,
+}
+
+/// A question of the homeserver that waits for our answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// The pairing of one room with one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalRow {
+    pub room: RoomId,
+    /// The channel as first written; the machine folds it.
+    pub channel: String,
+    pub origin: PortalOrigin,
+}
+
+/// How a portal came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortalOrigin {
+    /// We made the room when somebody asked for its alias.
+    Alias,
+    /// A human-owned room that the configuration maps (plumbed).
+    Config,
+}
+
+/// Somebody in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub user: UserId,
+    /// The display name in that room, where there is one.
+    pub display_name: Option<String>,
+}
+
+/// A Matrix event as the machine sees it: typed, bounded, free of the wire's accidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MatrixEvent {
+    /// Somebody said something.
+    Message {
+        room: RoomId,
+        event_id: EventId,
+        sender: UserId,
+        body: MessageBody,
+        /// When the sender's homeserver says it was sent; not to be trusted for order.
+        origin_ms: u64,
+    },
+    /// Somebody's membership changed (or their display name did).
+    Member { room: RoomId, sender: UserId, target: Member, membership: Membership, reason: Option<String> },
+    /// An event that needs nothing from us, with its type for the log. It is settled at once.
+    Other { room: RoomId, kind: String },
+}
+
+/// What was said, before formatting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageBody {
+    pub kind: BodyKind,
+    pub text: String,
+}
+
+/// The three kinds of chat that both sides know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BodyKind {
+    /// `m.text`, PRIVMSG.
+    Text,
+    /// `m.emote`, CTCP ACTION.
+    Emote,
+    /// `m.notice`, NOTICE.
+    Notice,
+}
+
+/// `m.room.member` membership values (client-server API, "m.room.member").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Membership {
+    Join,
+    Invite,
+    Leave,
+    Ban,
+    Knock,
+}
+
+/// Why a connection is no more. The words are for the log and, where a person is told, for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// It never came up: name resolution, refused, TLS.
+    DialFailed(String),
+    /// The other side closed it, or the socket failed.
+    Lost(String),
+    /// We asked for it.
+    Asked,
+}
+
+/// The highest outbox number ever used, given at construction so that numbers are never reused.
+#[derive(Clone, Copy, Debug)]
+pub struct LastRelay(pub RelaySeq);

@@ -1,0 +1,6 @@
+//! The machine.
+
+pub mod channel;
+pub mod effect;
+pub mod input;
+pub mod policy;

@@ -1,0 +1,68 @@
+//! The settings one network's machine needs, already checked. The configuration's own types never come here.
+
+use crate::ids::{NetworkId, UserId};
+use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+
+/// Settings of one network. Durations are in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub network: NetworkId,
+    /// What people call the network.
+    pub network_name: String,
+    /// The bridge's own Matrix user.
+    pub bot: UserId,
+    /// The homeserver's name: the server part of aliases and ghosts.
+    pub server_name: String,
+    pub aliases: AliasTemplate,
+    pub ghosts: GhostTemplate,
+    pub nicks: NickTemplate,
+    /// Whether anybody may make a portal by asking for its alias.
+    pub dynamic_portals: DynamicPortals,
+    /// Channels that are never bridged, as written.
+    pub excluded_channels: Vec<String>,
+    /// Modes to set on every puppet after it is connected, for example `+i`; empty for none.
+    pub user_modes: String,
+    pub flood: Flood,
+    pub connect: ConnectPace,
+    pub ping: PingPace,
+    /// How long a message may wait before it is no longer sent.
+    pub message_age_ms_max: u64,
+    /// How many IRC lines one Matrix message may become.
+    pub message_lines_max: usize,
+    /// Connections at most, over all puppets.
+    pub connections_max: usize,
+}
+
+/// Whether portals are made on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DynamicPortals {
+    On,
+    Off,
+}
+
+/// How fast one connection may talk: `burst` lines at once, then one each `line_ms`. `line_ms` 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Flood {
+    pub burst: u32,
+    pub line_ms: u64,
+}
+
+/// How fast connections are made, over all puppets, and how a puppet comes back.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectPace {
+    pub burst: u32,
+    /// One connect each so many milliseconds after the burst; 0 is no limit.
+    pub interval_ms: u64,
+    /// The wait before the first retry; doubles up to `retry_ms_max`, with jitter.
+    pub retry_ms_min: u64,
+    pub retry_ms_max: u64,
+    /// How long registration may take before the connection is given up.
+    pub register_ms_max: u64,
+}
+
+/// When a silent connection is asked for a sign of life, and when it is given up.
+#[derive(Clone, Copy, Debug)]
+pub struct PingPace {
+    pub after_ms: u64,
+    pub timeout_ms: u64,
+}

@@ -1,0 +1,5 @@
+//! Text as each side writes it: IRC lines, case mappings, nicks, templates, splitting. Pure; no I/O, no clock.
+
+pub mod casemap;
+pub mod line;
+pub mod template;
