@@ -1,1 +1,4 @@
 //! One IRC channel.
+
+pub mod ledger;
+pub mod roster;

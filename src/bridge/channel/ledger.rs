@@ -1,0 +1,639 @@
+//! Exactly-once relay of a channel that several of our connections see: a lease with a ledger.
+//!
+//! One connection, the owner, relays. Each observing connection `d` keeps two bounded queues: `held[d]`,
+//! lines seen on `d` that nobody has relayed yet, and `unseen[d]`, lines that were relayed but that `d` has
+//! not shown yet. A line is one entry in exactly one of them until both sides have met:
+//!
+//! ```text
+//!             seen on d first                       relayed first
+//!   d: ----> held[d] ----> cancelled by the owner   relay ----> unseen[d] ----> d shows it: removed
+//!                   \----> 5 s: the owner is suspect, d takes the lease and relays held[d] in order
+//!   joining -> joined -> (leaving) -> gone: its held lines still wait out their hold
+//! ```
+//!
+//! It knows no wire and no Matrix, never compares a connection's clock with another's, and relays nothing
+//! for the owner that the owner's stream (or another's hold) did not show.
+
+use std::collections::{BTreeSet, VecDeque, btree_set};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use crate::bridge::input::BodyKind;
+use crate::ids::{ConnId, Epoch, Time};
+
+/// How long a line waits for the owner, in milliseconds; then the owner is suspect.
+pub const HOLD_MS: u64 = 5_000;
+/// How long a relayed line is remembered for a connection that has not shown it, in milliseconds.
+pub const WINDOW_MS: u64 = 120_000;
+/// Entries in one `held` and in one `unseen` queue. A full `held` is a hold that ran out early: its
+/// connection is that far ahead of the owner, so it takes the lease and nothing is lost. In a full `unseen`
+/// the oldest entry loses its name and stays as a number: that many unknown lines on the connection are
+/// taken for the ones forgotten, so neither a loss nor a double comes of it while the streams agree.
+pub const QUEUE_LEN_MAX: usize = 512;
+
+/// What makes two sightings the same line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// The IRCv3 `msgid` tag: one name per occurrence.
+    MsgId(Arc<str>),
+    /// Without one: who (folded), how, to where (folded, with a STATUSMSG sign if any) and what, as it came.
+    Said { nick: Arc<str>, kind: BodyKind, target: Arc<str>, text: Arc<str> },
+}
+
+/// Our connections that an observer's own stream shows in the channel, itself included. For a STATUSMSG,
+/// those it reaches. Where the channel hides its members (delayed joins, auditorium): all that observe.
+pub type Peers = Arc<BTreeSet<ConnId>>;
+
+/// What has happened since the ledger was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub relayed: u64,
+    /// Lines that waited for the owner.
+    pub held: u64,
+    /// Held lines that somebody else then relayed.
+    pub cancelled: u64,
+    pub moved_by_hold: u64,
+    pub moved_by_leave: u64,
+    pub moved_by_preference: u64,
+    /// Relayed lines that a connection did not show within the window, and doubtful first lines dropped.
+    pub expired: u64,
+    /// Entries that came to a full queue.
+    pub overflowed: u64,
+    /// Sightings by a connection that does not observe this channel.
+    pub strange: u64,
+}
+
+/// The broker of one channel. `L` is the line to relay.
+#[derive(Debug)]
+pub struct Ledger<L> {
+    /// Sorted by connection.
+    observers: Vec<Observer<L>>,
+    owner: Option<ConnId>,
+    preferred: Option<ConnId>,
+    epoch: Epoch,
+    turns: u64,
+    /// No later than the earliest end of anything that waits.
+    wake: Option<Time>,
+    /// Entries in all `held` queues.
+    held_len: usize,
+    counters: Counters,
+}
+
+impl<L> Default for Ledger<L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L> Ledger<L> {
+    pub fn new() -> Self {
+        Self {
+            observers: Vec::new(),
+            owner: None,
+            preferred: None,
+            epoch: Epoch::default(),
+            turns: 0,
+            wake: None,
+            held_len: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// `c` asks to join. Its queues open now and not at its own JOIN echo: a faster stream may show `c` in
+    /// the channel, and lines after it, before `c`'s stream does. A refused join ends with [`Self::left`].
+    /// A connection that has sent PART asks again only after the echo.
+    pub fn joining(&mut self, c: ConnId) {
+        self.joining_on(c, None);
+    }
+
+    /// As [`Self::joining`], where the name of the server that `c` is connected to is known. Only streams of
+    /// one server have one order; between servers, what one shows earlier proves nothing about the other.
+    pub fn joining_on(&mut self, c: ConnId, server: Option<Arc<str>>) {
+        let observer = self.open(c);
+        observer.server = server;
+        if observer.standing == Standing::Gone {
+            observer.standing = Standing::Joining;
+        }
+    }
+
+    /// `c` saw its own JOIN. The first one becomes the owner.
+    pub fn joined(&mut self, now: Time, c: ConnId, out: &mut Vec<L>) {
+        self.turns += 1;
+        let turn = self.turns;
+        let observer = self.open(c);
+        if !matches!(observer.standing, Standing::Joined { .. }) {
+            observer.standing = Standing::Joined { turn };
+            observer.prefer_from = now.plus_ms(HOLD_MS);
+        }
+        if self.owner.is_none() {
+            self.take(now, c, out);
+        }
+        self.wake_for_preference();
+    }
+
+    /// `c` has been in the channel without being observed, and its chat lines come in from now on: the entry
+    /// for a cap on observers. What it shows in its first [`HOLD_MS`] may have been relayed before its queues
+    /// opened, so such a line only cancels, and is never relayed from here.
+    pub fn watching_on(&mut self, now: Time, c: ConnId, server: Option<Arc<str>>, out: &mut Vec<L>) {
+        self.joining_on(c, server);
+        self.open(c).trust = Trust::Fresh { until: now.plus_ms(HOLD_MS) };
+        self.joined(now, c, out);
+    }
+
+    /// `c` saw a line. Lines that are to be relayed now are added to `out`, in order.
+    pub fn observe(&mut self, now: Time, c: ConnId, key: Key, line: L, peers: &Peers, out: &mut Vec<L>) {
+        let at = self.find(c).ok().filter(|at| self.observers[*at].standing != Standing::Gone);
+        let Some(at) = at else {
+            self.counters.strange += 1;
+            return;
+        };
+        let mark = Mark::new(key);
+        let observer = &mut self.observers[at];
+        observer.gains_trust(now);
+        if observer.shows(now, &mark) {
+            return;
+        }
+        let worth = observer.worth();
+        let entry = Held { mark, line, since: now, peers: Arc::clone(peers), worth };
+        if self.owner == Some(c) {
+            self.relay(now, c, entry, out);
+        } else {
+            self.hold(now, at, entry, out);
+        }
+    }
+
+    /// `c` is about to leave of its own will: the duty moves before its PART is sent. Alone, it keeps the
+    /// duty until it has left. `c` goes on observing until [`Self::left`].
+    pub fn handing_over(&mut self, now: Time, c: ConnId, out: &mut Vec<L>) {
+        let Ok(at) = self.find(c) else { return };
+        if self.observers[at].standing == Standing::Gone {
+            return;
+        }
+        self.observers[at].standing = Standing::Leaving;
+        if self.owner == Some(c)
+            && let Some(heir) = self.heir()
+        {
+            self.counters.moved_by_leave += 1;
+            self.take(now, heir, out);
+        }
+    }
+
+    /// `c` is out of the channel: dead, refused, or it saw its own PART or KICK. What it still holds waits
+    /// out its hold; if it was the owner, the connection that is in the channel longest takes over at once.
+    pub fn left(&mut self, now: Time, c: ConnId, out: &mut Vec<L>) {
+        let Ok(at) = self.find(c) else { return };
+        let observer = &mut self.observers[at];
+        observer.standing = Standing::Gone;
+        observer.unseen.clear();
+        observer.nameless = 0;
+        if self.owner == Some(c) {
+            match self.heir() {
+                Some(heir) => {
+                    self.counters.moved_by_leave += 1;
+                    self.take(now, heir, out);
+                }
+                None => {
+                    self.owner = None;
+                    self.epoch.0 = self.epoch.0.saturating_add(1);
+                }
+            }
+        }
+        self.sweep();
+    }
+
+    /// When [`Self::handle_timeout`] is due: the end of a hold or of a window, or a little earlier. `None`
+    /// when nothing waits.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.wake
+    }
+
+    /// Time has passed. To be called after the inputs that came by `now`, so that a slow task does not make
+    /// the owner suspect.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<L>) {
+        if self.wake.is_none_or(|wake| now < wake) {
+            return;
+        }
+        for observer in &mut self.observers {
+            self.counters.expired += observer.forget(now);
+        }
+        while let Some(at) = self.latest_hold(now) {
+            self.hold_ran_out(now, at, out);
+        }
+        self.prefer_now(now, out);
+        self.sweep();
+        self.wake = self.observers.iter().filter_map(Observer::end).min();
+        self.wake_for_preference();
+    }
+
+    /// Who speaks for the channel.
+    pub fn owner(&self) -> Option<ConnId> {
+        self.owner
+    }
+
+    /// Grows each time the owner changes.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The connections that observe, leaving ones included.
+    pub fn observers(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.observers.iter().filter(|o| o.standing != Standing::Gone).map(|o| o.conn)
+    }
+
+    /// Entries that wait in all queues together.
+    pub fn waiting(&self) -> usize {
+        self.held_len + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
+    }
+
+    /// `c`, a configured relay bot, is to own the lease whenever it is in the channel and not suspect. It
+    /// gets it [`HOLD_MS`] after it joined, when no stream shows lines from before its time any more, and
+    /// [`WINDOW_MS`] after it came back from being suspect.
+    pub fn prefer(&mut self, c: Option<ConnId>) {
+        self.preferred = c;
+        self.wake_for_preference();
+    }
+
+    fn find(&self, c: ConnId) -> Result<usize, usize> {
+        self.observers.binary_search_by_key(&c, |o| o.conn)
+    }
+
+    fn open(&mut self, c: ConnId) -> &mut Observer<L> {
+        let at = match self.find(c) {
+            Ok(at) => at,
+            Err(at) => {
+                self.observers.insert(at, Observer::new(c));
+                at
+            }
+        };
+        &mut self.observers[at]
+    }
+
+    fn wake_by(&mut self, at: Time) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    fn hold(&mut self, now: Time, at: usize, entry: Held<L>, out: &mut Vec<L>) {
+        self.observers[at].held.push_back(entry);
+        self.held_len += 1;
+        self.counters.held += 1;
+        self.wake_by(now.plus_ms(HOLD_MS));
+        if self.observers[at].held.len() == QUEUE_LEN_MAX {
+            self.counters.overflowed += 1;
+            self.hold_ran_out(now, at, out);
+        }
+    }
+
+    /// The owner has not shown for too long what this observer saw. One that is not in the channel for good
+    /// only has its lines relayed.
+    fn hold_ran_out(&mut self, now: Time, at: usize, out: &mut Vec<L>) {
+        self.drop_doubtful(at);
+        let observer = &self.observers[at];
+        let conn = observer.conn;
+        match observer.standing {
+            Standing::Joined { .. } if !observer.held.is_empty() => {
+                if let Some(Ok(owner)) = self.owner.map(|owner| self.find(owner)) {
+                    self.observers[owner].trust = Trust::Suspect;
+                }
+                self.counters.moved_by_hold += 1;
+                self.take(now, conn, out);
+            }
+            Standing::Joined { .. } => {}
+            Standing::Joining | Standing::Leaving | Standing::Gone => self.release(now, conn, out),
+        }
+    }
+
+    /// Makes `c` the owner and relays what it holds.
+    fn take(&mut self, now: Time, c: ConnId, out: &mut Vec<L>) {
+        self.owner = Some(c);
+        self.epoch.0 = self.epoch.0.saturating_add(1);
+        self.release(now, c, out);
+    }
+
+    fn release(&mut self, now: Time, c: ConnId, out: &mut Vec<L>) {
+        let Ok(at) = self.find(c) else { return };
+        while let Some(entry) = self.pop_held(at) {
+            self.relay(now, c, entry, out);
+        }
+    }
+
+    /// The oldest held entry that may be relayed; doubtful ones before it are dropped.
+    fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
+        self.drop_doubtful(at);
+        let entry = self.observers[at].held.pop_front()?;
+        self.held_len -= 1;
+        Some(entry)
+    }
+
+    fn drop_doubtful(&mut self, at: usize) {
+        let held = &mut self.observers[at].held;
+        while held.front().is_some_and(|entry| entry.worth == Worth::Doubtful) {
+            held.pop_front();
+            self.held_len -= 1;
+            self.counters.expired += 1;
+        }
+    }
+
+    /// Relays `entry`, seen on `c`, after all that other streams of the same server prove to be earlier. By a
+    /// stack and not by recursion: a chain of earlier lines may be as long as all queues together.
+    fn relay(&mut self, now: Time, c: ConnId, entry: Held<L>, out: &mut Vec<L>) {
+        if self.held_len == 0 {
+            return self.emit(now, c, entry, out);
+        }
+        let mut frames = vec![Frame { conn: c, entry, next: 0 }];
+        while let Some(mut frame) = frames.pop() {
+            match self.pop_earlier(&mut frame) {
+                Some(earlier) => frames.extend([frame, earlier]),
+                None => self.emit(now, frame.conn, frame.entry, out),
+            }
+        }
+    }
+
+    /// One server, one order: what `d` saw before this line and nobody relayed was missed here, and goes first.
+    fn pop_earlier(&mut self, frame: &mut Frame<L>) -> Option<Frame<L>> {
+        let relayer = self.find(frame.conn).ok()?;
+        let mut peers = Shown::new(&frame.entry.peers);
+        while frame.next < self.observers.len() {
+            let (at, d) = (frame.next, &self.observers[frame.next]);
+            let comparable = at != relayer && d.server == self.observers[relayer].server;
+            if !d.held.is_empty()
+                && comparable
+                && peers.has(d.conn)
+                && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
+            {
+                let conn = d.conn;
+                if d.held[0].worth == Worth::Doubtful {
+                    self.drop_doubtful(at);
+                    continue;
+                }
+                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
+            }
+            frame.next += 1;
+        }
+        None
+    }
+
+    /// Gives the line out, and settles with everyone else whom `c`'s stream showed in the channel then.
+    fn emit(&mut self, now: Time, c: ConnId, entry: Held<L>, out: &mut Vec<L>) {
+        let mut peers = Shown::new(&entry.peers);
+        let mut noted = false;
+        for d in &mut self.observers {
+            if d.conn == c || !peers.has(d.conn) {
+                continue;
+            }
+            if let Some(k) = d.holds(&entry.mark) {
+                d.held.remove(k);
+                self.held_len -= 1;
+                self.counters.cancelled += 1;
+            } else if d.standing != Standing::Gone {
+                self.counters.overflowed += d.expect(now, &entry.mark);
+                noted = true;
+            }
+        }
+        if noted {
+            self.wake_by(now.plus_ms(WINDOW_MS));
+        }
+        self.counters.relayed += 1;
+        out.push(entry.line);
+    }
+
+    /// The observer whose oldest entry has waited longest, if its hold is over.
+    fn latest_hold(&self, now: Time) -> Option<usize> {
+        let heads = self.observers.iter().enumerate().filter_map(|(at, o)| Some((o.held.front()?.since, at)));
+        let (since, at) = heads.min()?;
+        (since.plus_ms(HOLD_MS) <= now).then_some(at)
+    }
+
+    /// Who should own the lease next: a trusted one, the preferred one, the one in the channel longest.
+    fn heir(&self) -> Option<ConnId> {
+        let rank = |o: &Observer<L>| match o.standing {
+            Standing::Joined { turn } => Some((o.trust != Trust::Proven, Some(o.conn) != self.preferred, turn)),
+            Standing::Joining | Standing::Leaving | Standing::Gone => None,
+        };
+        self.observers.iter().filter_map(|o| Some((rank(o)?, o.conn))).min().map(|(_, conn)| conn)
+    }
+
+    /// When the preferred connection may have the lease that somebody else holds.
+    fn preference_due(&self) -> Option<(Time, ConnId)> {
+        let c = self.preferred.filter(|c| self.owner != Some(*c))?;
+        let observer = &self.observers[self.find(c).ok()?];
+        let fit = matches!(observer.standing, Standing::Joined { .. }) && observer.trust == Trust::Proven;
+        fit.then_some((observer.prefer_from, c))
+    }
+
+    fn wake_for_preference(&mut self) {
+        if let Some((due, _)) = self.preference_due() {
+            self.wake_by(due);
+        }
+    }
+
+    fn prefer_now(&mut self, now: Time, out: &mut Vec<L>) {
+        if let Some((due, c)) = self.preference_due()
+            && due <= now
+        {
+            self.counters.moved_by_preference += 1;
+            self.take(now, c, out);
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.observers.retain(|o| o.standing != Standing::Gone || !o.held.is_empty());
+    }
+}
+
+/// One connection's side of the ledger.
+#[derive(Debug)]
+struct Observer<L> {
+    conn: ConnId,
+    server: Option<Arc<str>>,
+    standing: Standing,
+    trust: Trust,
+    /// When it may get the lease for being preferred.
+    prefer_from: Time,
+    held: VecDeque<Held<L>>,
+    unseen: VecDeque<Unseen>,
+    /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
+    nameless: u64,
+    nameless_end: Time,
+}
+
+/// Where a connection is on its way through the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Joining,
+    /// `turn` orders the connections by how long they are in the channel.
+    Joined {
+        turn: u64,
+    },
+    Leaving,
+    Gone,
+}
+
+/// Whether a connection's silence or its first lines can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Proven,
+    /// It lost the lease by a hold and has shown nothing since.
+    Suspect,
+    /// Observed since a moment ago only.
+    Fresh {
+        until: Time,
+    },
+}
+
+/// Whether a held line may be relayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    Sure,
+    /// It may have been relayed before the queues opened; it only cancels.
+    Doubtful,
+}
+
+impl<L> Observer<L> {
+    fn new(conn: ConnId) -> Self {
+        Self {
+            conn,
+            server: None,
+            standing: Standing::Joining,
+            trust: Trust::Proven,
+            prefer_from: Time::default(),
+            held: VecDeque::new(),
+            unseen: VecDeque::new(),
+            nameless: 0,
+            nameless_end: Time::default(),
+        }
+    }
+
+    fn gains_trust(&mut self, now: Time) {
+        match self.trust {
+            Trust::Proven => {}
+            Trust::Suspect => {
+                self.trust = Trust::Proven;
+                self.prefer_from = now.plus_ms(WINDOW_MS);
+            }
+            Trust::Fresh { until } if now >= until => self.trust = Trust::Proven,
+            Trust::Fresh { .. } => {}
+        }
+    }
+
+    fn worth(&self) -> Worth {
+        match self.trust {
+            Trust::Proven | Trust::Suspect => Worth::Sure,
+            Trust::Fresh { .. } => Worth::Doubtful,
+        }
+    }
+
+    /// True when this sighting is of a line that was relayed. Only the one entry goes: earlier ones are
+    /// of lines that this stream has yet to show, or of an equal text that stands for a later line.
+    fn shows(&mut self, now: Time, mark: &Mark) -> bool {
+        if let Some(k) = self.unseen.iter().position(|u| u.mark == *mark) {
+            self.unseen.remove(k);
+            return true;
+        }
+        let forgotten = self.nameless > 0 && now < self.nameless_end;
+        if forgotten {
+            self.nameless -= 1;
+        }
+        forgotten
+    }
+
+    fn holds(&self, mark: &Mark) -> Option<usize> {
+        self.held.iter().position(|entry| entry.mark == *mark)
+    }
+
+    /// Notes a relayed line that this stream has yet to show; the number of entries that lost their name.
+    fn expect(&mut self, now: Time, mark: &Mark) -> u64 {
+        self.unseen.push_back(Unseen { mark: mark.clone(), since: now });
+        if self.unseen.len() <= QUEUE_LEN_MAX {
+            return 0;
+        }
+        if let Some(oldest) = self.unseen.pop_front() {
+            self.nameless += 1;
+            self.nameless_end = oldest.since.plus_ms(WINDOW_MS);
+        }
+        1
+    }
+
+    /// Lets go of what is older than the window; how much that was.
+    fn forget(&mut self, now: Time) -> u64 {
+        let mut expired = 0;
+        if self.nameless > 0 && self.nameless_end <= now {
+            expired = std::mem::take(&mut self.nameless);
+        }
+        while self.unseen.front().is_some_and(|u| u.since.plus_ms(WINDOW_MS) <= now) {
+            self.unseen.pop_front();
+            expired += 1;
+        }
+        expired
+    }
+
+    /// When the first thing that waits here ends.
+    fn end(&self) -> Option<Time> {
+        let hold = self.held.front().map(|entry| entry.since.plus_ms(HOLD_MS));
+        let window = self.unseen.front().map(|u| u.since.plus_ms(WINDOW_MS));
+        let nameless = (self.nameless > 0).then_some(self.nameless_end);
+        [hold, window, nameless].into_iter().flatten().min()
+    }
+}
+
+#[derive(Debug)]
+struct Held<L> {
+    mark: Mark,
+    line: L,
+    since: Time,
+    peers: Peers,
+    worth: Worth,
+}
+
+#[derive(Debug)]
+struct Unseen {
+    mark: Mark,
+    since: Time,
+}
+
+/// A line on its way out, and how far the search for earlier ones has come.
+struct Frame<L> {
+    conn: ConnId,
+    entry: Held<L>,
+    next: usize,
+}
+
+/// A shared key with its hash in front, so that unequal ones are told apart by one number. The hash is a
+/// filter only: somebody who makes texts collide gains a comparison.
+#[derive(Clone, Debug)]
+struct Mark {
+    hash: u64,
+    key: Arc<Key>,
+}
+
+impl Mark {
+    fn new(key: Key) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Self { hash: hasher.finish(), key: Arc::new(key) }
+    }
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.key, &other.key) || self.key == other.key)
+    }
+}
+
+/// Membership in a sorted set, asked in rising order: one walk for all observers.
+struct Shown<'a>(Peekable<btree_set::Iter<'a, ConnId>>);
+
+impl<'a> Shown<'a> {
+    fn new(peers: &'a BTreeSet<ConnId>) -> Self {
+        Self(peers.iter().peekable())
+    }
+
+    fn has(&mut self, c: ConnId) -> bool {
+        while self.0.next_if(|shown| **shown < c).is_some() {}
+        self.0.peek().is_some_and(|shown| **shown == c)
+    }
+}
