@@ -11,5 +11,6 @@ pub mod ids;
 pub mod irc;
 pub mod lanes;
 pub mod matrix;
+pub mod secret;
 pub mod store;
 pub mod text;

@@ -1,0 +1,293 @@
+//! Whether settings make sense and fit together: everything a table of kinds and bounds cannot say.
+//!
+//! One function per block of the file. Nothing here stops at the first fault, and nothing here prints a
+//! value that may hold a secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::problem::{Findings, Place, place};
+use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, Server, Tls};
+use crate::ids::{ChannelName, NetworkId, RoomAlias, RoomId, UserId};
+use crate::text::casemap::CaseMap;
+
+/// Notes every fault of `config` in `findings`.
+pub(super) fn check(config: &Config, findings: &mut Findings) {
+    homeserver(&config.homeserver, findings);
+    appservice(&config.appservice, &config.homeserver, findings);
+    database(&config.database, findings);
+    if config.logging.filter.trim().is_empty() {
+        findings.error(place!["logging", "filter"], "must not be empty; \"info\" is a good start");
+    }
+    if config.networks.is_empty() {
+        findings.error(place!["networks"], "no network; add at least one, see config.sample.yaml");
+    }
+    for (key, settings) in &config.networks {
+        network(key, settings, &config.homeserver, findings);
+    }
+    network_names(config, findings);
+    rooms_mapped_twice(config, findings);
+}
+
+fn homeserver(homeserver: &Homeserver, findings: &mut Findings) {
+    if let Err(why) = http_url(&homeserver.url) {
+        findings.error(place!["homeserver", "url"], why);
+    }
+    if !is_server_name(&homeserver.domain) {
+        findings.error(
+            place!["homeserver", "domain"],
+            format!("\"{}\" is no server name; write the part of your users' ids after the colon, such as example.org", homeserver.domain),
+        );
+    }
+}
+
+fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut Findings) {
+    let url = place!["appservice", "url"];
+    match appservice.listen.parse::<SocketAddr>() {
+        Err(_) => findings.error(
+            place!["appservice", "listen"],
+            format!("\"{}\" is no address with a port, such as 127.0.0.1:9898 or [::1]:9898", appservice.listen),
+        ),
+        Ok(address) if address.port() == 0 => {
+            findings.error(place!["appservice", "listen"], "port 0 means any; name the one the homeserver shall use");
+        }
+        Ok(address) if address.ip().is_unspecified() && appservice.url == format!("http://{address}") => {
+            findings.error(url.clone(), format!("needed when listen is {}: that is no address the homeserver can reach", address.ip()));
+        }
+        Ok(_) => {}
+    }
+    if let Err(why) = http_url(&appservice.url) {
+        findings.error(url, why);
+    }
+    if appservice.registration.as_os_str().is_empty() {
+        findings.error(place!["appservice", "registration"], "must name a file");
+    }
+    for (nth, admin) in appservice.admins.iter().enumerate() {
+        let place = place!["appservice", "admins", nth];
+        match UserId::new(admin) {
+            None => findings.error(place, format!("\"{admin}\" is no Matrix user id, such as @alice:{}", homeserver.domain)),
+            Some(user) if user.server() != homeserver.domain => findings.warning(
+                place,
+                format!("{user} is not on this homeserver, {}; look whether homeserver.domain is right", homeserver.domain),
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+fn database(database: &Database, findings: &mut Findings) {
+    let url = database.url.reveal();
+    let place = place!["database", "url"];
+    match url.split_once(':') {
+        Some(("sqlite", ":memory:" | "//:memory:")) => findings.warning(
+            place,
+            "everything is forgotten when the bridge stops: portals, and messages on their way; name a file outside of tests",
+        ),
+        Some(("sqlite", rest)) if !rest.trim_start_matches('/').is_empty() => {}
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") && rest.len() > 2 => {}
+        Some(_) | None => findings.error(place, "must begin with sqlite: and a file, or with postgres:// and a host"),
+    }
+}
+
+fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut Findings) {
+    let here = place!["networks", key];
+    if NetworkId::new(key).is_none() {
+        findings.error(here.clone(), "a network's key may hold letters, digits, \".\", \"-\" and \"_\", 64 at most");
+    }
+    if network.name.trim().is_empty() || network.name.chars().any(char::is_control) {
+        findings.error(here.with("name"), "must be a name people can read, on one line");
+    }
+    servers(network, &here, findings);
+    tls(&network.tls, &here.with("tls"), findings);
+    if let Some(password) = &network.password {
+        if password.reveal().is_empty() || password.reveal().contains(['\r', '\n', '\0']) {
+            findings.error(here.with("password"), "must not be empty nor hold a line break");
+        }
+    }
+    if encoding_rs::Encoding::for_label(network.encoding_fallback.as_bytes()).is_none() {
+        findings.error(
+            here.with("encoding_fallback"),
+            format!("\"{}\" is no encoding of the WHATWG standard, such as windows-1252 or iso-8859-15", network.encoding_fallback),
+        );
+    }
+    if !is_modes(&network.user_modes) {
+        findings.error(
+            here.with("user_modes"),
+            format!("\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none", network.user_modes),
+        );
+    }
+    portals(network, &here.with("portals"), findings);
+    channels(network, homeserver, &here.with("channels"), findings);
+    connect(&network.connect, &here.with("connect"), findings);
+}
+
+fn servers(network: &Network, here: &Place, findings: &mut Findings) {
+    if network.servers.is_empty() {
+        findings.error(here.with("servers"), "no server; add at least one, such as { host: irc.example.org }");
+    }
+    for (nth, server) in network.servers.iter().enumerate() {
+        let here = here.with("servers").with(nth);
+        if !is_host(&server.host) {
+            findings.error(
+                here.with("host"),
+                format!("\"{}\" is no host name or address; the port goes into \"port\"", server.host),
+            );
+        } else if !server.tls && !is_loopback(&server.host) {
+            findings.warning(here.with("tls"), unsafe_line(server, network));
+        }
+    }
+}
+
+fn unsafe_line(server: &Server, network: &Network) -> String {
+    let also = if network.password.is_some() { ", the network's password included" } else { "" };
+    format!("anybody on the way to {} can read and change everything{also}; use tls: true if the server can", server.host)
+}
+
+fn tls(tls: &Tls, here: &Place, findings: &mut Findings) {
+    if let Some(ca_file) = &tls.ca_file
+        && let Err(fault) = std::fs::File::open(ca_file)
+    {
+        findings.error(here.with("ca_file"), format!("{} cannot be read: {fault}", ca_file.display()));
+    }
+    if !tls.verify {
+        findings.warning(
+            here.with("verify"),
+            "certificates are not checked, so anybody on the way can pose as the server; put its authority into ca_file instead",
+        );
+    }
+    if let Some(name) = &tls.server_name
+        && !is_host(name)
+    {
+        findings.error(here.with("server_name"), format!("\"{name}\" is no host name"));
+    }
+}
+
+fn portals(network: &Network, here: &Place, findings: &mut Findings) {
+    let excluded = network.portals.exclude.iter().enumerate();
+    for (nth, channel) in excluded.filter(|(_, channel)| channel_name(channel).is_none()) {
+        findings.error(here.with("exclude").with(nth), not_a_channel(channel));
+    }
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if let Some(version) = &network.portals.room_version
+        && (version.is_empty() || version.len() > 32 || !version.chars().all(legal))
+    {
+        findings.error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
+    }
+}
+
+fn channels(network: &Network, homeserver: &Homeserver, here: &Place, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for (nth, Channel { channel, rooms }) in network.channels.iter().enumerate() {
+        let here = here.with(nth);
+        match channel_name(channel) {
+            None => findings.error(here.with("channel"), not_a_channel(channel)),
+            Some(name) => {
+                if network.portals.exclude.iter().filter_map(|name| channel_name(name)).any(|other| other == name) {
+                    findings.error(here.with("channel"), format!("{channel} is in portals.exclude too; take one away"));
+                }
+                if !seen.insert(name) {
+                    findings.error(here.with("channel"), format!("{channel} is listed before; put all its rooms into one entry"));
+                }
+            }
+        }
+        if rooms.is_empty() {
+            findings.error(here.with("rooms"), format!("no room for {channel}; name one, or take the entry away"));
+        }
+        for (nth, room) in rooms.iter().enumerate() {
+            if RoomId::new(room).is_none() && RoomAlias::new(room).is_none() {
+                let domain = &homeserver.domain;
+                let sentence = format!("\"{room}\" is neither a room id, such as !opaque:{domain}, nor an alias, such as #room:{domain}");
+                findings.error(here.with("rooms").with(nth), sentence);
+            }
+        }
+    }
+}
+
+fn connect(connect: &Connect, here: &Place, findings: &mut Findings) {
+    if connect.retry_ms_min > connect.retry_ms_max {
+        findings.error(
+            here.with("retry_ms_min"),
+            format!("{} is more than retry_ms_max, {}", connect.retry_ms_min, connect.retry_ms_max),
+        );
+    }
+}
+
+/// Aliases and ghosts are told apart by the network's key, and Matrix ids know no capitals.
+fn network_names(config: &Config, findings: &mut Findings) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for key in config.networks.keys() {
+        if let Some(other) = seen.insert(key.to_ascii_lowercase(), key) {
+            findings.error(place!["networks", key.as_str()], format!("differs from {other} in capitals only; rename one"));
+        }
+    }
+}
+
+fn rooms_mapped_twice(config: &Config, findings: &mut Findings) {
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    for (key, network) in &config.networks {
+        for (nth, mapping) in network.channels.iter().enumerate() {
+            for (room_nth, room) in mapping.rooms.iter().enumerate() {
+                let owner = format!("{} on {key}", mapping.channel);
+                if let Some(other) = seen.insert(room, owner) {
+                    let place = place!["networks", key.as_str(), "channels", nth, "rooms", room_nth];
+                    findings.error(place, format!("{room} is mapped to {other} already; a room can have one channel"));
+                }
+            }
+        }
+    }
+}
+
+fn channel_name(text: &str) -> Option<ChannelName> {
+    ChannelName::new(text, CaseMap::Rfc1459)
+}
+
+fn not_a_channel(text: &str) -> String {
+    format!("\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most")
+}
+
+/// Whether `text` is the base of an HTTP API.
+fn http_url(text: &str) -> Result<(), String> {
+    let authority = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = authority else {
+        return Err(format!("\"{text}\" must begin with http:// or https://"));
+    };
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@')) {
+        return Err("must be scheme, host, port and perhaps a path, nothing else".into());
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    if is_server_name(authority) { Ok(()) } else { Err(format!("\"{text}\" names no host")) }
+}
+
+/// `host` or `host:port`, an IPv6 address in brackets (Matrix appendices, "Server Name").
+fn is_server_name(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (text, None),
+    };
+    let port_is_good = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host_is_good = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_host_name(host),
+    };
+    port_is_good && host_is_good && text.len() <= 230
+}
+
+fn is_host_name(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    !text.is_empty() && text.len() <= 253 && !text.starts_with(['-', '.']) && text.bytes().all(legal)
+}
+
+fn is_host(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || is_host_name(text)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Signs and letters, beginning with a sign; or nothing.
+fn is_modes(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphabetic() || matches!(c, '+' | '-');
+    text.is_empty() || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
+}

@@ -1,0 +1,130 @@
+//! What the configuration file may hold: every setting's name, kind and bounds, in one table.
+//!
+//! The table is what lets all faults of a file be told at once, with the setting that was probably meant:
+//! serde alone would stop at the first. Tests hold it equal to [`super::types`] and to `config.sample.yaml`.
+//! Says nothing about how settings fit together; that is [`super::check`].
+
+/// What one place of the file may hold.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text,
+    YesNo,
+    /// A whole number within these bounds, both included.
+    Whole {
+        min: u64,
+        max: u64,
+    },
+    OneOf(&'static [&'static str]),
+    List(&'static Shape),
+    /// Settings with fixed names.
+    Table(&'static [Setting]),
+    /// Blocks under names of the operator's choice.
+    Named(&'static Shape),
+}
+
+/// One named setting of a table.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub key: &'static str,
+    pub need: Need,
+    pub shape: Shape,
+}
+
+/// Whether a file without this setting is a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    Optional,
+}
+
+const fn must(key: &'static str, shape: Shape) -> Setting {
+    Setting { key, need: Need::Required, shape }
+}
+
+const fn may(key: &'static str, shape: Shape) -> Setting {
+    Setting { key, need: Need::Optional, shape }
+}
+
+const fn whole(min: u64, max: u64) -> Shape {
+    Shape::Whole { min, max }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+const TEXTS: Shape = Shape::List(&Shape::Text);
+
+/// The whole file.
+pub(super) static CONFIG: Shape = Shape::Table(&[
+    must("homeserver", Shape::Table(&[must("url", Shape::Text), must("domain", Shape::Text)])),
+    may(
+        "appservice",
+        Shape::Table(&[
+            may("listen", Shape::Text),
+            may("url", Shape::Text),
+            may("registration", Shape::Text),
+            may("admins", TEXTS),
+        ]),
+    ),
+    may("database", Shape::Table(&[may("url", Shape::Text)])),
+    may(
+        "logging",
+        Shape::Table(&[may("filter", Shape::Text), may("format", Shape::OneOf(&["text", "json"]))]),
+    ),
+    must("networks", Shape::Named(&NETWORK)),
+]);
+
+static NETWORK: Shape = Shape::Table(&[
+    may("name", Shape::Text),
+    must("servers", Shape::List(&SERVER)),
+    may(
+        "tls",
+        Shape::Table(&[
+            may("ca_file", Shape::Text),
+            may("verify", Shape::YesNo),
+            may("server_name", Shape::Text),
+        ]),
+    ),
+    may("password", Shape::Text),
+    may("encoding_fallback", Shape::Text),
+    may("user_modes", Shape::Text),
+    may("nick", Shape::Text),
+    may("ghosts", Shape::Table(&[may("user", Shape::Text)])),
+    may(
+        "portals",
+        Shape::Table(&[
+            may("dynamic", Shape::YesNo),
+            may("alias", Shape::Text),
+            may("exclude", TEXTS),
+            may("federate", Shape::YesNo),
+            may("room_version", Shape::Text),
+        ]),
+    ),
+    may("channels", Shape::List(&CHANNEL)),
+    may("flood", Shape::Table(&[may("burst", whole(1, 1_000)), may("line_ms", whole(0, 60_000))])),
+    may(
+        "connect",
+        Shape::Table(&[
+            may("burst", whole(1, 1_000)),
+            may("interval_ms", whole(0, HOUR_MS)),
+            may("retry_ms_min", whole(100, HOUR_MS)),
+            may("retry_ms_max", whole(100, 24 * HOUR_MS)),
+            may("register_ms_max", whole(1_000, HOUR_MS)),
+            may("connections_max", whole(1, 50_000)),
+        ]),
+    ),
+    may(
+        "ping",
+        Shape::Table(&[may("after_ms", whole(1_000, HOUR_MS)), may("timeout_ms", whole(1_000, HOUR_MS))]),
+    ),
+    may(
+        "messages",
+        Shape::Table(&[may("age_s_max", whole(10, 604_800)), may("lines_max", whole(1, 100))]),
+    ),
+]);
+
+static SERVER: Shape = Shape::Table(&[
+    must("host", Shape::Text),
+    may("port", whole(1, 65_535)),
+    may("tls", Shape::YesNo),
+]);
+
+static CHANNEL: Shape = Shape::Table(&[must("channel", Shape::Text), must("rooms", TEXTS)]);

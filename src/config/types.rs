@@ -1,0 +1,302 @@
+//! The configuration as types: one struct per block of `config.sample.yaml`, with its defaults.
+//!
+//! Only shapes and defaults live here. Which values are sensible is said in [`super::check`], which bounds
+//! numbers have in [`super::shape`]; both have been asked before anybody else sees a [`Config`]. Settings
+//! whose default depends on another setting (`appservice.url`, a network's name, a server's port) are filled
+//! in before these types are made, so none of them is an `Option` without a meaning of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub homeserver: Homeserver,
+    #[serde(default)]
+    pub appservice: Appservice,
+    #[serde(default)]
+    pub database: Database,
+    #[serde(default)]
+    pub logging: Logging,
+    /// By network id.
+    pub networks: BTreeMap<String, Network>,
+}
+
+/// The homeserver we serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Homeserver {
+    /// Base of its client-server API as seen from here, without a slash at the end.
+    pub url: String,
+    /// Its server name: the part of its users' ids after the colon.
+    pub domain: String,
+}
+
+/// How the homeserver and the bridge meet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Appservice {
+    /// Address and port to listen on for the homeserver.
+    pub listen: String,
+    /// Where the homeserver finds us; goes into the registration.
+    pub url: String,
+    /// The registration file; absolute or relative to the working directory once loaded.
+    pub registration: PathBuf,
+    /// Matrix users who become additional creators of portal rooms.
+    pub admins: Vec<String>,
+}
+
+impl Default for Appservice {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9898".into(),
+            url: "http://127.0.0.1:9898".into(),
+            registration: "registration.yaml".into(),
+            admins: Vec::new(),
+        }
+    }
+}
+
+/// Where the bridge keeps what it must not forget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:FILE` or `postgres://…`; may hold a password.
+    pub url: Secret,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite:bunraku.db") }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logging {
+    /// Directives of `tracing`, for example `info,bunraku=debug`.
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// One line of log as people read it, or as programs do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// One IRC network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// What people call it.
+    pub name: String,
+    /// Tried in turn; at least one.
+    pub servers: Vec<Server>,
+    #[serde(default)]
+    pub tls: Tls,
+    /// Sent as `PASS` on every connection.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// How to read lines that are not UTF-8: a label of the WHATWG Encoding Standard.
+    #[serde(default = "default_encoding")]
+    pub encoding_fallback: String,
+    /// Modes every puppet sets on itself, for example `+i`; empty for none.
+    #[serde(default)]
+    pub user_modes: String,
+    /// Template of puppets' nicks.
+    #[serde(default = "default_nick")]
+    pub nick: String,
+    #[serde(default)]
+    pub ghosts: Ghosts,
+    #[serde(default)]
+    pub portals: Portals,
+    /// Channels that belong to rooms people already have.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
+    #[serde(default)]
+    pub flood: Flood,
+    #[serde(default)]
+    pub connect: Connect,
+    #[serde(default)]
+    pub ping: Ping,
+    #[serde(default)]
+    pub messages: Messages,
+}
+
+fn default_encoding() -> String {
+    "windows-1252".into()
+}
+
+fn default_nick() -> String {
+    "$DISPLAY[m]".into()
+}
+
+/// One IRC server's address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// A name or an address, without brackets.
+    pub host: String,
+    pub port: u16,
+    #[serde(default = "default_true")]
+    pub tls: bool,
+}
+
+fn default_true() -> bool {
+    true
+}
+
+/// How a network's certificates are checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the only authorities to trust; none for the system's.
+    pub ca_file: Option<PathBuf>,
+    pub verify: bool,
+    /// The name the certificate must carry; none for the server's host.
+    pub server_name: Option<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { ca_file: None, verify: true, server_name: None }
+    }
+}
+
+/// How IRC users look on Matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ghosts {
+    /// Template of their Matrix ids, without the server part.
+    pub user: String,
+}
+
+impl Default for Ghosts {
+    fn default() -> Self {
+        Self { user: "@irc_$NETWORK_$NICK".into() }
+    }
+}
+
+/// Rooms the bridge makes for channels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Portals {
+    /// Whether anybody may make one by joining its alias.
+    pub dynamic: bool,
+    /// Template of their aliases, without the server part.
+    pub alias: String,
+    /// Channels never bridged.
+    pub exclude: Vec<String>,
+    /// Whether users of other homeservers may join (`m.federate`).
+    pub federate: bool,
+    /// Room version to ask for; none for the homeserver's own choice.
+    pub room_version: Option<String>,
+}
+
+impl Default for Portals {
+    fn default() -> Self {
+        Self {
+            dynamic: true,
+            alias: "#irc_$NETWORK_$CHANNEL".into(),
+            exclude: Vec::new(),
+            federate: true,
+            room_version: None,
+        }
+    }
+}
+
+/// One channel and the existing rooms it is plumbed to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    pub channel: String,
+    /// Room ids or aliases; at least one.
+    pub rooms: Vec<String>,
+}
+
+/// How fast one connection may talk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flood {
+    /// Lines at once.
+    pub burst: u32,
+    /// Then one line each so many milliseconds; 0 is no limit.
+    pub line_ms: u64,
+}
+
+impl Default for Flood {
+    fn default() -> Self {
+        Self { burst: 5, line_ms: 2_000 }
+    }
+}
+
+/// How fast connections are made, over all puppets of the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connect {
+    pub burst: u32,
+    /// After the burst, one connect each so many milliseconds; 0 is no limit.
+    pub interval_ms: u64,
+    pub retry_ms_min: u64,
+    pub retry_ms_max: u64,
+    pub register_ms_max: u64,
+    pub connections_max: usize,
+}
+
+impl Default for Connect {
+    fn default() -> Self {
+        Self {
+            burst: 5,
+            interval_ms: 2_000,
+            retry_ms_min: 5_000,
+            retry_ms_max: 600_000,
+            register_ms_max: 60_000,
+            connections_max: 500,
+        }
+    }
+}
+
+/// When a silent connection is asked for a sign of life, and when it is given up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ping {
+    pub after_ms: u64,
+    pub timeout_ms: u64,
+}
+
+impl Default for Ping {
+    fn default() -> Self {
+        Self { after_ms: 60_000, timeout_ms: 60_000 }
+    }
+}
+
+/// What becomes of long and of late messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messages {
+    /// Older ones are not sent any more; their senders are told.
+    pub age_s_max: u64,
+    /// IRC lines one Matrix message may become.
+    pub lines_max: usize,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self { age_s_max: 900, lines_max: 8 }
+    }
+}
