@@ -114,6 +114,7 @@ impl<L> Ledger<L> {
         observer.server = server;
         if observer.standing == Standing::Gone {
             observer.standing = Standing::Joining;
+            observer.settled_from = Time(u64::MAX);
         }
     }
 
@@ -125,6 +126,7 @@ impl<L> Ledger<L> {
         if !matches!(observer.standing, Standing::Joined { .. }) {
             observer.standing = Standing::Joined { turn };
             observer.prefer_from = now.plus_ms(HOLD_MS);
+            observer.settled_from = now.plus_ms(HOLD_MS);
         }
         if self.owner.is_none() {
             self.take(now, c, out);
@@ -148,13 +150,14 @@ impl<L> Ledger<L> {
             self.counters.strange += 1;
             return;
         };
-        let mark = Mark::new(key);
+        let hash = hash_of(&key);
         let observer = &mut self.observers[at];
         observer.gains_trust(now);
-        if observer.shows(now, &mark) {
+        if observer.shows(now, hash, &key) {
             return;
         }
         let worth = observer.worth();
+        let mark = Mark { hash, key: Arc::new(key) };
         let entry = Held { mark, line, since: now, peers: Arc::clone(peers), worth };
         if self.owner == Some(c) {
             self.relay(now, c, entry, out);
@@ -218,7 +221,10 @@ impl<L> Ledger<L> {
             self.counters.expired += observer.forget(now);
         }
         while let Some(at) = self.latest_hold(now) {
-            self.hold_ran_out(now, at, out);
+            match self.observers[at].held[0].worth {
+                Worth::Sure => self.hold_ran_out(now, at, out),
+                Worth::Doubtful => self.drop_first(at),
+            }
         }
         self.prefer_now(now, out);
         self.sweep();
@@ -282,27 +288,29 @@ impl<L> Ledger<L> {
         self.held_len += 1;
         self.counters.held += 1;
         self.wake_by(now.plus_ms(HOLD_MS));
-        if self.observers[at].held.len() == QUEUE_LEN_MAX {
-            self.counters.overflowed += 1;
-            self.hold_ran_out(now, at, out);
+        let observer = &self.observers[at];
+        if observer.held.len() < QUEUE_LEN_MAX {
+            return;
+        }
+        self.counters.overflowed += 1;
+        match observer.held[0].worth {
+            Worth::Sure => self.hold_ran_out(now, at, out),
+            Worth::Doubtful => self.drop_first(at),
         }
     }
 
     /// The owner has not shown for too long what this observer saw. One that is not in the channel for good
     /// only has its lines relayed.
     fn hold_ran_out(&mut self, now: Time, at: usize, out: &mut Vec<L>) {
-        self.drop_doubtful(at);
-        let observer = &self.observers[at];
-        let conn = observer.conn;
-        match observer.standing {
-            Standing::Joined { .. } if !observer.held.is_empty() => {
+        let conn = self.observers[at].conn;
+        match self.observers[at].standing {
+            Standing::Joined { .. } => {
                 if let Some(Ok(owner)) = self.owner.map(|owner| self.find(owner)) {
                     self.observers[owner].trust = Trust::Suspect;
                 }
                 self.counters.moved_by_hold += 1;
                 self.take(now, conn, out);
             }
-            Standing::Joined { .. } => {}
             Standing::Joining | Standing::Leaving | Standing::Gone => self.release(now, conn, out),
         }
     }
@@ -323,16 +331,16 @@ impl<L> Ledger<L> {
 
     /// The oldest held entry that may be relayed; doubtful ones before it are dropped.
     fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
-        self.drop_doubtful(at);
+        while self.observers[at].held.front()?.worth == Worth::Doubtful {
+            self.drop_first(at);
+        }
         let entry = self.observers[at].held.pop_front()?;
         self.held_len -= 1;
         Some(entry)
     }
 
-    fn drop_doubtful(&mut self, at: usize) {
-        let held = &mut self.observers[at].held;
-        while held.front().is_some_and(|entry| entry.worth == Worth::Doubtful) {
-            held.pop_front();
+    fn drop_first(&mut self, at: usize) {
+        if self.observers[at].held.pop_front().is_some() {
             self.held_len -= 1;
             self.counters.expired += 1;
         }
@@ -366,36 +374,39 @@ impl<L> Ledger<L> {
                 && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
             {
                 let conn = d.conn;
-                if d.held[0].worth == Worth::Doubtful {
-                    self.drop_doubtful(at);
-                    continue;
+                match d.held[0].worth {
+                    Worth::Sure => return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 }),
+                    Worth::Doubtful => self.drop_first(at),
                 }
-                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
+                continue;
             }
             frame.next += 1;
         }
         None
     }
 
-    /// Gives the line out, and settles with everyone else whom `c`'s stream showed in the channel then.
+    /// Gives the line out, and settles with everyone else who shows it too.
     fn emit(&mut self, now: Time, c: ConnId, entry: Held<L>, out: &mut Vec<L>) {
         let mut peers = Shown::new(&entry.peers);
-        let mut noted = false;
+        let server = self.find(c).ok().and_then(|at| self.observers[at].server.clone());
+        let mut wake = None;
         for d in &mut self.observers {
-            if d.conn == c || !peers.has(d.conn) {
+            let shown = peers.has(d.conn);
+            if d.conn == c {
                 continue;
             }
+            let Some(unseen) = d.outlook(now, &entry.mark, shown, &server) else { continue };
             if let Some(k) = d.holds(&entry.mark) {
                 d.held.remove(k);
                 self.held_len -= 1;
                 self.counters.cancelled += 1;
             } else if d.standing != Standing::Gone {
-                self.counters.overflowed += d.expect(now, &entry.mark);
-                noted = true;
+                wake = wake.into_iter().chain([unseen.end]).min();
+                self.counters.overflowed += d.expect(unseen);
             }
         }
-        if noted {
-            self.wake_by(now.plus_ms(WINDOW_MS));
+        if let Some(end) = wake {
+            self.wake_by(end);
         }
         self.counters.relayed += 1;
         out.push(entry.line);
@@ -411,7 +422,9 @@ impl<L> Ledger<L> {
     /// Who should own the lease next: a trusted one, the preferred one, the one in the channel longest.
     fn heir(&self) -> Option<ConnId> {
         let rank = |o: &Observer<L>| match o.standing {
-            Standing::Joined { turn } => Some((o.trust != Trust::Proven, Some(o.conn) != self.preferred, turn)),
+            Standing::Joined { turn } => {
+                Some((o.trust != Trust::Proven, Some(o.conn) != self.preferred, turn))
+            }
             Standing::Joining | Standing::Leaving | Standing::Gone => None,
         };
         self.observers.iter().filter_map(|o| Some((rank(o)?, o.conn))).min().map(|(_, conn)| conn)
@@ -454,6 +467,8 @@ struct Observer<L> {
     trust: Trust,
     /// When it may get the lease for being preferred.
     prefer_from: Time,
+    /// When every stream shows it in the channel; the end of time while it is joining.
+    settled_from: Time,
     held: VecDeque<Held<L>>,
     unseen: VecDeque<Unseen>,
     /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
@@ -501,6 +516,7 @@ impl<L> Observer<L> {
             standing: Standing::Joining,
             trust: Trust::Proven,
             prefer_from: Time::default(),
+            settled_from: Time(u64::MAX),
             held: VecDeque::new(),
             unseen: VecDeque::new(),
             nameless: 0,
@@ -529,8 +545,10 @@ impl<L> Observer<L> {
 
     /// True when this sighting is of a line that was relayed. Only the one entry goes: earlier ones are
     /// of lines that this stream has yet to show, or of an equal text that stands for a later line.
-    fn shows(&mut self, now: Time, mark: &Mark) -> bool {
-        if let Some(k) = self.unseen.iter().position(|u| u.mark == *mark) {
+    fn shows(&mut self, now: Time, hash: u64, key: &Key) -> bool {
+        let matches = |u: &Unseen| u.mark.hash == hash && *u.mark.key == *key;
+        let sure = self.unseen.iter().position(|u| u.odds == Odds::Sure && matches(u));
+        if let Some(k) = sure.or_else(|| self.unseen.iter().position(matches)) {
             self.unseen.remove(k);
             return true;
         }
@@ -545,28 +563,43 @@ impl<L> Observer<L> {
         self.held.iter().position(|entry| entry.mark == *mark)
     }
 
-    /// Notes a relayed line that this stream has yet to show; the number of entries that lost their name.
-    fn expect(&mut self, now: Time, mark: &Mark) -> u64 {
-        self.unseen.push_back(Unseen { mark: mark.clone(), since: now });
+    /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
+    /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
+    /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
+    /// either order, so who has just joined elsewhere may or may not show it.
+    fn outlook(&self, now: Time, mark: &Mark, shown: bool, server: &Option<Arc<str>>) -> Option<Unseen> {
+        let crossing = now < self.settled_from && self.server != *server;
+        let (odds, window_ms) = match *mark.key {
+            _ if shown => (Odds::Sure, WINDOW_MS),
+            Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
+            Key::Said { .. } if crossing => (Odds::Perhaps, HOLD_MS),
+            Key::Said { .. } => return None,
+        };
+        Some(Unseen { mark: mark.clone(), end: now.plus_ms(window_ms), odds })
+    }
+
+    /// Notes a relayed line that this stream has yet to show; the number of entries that fell out for it.
+    fn expect(&mut self, unseen: Unseen) -> u64 {
+        self.unseen.push_back(unseen);
         if self.unseen.len() <= QUEUE_LEN_MAX {
             return 0;
         }
-        if let Some(oldest) = self.unseen.pop_front() {
+        if let Some(oldest) = self.unseen.pop_front()
+            && oldest.odds == Odds::Sure
+        {
             self.nameless += 1;
-            self.nameless_end = oldest.since.plus_ms(WINDOW_MS);
+            self.nameless_end = oldest.end;
         }
         1
     }
 
-    /// Lets go of what is older than the window; how much that was.
+    /// Lets go of what is older than its window; how much that was.
     fn forget(&mut self, now: Time) -> u64 {
-        let mut expired = 0;
-        if self.nameless > 0 && self.nameless_end <= now {
-            expired = std::mem::take(&mut self.nameless);
-        }
-        while self.unseen.front().is_some_and(|u| u.since.plus_ms(WINDOW_MS) <= now) {
-            self.unseen.pop_front();
-            expired += 1;
+        let before = self.unseen.len() as u64;
+        self.unseen.retain(|u| now < u.end);
+        let mut expired = before - self.unseen.len() as u64;
+        if self.nameless_end <= now {
+            expired += std::mem::take(&mut self.nameless);
         }
         expired
     }
@@ -574,7 +607,7 @@ impl<L> Observer<L> {
     /// When the first thing that waits here ends.
     fn end(&self) -> Option<Time> {
         let hold = self.held.front().map(|entry| entry.since.plus_ms(HOLD_MS));
-        let window = self.unseen.front().map(|u| u.since.plus_ms(WINDOW_MS));
+        let window = self.unseen.iter().map(|u| u.end).min();
         let nameless = (self.nameless > 0).then_some(self.nameless_end);
         [hold, window, nameless].into_iter().flatten().min()
     }
@@ -592,7 +625,15 @@ struct Held<L> {
 #[derive(Debug)]
 struct Unseen {
     mark: Mark,
-    since: Time,
+    end: Time,
+    odds: Odds,
+}
+
+/// Whether a stream is going to show a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Odds {
+    Sure,
+    Perhaps,
 }
 
 /// A line on its way out, and how far the search for earlier ones has come.
@@ -610,12 +651,10 @@ struct Mark {
     key: Arc<Key>,
 }
 
-impl Mark {
-    fn new(key: Key) -> Self {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        Self { hash: hasher.finish(), key: Arc::new(key) }
-    }
+fn hash_of(key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PartialEq for Mark {
