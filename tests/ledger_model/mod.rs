@@ -152,7 +152,9 @@ impl Reference {
         for d in &others {
             if let Some(k) = self.place(*d, &entry.key) {
                 self.held.get_mut(d).unwrap().remove(k);
-            } else if let Some(unseen) = self.unseen.get_mut(d) {
+            } else if self.trap != Trap::OwnerOnly
+                && let Some(unseen) = self.unseen.get_mut(d)
+            {
                 unseen.push_back((entry.key.clone(), now));
             }
         }
