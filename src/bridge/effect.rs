@@ -16,6 +16,8 @@ pub enum Effect {
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.
     Close { conn: ConnId },
+    /// Whether this connection's chat in channels is worth reading; it is, until this says otherwise.
+    Observe { conn: ConnId, chat: Chat },
     /// This inbox row has reached its end.
     Settle { seq: InboxSeq, outcome: Outcome },
     /// Say something in a room.
@@ -34,6 +36,14 @@ pub enum Effect {
     SaveMember { room: RoomId, user: UserId, display_name: Option<String>, presence: Presence },
     /// Remember the network's case mapping over restarts, by its ISUPPORT name.
     SaveCaseMap { name: &'static str },
+}
+
+/// Whether a connection passes on what is said in channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chat {
+    Read,
+    /// Dropped by the connection before it is even parsed: others observe.
+    Skip,
 }
 
 /// How an accepted Matrix event ended (promise 2: exactly one of these, and the sender is told of the last two).

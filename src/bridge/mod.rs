@@ -1,6 +1,28 @@
-//! The machine.
+//! The machine: decides everything, does nothing.
+//!
+//! One [`Network`](network::Network) value for each IRC network. What happened enters as an
+//! [`Input`](input::Input), with the time; what is to be done comes out as [`Effect`](effect::Effect)s, with the
+//! time of the next wake-up. No async, socket, database, clock or chance lives here, so every promise can be
+//! tried with a seed. A fault is an input like any other.
+//!
+//! ```text
+//!   Input ─▶ network ─┬▶ session   one connection: registration, flood queue, wire to facts (Seen)
+//!   (routes only)     ├▶ channel   one channel: who speaks for it, what was relayed, who is in it
+//!                     ├▶ portal    which room is which channel, and who is in the room
+//!                     └▶ relay     a message in the other side's form                        ─▶ Effect
+//! ```
 
 pub mod channel;
+pub mod clock;
 pub mod effect;
 pub mod input;
+pub mod network;
+pub mod nicks;
+pub mod pacer;
 pub mod policy;
+pub mod portal;
+pub mod puppet;
+pub mod relay;
+pub mod session;
+pub mod tell;
+pub mod timer;

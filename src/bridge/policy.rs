@@ -1,6 +1,7 @@
 //! The settings one network's machine needs, already checked. The configuration's own types never come here.
 
 use crate::ids::{NetworkId, UserId};
+use crate::secret::Secret;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 /// Settings of one network. Durations are in milliseconds.
@@ -20,6 +21,8 @@ pub struct Policy {
     pub dynamic_portals: DynamicPortals,
     /// Channels that are never bridged, as written.
     pub excluded_channels: Vec<String>,
+    /// The server password (PASS), where the network wants one.
+    pub password: Option<Secret>,
     /// Modes to set on every puppet after it is connected, for example `+i`; empty for none.
     pub user_modes: String,
     pub flood: Flood,

@@ -1,4 +1,272 @@
-//! One IRC channel.
+//! One IRC channel, as all our connections in it see it together.
+//!
+//! At most [`OBSERVERS_MAX`] of our connections observe a channel's chat: the nominee and its standbys. The
+//! others are only in it. The [`ledger`] decides which observed line is relayed and when; a [`witness::View`]
+//! for each observer tells our own lines from those of IRC people; the [`roster`] is who is in the channel as
+//! the nominee sees it.
+//!
+//! A channel knows no room and no puppet's wishes. What it wants done comes back as [`Duty`].
 
 pub mod ledger;
 pub mod roster;
+pub mod witness;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use self::ledger::{Key, Ledger, Peers};
+use self::roster::Roster;
+use self::witness::View;
+use super::input::BodyKind;
+use super::nicks::Nicks;
+use super::session::seen::Speaking;
+use crate::ids::{ChannelName, ConnId, Epoch, Nick, Time};
+
+/// Our connections that observe a channel: the nominee and two standbys.
+pub const OBSERVERS_MAX: usize = 3;
+
+/// A line that is to be relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub from: Speaking,
+    pub kind: BodyKind,
+    pub text: String,
+}
+
+/// What a change in a channel asks of the connections in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// This connection observes from now on; it has to ask who is in the channel.
+    Observe(ConnId),
+    /// This connection took the duty over; it has to ask who is in the channel.
+    TakeOver(ConnId),
+}
+
+/// One channel.
+#[derive(Debug)]
+pub struct Channel {
+    name: ChannelName,
+    /// Our connections that asked to join or are in, with the order of entry for those in.
+    members: BTreeMap<ConnId, Entry>,
+    entries: u64,
+    observers: BTreeMap<ConnId, View>,
+    ledger: Ledger<Heard>,
+    /// The folded name, shared by all keys.
+    target: Arc<str>,
+    roster: Roster,
+    epoch: Epoch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Asked,
+    In(u64),
+}
+
+impl Channel {
+    pub fn new(name: ChannelName) -> Self {
+        Self {
+            target: Arc::from(name.folded()),
+            name,
+            members: BTreeMap::new(),
+            entries: 0,
+            observers: BTreeMap::new(),
+            ledger: Ledger::new(),
+            roster: Roster::default(),
+            epoch: Epoch::default(),
+        }
+    }
+
+    /// The connection asks to join. Where a seat is free it observes from its entry on: its queues open now,
+    /// because a faster stream may show it in the channel before its own does.
+    pub fn asks(&mut self, conn: ConnId) {
+        self.members.insert(conn, Entry::Asked);
+        if self.observers.len() < OBSERVERS_MAX {
+            self.observers.insert(conn, View::default());
+            self.ledger.joining(conn);
+        }
+    }
+
+    /// The connection's own stream shows it in the channel.
+    pub fn entered(&mut self, now: Time, conn: ConnId, nick: Nick, heard: &mut Vec<Heard>) -> Vec<Duty> {
+        self.entries += 1;
+        self.members.insert(conn, Entry::In(self.entries));
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.shows(nick.clone(), conn);
+            self.ledger.joined(now, conn, heard);
+        }
+        if self.ledger.owner() == Some(conn) {
+            self.roster.join(nick);
+        }
+        self.settle_duties(now, heard)
+    }
+
+    /// The connection is about to leave of its own will: the duty moves before it goes.
+    pub fn leaving(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) {
+        self.ledger.handing_over(now, conn, heard);
+    }
+
+    /// The connection is no longer in the channel, or will not come in.
+    pub fn gone(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
+        self.members.remove(&conn);
+        if self.observers.remove(&conn).is_some() {
+            self.ledger.left(now, conn, heard);
+        }
+        self.settle_duties(now, heard)
+    }
+
+    /// Fills free seats with those longest in, and notes whether the duty has moved.
+    fn settle_duties(&mut self, now: Time, heard: &mut Vec<Heard>) -> Vec<Duty> {
+        let mut duties = Vec::new();
+        while self.observers.len() < OBSERVERS_MAX {
+            let Some(conn) = self.next_observer() else { break };
+            let view = self.owner_view().cloned().unwrap_or_default();
+            self.observers.insert(conn, view);
+            self.ledger.watching_on(now, conn, None, heard);
+            duties.push(Duty::Observe(conn));
+        }
+        let moved = self.ledger.epoch() != self.epoch;
+        self.epoch = self.ledger.epoch();
+        match self.ledger.owner() {
+            Some(owner) if moved && self.epoch > Epoch(1) && !duties.contains(&Duty::Observe(owner)) => {
+                duties.push(Duty::TakeOver(owner));
+            }
+            Some(_) => {}
+            None => self.roster.clear(),
+        }
+        duties
+    }
+
+    fn next_observer(&self) -> Option<ConnId> {
+        let entered = |(conn, entry): (&ConnId, &Entry)| match entry {
+            Entry::In(order) if !self.observers.contains_key(conn) => Some((*order, *conn)),
+            Entry::In(_) | Entry::Asked => None,
+        };
+        self.members.iter().filter_map(entered).min().map(|(_, conn)| conn)
+    }
+
+    fn owner_view(&self) -> Option<&View> {
+        self.observers.get(&self.ledger.owner()?)
+    }
+
+    fn is_owner(&self, conn: ConnId) -> bool {
+        self.ledger.owner() == Some(conn)
+    }
+
+    /// Somebody speaks on this observer's stream. A line of ours is witnessed and goes no further.
+    pub fn said(&mut self, now: Time, conn: ConnId, line: Heard, heard: &mut Vec<Heard>) {
+        let Some(view) = self.observers.get(&conn) else { return };
+        let folded = match &line.from {
+            Speaking::Person(nick) if view.ours(nick).is_some() => return,
+            Speaking::Person(nick) => Arc::from(nick.folded()),
+            Speaking::Server(name) => Arc::from(name.as_str()),
+        };
+        let key = Key::Said {
+            nick: folded,
+            kind: line.kind,
+            target: Arc::clone(&self.target),
+            text: Arc::from(line.text.as_str()),
+        };
+        let peers: Peers = Arc::new(view.present_of(self.observers.keys().copied()).collect::<BTreeSet<_>>());
+        self.ledger.observe(now, conn, key, line, &peers, heard);
+    }
+
+    /// Another nick entered, on this observer's stream.
+    pub fn joined(&mut self, conn: ConnId, nick: Nick, nicks: &Nicks) {
+        self.show(conn, &nick, nicks);
+        if self.is_owner(conn) {
+            self.roster.join(nick);
+        }
+    }
+
+    /// A nick left (PART, KICK), on this observer's stream.
+    pub fn left(&mut self, conn: ConnId, nick: &Nick) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.leaves(nick);
+        }
+        if self.is_owner(conn) {
+            self.roster.part(nick);
+        }
+    }
+
+    /// A nick quit, on this observer's stream. Returns which of our connections it was, if one.
+    pub fn quit(&mut self, conn: ConnId, nick: &Nick) -> Option<ConnId> {
+        if self.is_owner(conn) {
+            self.roster.quit(nick);
+        }
+        self.observers.get_mut(&conn)?.leaves(nick)
+    }
+
+    /// A nick changed, on this observer's stream.
+    pub fn renamed(&mut self, conn: ConnId, from: &Nick, to: &Nick) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.renames(from, to);
+        }
+        if self.is_owner(conn) {
+            self.roster.rename(from, to.clone());
+        }
+    }
+
+    /// A part of the list of who is in the channel, on this observer's stream.
+    pub fn names(&mut self, conn: ConnId, list: Vec<(String, Nick)>, nicks: &Nicks) {
+        if !self.observers.contains_key(&conn) {
+            return;
+        }
+        for (_, nick) in &list {
+            self.show(conn, nick, nicks);
+        }
+        if self.is_owner(conn) {
+            self.roster.names_add(list);
+        }
+    }
+
+    /// The list is complete.
+    pub fn names_end(&mut self, conn: ConnId) {
+        if self.is_owner(conn) {
+            self.roster.names_end();
+        }
+    }
+
+    /// Notes one of ours under its nick, where the nick is one of ours and asked for this channel.
+    fn show(&mut self, conn: ConnId, nick: &Nick, nicks: &Nicks) {
+        let Some(view) = self.observers.get_mut(&conn) else { return };
+        if let Some(holder) = nicks.holder(nick).filter(|holder| self.members.contains_key(holder)) {
+            view.shows(nick.clone(), holder);
+        }
+    }
+
+    /// True when this connection observes.
+    pub fn is_observer(&self, conn: ConnId) -> bool {
+        self.observers.contains_key(&conn)
+    }
+
+    /// True when none of ours is in it, asks for it, or holds a line of it.
+    pub fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.ledger.poll_timeout().is_none()
+    }
+
+    /// When a held line has waited long enough.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.ledger.poll_timeout()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time, heard: &mut Vec<Heard>) -> Vec<Duty> {
+        self.ledger.handle_timeout(now, heard);
+        self.settle_duties(now, heard)
+    }
+
+    pub fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// Which of our connections speaks for the channel now.
+    pub fn owner(&self) -> Option<ConnId> {
+        self.ledger.owner()
+    }
+
+    /// Who is in the channel, as the nominee sees it.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+}

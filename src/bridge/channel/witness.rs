@@ -1,0 +1,77 @@
+//! What one observer's own stream shows of our other connections in a channel.
+//!
+//! A nick is unique on a network at any one moment, but two streams show a change at different times. So each
+//! observer keeps its own account, made only from what its own stream showed: a line is one of ours exactly
+//! when the nick that says it belonged to one of ours at that place of that stream.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::ids::{ConnId, Nick};
+
+/// One observer's account.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    ours: HashMap<Nick, ConnId>,
+    present: BTreeSet<ConnId>,
+}
+
+impl View {
+    /// The stream shows one of ours in the channel, under this nick.
+    pub fn shows(&mut self, nick: Nick, conn: ConnId) {
+        if let Some(before) = self.ours.insert(nick, conn) {
+            self.present.remove(&before);
+        }
+        self.present.insert(conn);
+    }
+
+    /// The stream shows this nick leaving: returns which of ours it was.
+    pub fn leaves(&mut self, nick: &Nick) -> Option<ConnId> {
+        let conn = self.ours.remove(nick)?;
+        self.present.remove(&conn);
+        Some(conn)
+    }
+
+    /// The stream shows a nick change.
+    pub fn renames(&mut self, from: &Nick, to: &Nick) {
+        if let Some(conn) = self.ours.remove(from) {
+            self.ours.insert(to.clone(), conn);
+        }
+    }
+
+    /// Which of ours says a line under this nick.
+    pub fn ours(&self, nick: &Nick) -> Option<ConnId> {
+        self.ours.get(nick).copied()
+    }
+
+    /// Those of `among` that the stream shows in the channel.
+    pub fn present_of<'a>(&'a self, among: impl Iterator<Item = ConnId> + 'a) -> impl Iterator<Item = ConnId> + 'a {
+        among.filter(|conn| self.present.contains(conn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PuppetId;
+    use crate::text::casemap::CaseMap;
+
+    fn nick(text: &str) -> Nick {
+        Nick::new(text, CaseMap::Ascii).unwrap()
+    }
+
+    fn conn(puppet: u32) -> ConnId {
+        ConnId { puppet: PuppetId(puppet), generation: 1 }
+    }
+
+    #[test]
+    fn a_nick_is_ours_only_while_this_stream_shows_it_so() {
+        let mut view = View::default();
+        view.shows(nick("Ada"), conn(1));
+        assert_eq!(view.ours(&nick("ada")), Some(conn(1)));
+        view.renames(&nick("ada"), &nick("countess"));
+        assert_eq!(view.ours(&nick("ada")), None, "the old nick is anybody's now");
+        assert_eq!(view.leaves(&nick("Countess")), Some(conn(1)));
+        assert_eq!(view.ours(&nick("countess")), None);
+        assert_eq!(view.present_of([conn(1)].into_iter()).count(), 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! The machine's own hands for `governor`: a clock that shows what the last input said.
+//!
+//! The rate limiter wants to read a clock; the machine has none. So the machine sets this one from the `now`
+//! it was given, and every limiter of the network reads it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use crate::ids::Time;
+
+const NANOS_PER_MS: u64 = 1_000_000;
+
+/// The moment of the input that is being handled.
+#[derive(Clone, Debug, Default)]
+pub struct MachineClock(Arc<AtomicU64>);
+
+impl MachineClock {
+    /// Moves the hands.
+    pub fn set(&self, now: Time) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for MachineClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed).saturating_mul(NANOS_PER_MS))
+    }
+}
+
+/// A token bucket on the machine's clock; without a limit it always says yes.
+#[derive(Debug)]
+pub struct Bucket(Option<Limiter>);
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, MachineClock, NoOpMiddleware<Nanos>>;
+
+impl Bucket {
+    /// `burst` (at least 1) at once, then one each `interval_ms`; an interval of 0 is no limit.
+    pub fn new(burst: u32, interval_ms: u64, clock: &MachineClock) -> Self {
+        let quota = Quota::with_period(std::time::Duration::from_millis(interval_ms));
+        let burst = std::num::NonZeroU32::new(burst.max(1)).expect("at least 1");
+        Self(quota.map(|quota| RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone())))
+    }
+
+    /// Takes one token, or says when the next one is there.
+    pub fn take(&self) -> Result<(), Time> {
+        let Some(limiter) = &self.0 else { return Ok(()) };
+        limiter.check().map_err(|until| {
+            let nanos = until.earliest_possible().duration_since(Nanos::new(0)).as_u64();
+            Time(nanos.div_ceil(NANOS_PER_MS))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_then_one_each_interval() {
+        let clock = MachineClock::default();
+        clock.set(Time(1_000_000));
+        let bucket = Bucket::new(2, 500, &clock);
+        assert_eq!(bucket.take(), Ok(()));
+        assert_eq!(bucket.take(), Ok(()));
+        assert_eq!(bucket.take(), Err(Time(1_000_500)));
+        clock.set(Time(1_000_500));
+        assert_eq!(bucket.take(), Ok(()));
+        assert_eq!(bucket.take(), Err(Time(1_001_000)));
+    }
+
+    #[test]
+    fn no_interval_is_no_limit() {
+        let bucket = Bucket::new(1, 0, &MachineClock::default());
+        assert!((0..10_000).all(|_| bucket.take().is_ok()));
+    }
+}

@@ -1,0 +1,212 @@
+//! Connections: who dials when, what happens when one opens or is lost, and their wake-ups.
+
+use super::super::channel::Channel;
+use super::super::clock::Bucket;
+use super::super::effect::{Chat, Effect};
+use super::super::input::CloseReason;
+use super::super::pacer::retry_ms;
+use super::super::session::register::Registration;
+use super::super::session::{Session, Woken};
+use super::super::timer::Timer;
+use super::{Life, Network};
+use crate::ids::{ChannelName, ConnId, PuppetId};
+
+/// How long a puppet waits when the network has as many connections as it may.
+const FULL_MS: u64 = 60_000;
+
+impl Network {
+    /// Gets a puppet in line to dial, if it wants to be anywhere and has no connection.
+    pub(super) fn ask_to_dial(&mut self, id: PuppetId) {
+        let puppet = self.puppet(id);
+        if puppet.session.is_some() || puppet.wanted.is_empty() || self.life != Life::Running {
+            return;
+        }
+        self.pacer.ask(id);
+        self.dial_next();
+    }
+
+    /// Lets those dial whose turn it is.
+    pub(super) fn dial_next(&mut self) {
+        while self.life == Life::Running {
+            match self.pacer.next() {
+                Ok(id) => self.dial(id),
+                Err(until) => return self.timers.arm_if(Timer::Pacer, until),
+            }
+        }
+    }
+
+    fn dial(&mut self, id: PuppetId) {
+        let connections = self.puppets.iter().filter(|puppet| puppet.session.is_some()).count();
+        if connections >= self.policy.connections_max {
+            let at = self.now.plus_ms(FULL_MS);
+            return self.timers.arm(Timer::Dial(id), at);
+        }
+        let (now, flood) = (self.now, self.policy.flood);
+        let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock);
+        let puppet = self.puppet(id);
+        if puppet.session.is_some() || puppet.wanted.is_empty() {
+            return;
+        }
+        let conn = puppet.next_conn();
+        puppet.session = Some(Session::new(conn, now, bucket));
+        let user = puppet.user.clone();
+        self.out.push(Effect::Connect { conn, user });
+    }
+
+    /// The socket is open.
+    pub(super) fn conn_opened(&mut self, conn: ConnId) {
+        let Some(puppet) = self.puppet_of(conn) else { return };
+        let (id, user) = (puppet.id, puppet.user.clone());
+        let base = self.wished_nick(&self.puppets[id.0 as usize]);
+        let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
+        let registration = Registration::new(now, &user, base, nick_bytes_max, map, &self.policy);
+        self.with_session(id, |session, out| session.opened(now, registration, out));
+        self.note_nicks(id);
+    }
+
+    /// Keeps the list of our nicks in step with a session.
+    pub(super) fn note_nicks(&mut self, id: PuppetId) {
+        if let Some(session) = &self.puppets[id.0 as usize].session {
+            self.nicks.update(session.conn, session.nick(), session.nick_asked());
+        }
+    }
+
+    /// The kernel took lines.
+    pub(super) fn conn_written(&mut self, conn: ConnId, lines: u32) {
+        if self.puppet_of(conn).is_none() {
+            return;
+        }
+        let ended = self.with_session(conn.puppet, |session, out| session.written(lines, out));
+        for saying in ended.unwrap_or_default() {
+            self.on_its_way(&saying);
+        }
+    }
+
+    /// The connection is no more, or never came up.
+    pub(super) fn conn_closed(&mut self, conn: ConnId, why: CloseReason) {
+        if self.puppet_of(conn).is_some() {
+            match why {
+                CloseReason::DialFailed(words) | CloseReason::Lost(words) => self.puppet(conn.puppet).trouble(words),
+                CloseReason::Asked => {}
+            }
+            self.connection_over(conn.puppet, None);
+        }
+    }
+
+    /// Gives a connection up: nothing of it counts from here on.
+    pub(super) fn give_up(&mut self, conn: ConnId, wait_ms: Option<u64>) {
+        if self.puppet_of(conn).is_some() {
+            self.out.push(Effect::Close { conn });
+            self.connection_over(conn.puppet, wait_ms);
+        }
+    }
+
+    /// Ends a puppet's connection with a goodbye. It stays until it is closed, so that what the kernel still
+    /// takes is known to be on its way.
+    pub(super) fn end_session(&mut self, id: PuppetId, words: &str) {
+        let now = self.now;
+        let ended = self.with_session(id, |session, out| {
+            (session.conn, session.quit(now, words, out))
+        });
+        let Some((conn, channels)) = ended else { return };
+        self.nicks.forget(conn);
+        for name in channels {
+            self.out_of_channel(conn, &name);
+        }
+    }
+
+    /// The channels lose a connection; its puppet comes back after a while, if it wants to be anywhere.
+    fn connection_over(&mut self, id: PuppetId, wait_ms: Option<u64>) {
+        let Some(session) = &self.puppets[id.0 as usize].session else { return };
+        let conn = session.conn;
+        let channels: Vec<ChannelName> = session.channels().cloned().collect();
+        self.nicks.forget(conn);
+        let now = self.now;
+        self.puppet(id).connection_over(now);
+        for name in channels {
+            self.out_of_channel(conn, &name);
+        }
+        self.arm_expiry(id);
+        let (pace, roll) = (self.policy.connect, self.dice.roll());
+        let failures = self.puppet(id).failures();
+        let wait = wait_ms.unwrap_or_else(|| retry_ms(failures, pace.retry_ms_min, pace.retry_ms_max, roll));
+        self.timers.arm(Timer::Dial(id), now.plus_ms(wait));
+    }
+
+    pub(super) fn out_of_channel(&mut self, conn: ConnId, name: &ChannelName) {
+        self.in_channel(name, |channel, now, _, heard| channel.gone(now, conn, heard));
+    }
+
+    /// Joins channels, where the connection may talk already; else it will when it may.
+    pub(super) fn join_channels(&mut self, id: PuppetId, names: Vec<ChannelName>) {
+        let Some(session) = &self.puppets[id.0 as usize].session else { return };
+        if !session.is_ready() || names.is_empty() {
+            return;
+        }
+        let conn = session.conn;
+        for name in &names {
+            self.channel(name).asks(conn);
+            if !self.channel(name).is_observer(conn) {
+                let chat = self.chat_worth(conn);
+                self.out.push(Effect::Observe { conn, chat });
+            }
+        }
+        let now = self.now;
+        self.with_session(id, |session, out| session.join(now, &names, out));
+    }
+
+    /// A connection's chat is read while it observes any channel.
+    fn chat_worth(&self, conn: ConnId) -> Chat {
+        let observes = |channel: &Channel| channel.is_observer(conn);
+        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+        let mut theirs = session.into_iter().flat_map(Session::channels);
+        let is_any = theirs.any(|name| self.channels.get(name).is_some_and(observes));
+        if is_any { Chat::Read } else { Chat::Skip }
+    }
+
+    /// Leaves a channel: the duty moves first, then what waited to be said there is withdrawn, then PART.
+    pub(super) fn leave_channel(&mut self, id: PuppetId, name: &ChannelName) {
+        let Some(session) = &self.puppets[id.0 as usize].session else { return };
+        let conn = session.conn;
+        if session.standing(name).is_none() {
+            return;
+        }
+        self.in_channel(name, |channel, now, _, heard| {
+            channel.leaving(now, conn, heard);
+            Vec::new()
+        });
+        self.with_session(id, |session, out| session.part(name, out));
+        self.out_of_channel(conn, name);
+    }
+
+    pub(super) fn arm_session(&mut self, conn: ConnId) {
+        let pace = self.policy.ping;
+        let session = self.puppets.get(conn.puppet.0 as usize).and_then(|puppet| puppet.session.as_ref());
+        if let Some(session) = session.filter(|session| session.conn == conn) {
+            self.timers.arm_if(Timer::Session(conn), session.poll_timeout(&pace));
+        }
+    }
+
+    pub(super) fn session_due(&mut self, conn: ConnId) {
+        if self.puppet_of(conn).is_none() {
+            return;
+        }
+        let (now, pace) = (self.now, self.policy.ping);
+        let woken = self.with_session(conn.puppet, |session, out| session.handle_timeout(now, &pace, out));
+        match woken {
+            Some(Woken::GiveUp(words)) => {
+                self.puppet(conn.puppet).trouble(words.to_owned());
+                self.give_up(conn, None);
+            }
+            Some(Woken::Fine) | None => {}
+        }
+    }
+
+    /// Goodbye on every connection; nobody dials any more.
+    pub(super) fn stopping(&mut self) {
+        self.life = Life::Stopping;
+        for id in 0..self.puppets.len() as u32 {
+            self.end_session(PuppetId(id), "The bridge is restarting");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What comes from Matrix: portals, members, events, questions for aliases.
+
+use super::super::effect::{Effect, Existence, Outcome, Presence};
+use super::super::input::{AskId, MatrixEvent, Member, Membership, PortalOrigin, PortalRow};
+use super::super::policy::DynamicPortals;
+use super::super::portal::birth::Step;
+use super::super::puppet::Puppet;
+use super::super::timer::Timer;
+use super::{Life, Network};
+use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
+
+/// A puppet may ask for another nick once in so many milliseconds.
+const RENAME_MS_MIN: u64 = 30_000;
+/// How long a puppet without a channel keeps its connection.
+const LINGER_MS: u64 = 300_000;
+
+impl Network {
+    /// Everything that was known is given: those who want to be somewhere go there.
+    pub(super) fn started(&mut self) {
+        self.life = Life::Running;
+        for id in 0..self.puppets.len() as u32 {
+            self.ask_to_dial(PuppetId(id));
+        }
+    }
+
+    pub(super) fn portal_known(&mut self, row: &PortalRow) {
+        let map = self.map();
+        self.portals.add(row, map);
+    }
+
+    /// The whole list of who is in a room: those who are not in it any more have left.
+    pub(super) fn members_known(&mut self, room: &RoomId, members: &[Member]) {
+        let known: Vec<UserId> = self.portals.members(room).cloned().collect();
+        for user in known.iter().filter(|user| !members.iter().any(|member| member.user == **user)) {
+            self.left_room(room, user, "left the room");
+        }
+        for member in members {
+            if !self.is_ours(&member.user) {
+                self.entered_room(room, &member.user, member.display_name.clone());
+            }
+        }
+    }
+
+    /// Takes one event from the inbox; each is settled exactly once, here or when its message ends.
+    pub(super) fn matrix_event(&mut self, seq: InboxSeq, event: MatrixEvent) {
+        match event {
+            MatrixEvent::Message { room, event_id, sender, body, origin_ms } => {
+                self.message(seq, room, event_id, sender, body, origin_ms);
+            }
+            MatrixEvent::Member { room, sender, target, membership, reason } => {
+                self.membership(&room, &sender, target, membership, reason.as_deref());
+                self.settle(seq, Outcome::Delivered);
+            }
+            MatrixEvent::Other { .. } => self.settle(seq, Outcome::Delivered),
+        }
+    }
+
+    /// Ghosts of ours and the bot are no people of Matrix.
+    pub(super) fn is_ours(&self, user: &UserId) -> bool {
+        *user == self.policy.bot || self.policy.ghosts.owns(user, &self.policy.server_name)
+    }
+
+    fn membership(
+        &mut self,
+        room: &RoomId,
+        sender: &UserId,
+        target: Member,
+        membership: Membership,
+        reason: Option<&str>,
+    ) {
+        if self.is_ours(&target.user) || self.portals.of_room(room).is_none() {
+            return;
+        }
+        match membership {
+            Membership::Join => self.entered_room(room, &target.user, target.display_name),
+            Membership::Leave | Membership::Ban => {
+                let words = match reason {
+                    _ if *sender == target.user => "left the room".to_owned(),
+                    Some(reason) => format!("removed from the room: {reason}"),
+                    None => "removed from the room".to_owned(),
+                };
+                self.left_room(room, &target.user, &words);
+            }
+            Membership::Invite | Membership::Knock => {}
+        }
+    }
+
+    /// Somebody is in a room: their puppet wants to be in its channel.
+    pub(super) fn entered_room(&mut self, room: &RoomId, user: &UserId, display_name: Option<String>) {
+        let is_new = self.portals.enter(room, user);
+        let id = self.ensure_puppet(user, display_name.as_deref());
+        let renamed = display_name.is_some() && self.puppet(id).display_name != display_name;
+        if renamed {
+            self.puppet(id).display_name = display_name.clone();
+            self.rename(id);
+        }
+        let Some(channel) = is_new else {
+            if renamed {
+                self.save_member(room, user, display_name, Presence::In);
+            }
+            return;
+        };
+        self.save_member(room, user, display_name, Presence::In);
+        self.puppet(id).forgive(&channel);
+        if self.puppet(id).wanted.insert(channel.clone()) {
+            self.join_channels(id, vec![channel]);
+        }
+        self.ask_to_dial(id);
+    }
+
+    /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it.
+    pub(super) fn left_room(&mut self, room: &RoomId, user: &UserId, words: &str) {
+        if self.portals.has(room, user) {
+            self.save_member(room, user, None, Presence::Out);
+        }
+        let Some(channel) = self.portals.leave(room, user) else { return };
+        let Some(id) = self.puppet_ids.get(user).copied() else { return };
+        self.puppet(id).wanted.remove(&channel);
+        self.puppet(id).forgive(&channel);
+        self.fail_waiting(id, &channel, &format!("you {words} before it could be sent"));
+        self.leave_channel(id, &channel);
+        if self.puppet(id).wanted.is_empty() {
+            let at = self.now.plus_ms(LINGER_MS);
+            self.timers.arm(Timer::Linger(id), at);
+        }
+    }
+
+    /// A puppet has been without a channel for a while: nothing is left to be on IRC for.
+    pub(super) fn linger_over(&mut self, id: PuppetId) {
+        if self.puppet(id).wanted.is_empty() {
+            self.end_session(id, "No bridged channel left");
+        }
+    }
+
+    fn save_member(
+        &mut self,
+        room: &RoomId,
+        user: &UserId,
+        display_name: Option<String>,
+        presence: Presence,
+    ) {
+        if self.life != Life::Loading {
+            let (room, user) = (room.clone(), user.clone());
+            self.out.push(Effect::SaveMember { room, user, display_name, presence });
+        }
+    }
+
+    pub(super) fn ensure_puppet(&mut self, user: &UserId, display_name: Option<&str>) -> PuppetId {
+        if let Some(id) = self.puppet_ids.get(user) {
+            return *id;
+        }
+        let id = PuppetId(self.puppets.len() as u32);
+        self.puppets.push(Puppet::new(id, user.clone(), display_name.map(str::to_owned)));
+        self.puppet_ids.insert(user.clone(), id);
+        id
+    }
+
+    /// The nick this puppet's name makes.
+    pub(super) fn wished_nick(&self, puppet: &Puppet) -> String {
+        let bytes_max = self.isupport.nick_bytes_max;
+        self.policy.nicks.fill(puppet.display_name.as_deref(), &puppet.user, bytes_max)
+    }
+
+    /// Asks for the nick that the puppet's name makes now, not too often.
+    pub(super) fn rename(&mut self, id: PuppetId) {
+        let (now, map) = (self.now, self.map());
+        let wished = self.wished_nick(&self.puppets[id.0 as usize]);
+        let Some(nick) = crate::ids::Nick::new(&wished, map) else { return };
+        let puppet = self.puppet(id);
+        let Some(session) = puppet.session.as_ref().filter(|session| session.is_ready()) else { return };
+        if session.nick().is_some_and(|present| present.as_str() == nick.as_str()) {
+            return;
+        }
+        if let Some(at) = puppet.nick_asked_at.map(|at| at.plus_ms(RENAME_MS_MIN)).filter(|at| *at > now) {
+            return self.timers.arm(Timer::Rename(id), at);
+        }
+        puppet.nick_asked_at = Some(now);
+        self.with_session(id, |session, out| session.ask_nick(nick, out));
+        self.note_nicks(id);
+    }
+
+    /// The homeserver asks whether an alias of ours exists: it shall, if it names a channel we may bridge.
+    pub(super) fn alias_asked(&mut self, ask: AskId, alias: RoomAlias) {
+        let Some(channel) = self.bridgeable(&alias) else {
+            return self.answer(ask, Existence::Absent);
+        };
+        match self.births.ask(ask, &alias, &channel) {
+            Step::Wait => {}
+            Step::Refuse => self.answer(ask, Existence::Absent),
+            Step::Begin => match self.portals.own_room(&channel) {
+                Some(portal) => {
+                    let room = portal.room.clone();
+                    self.out.push(Effect::AddAlias { room, alias });
+                }
+                None => {
+                    self.births.begin(channel.clone(), alias.clone());
+                    self.out.push(Effect::CreateRoom { channel, alias });
+                }
+            },
+        }
+    }
+
+    /// The channel an alias names, where portals are made on demand and the channel is not excluded.
+    fn bridgeable(&self, alias: &RoomAlias) -> Option<ChannelName> {
+        let map = self.map();
+        let localpart = alias.localpart(&self.policy.server_name)?;
+        let channel = self.policy.aliases.parse(localpart, map)?;
+        let is_excluded =
+            self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
+        let may = self.policy.dynamic_portals == DynamicPortals::On
+            && !is_excluded
+            && self.isupport.is_channel(channel.as_str());
+        may.then_some(channel)
+    }
+
+    /// The room was made, or not: whoever asked is answered, in whatever spelling they asked.
+    pub(super) fn room_created(&mut self, alias: &RoomAlias, result: Result<RoomId, String>) {
+        let Some((channel, others)) = self.births.end(alias) else { return };
+        match result {
+            Ok(room) => {
+                let row = PortalRow {
+                    room: room.clone(),
+                    channel: channel.as_str().to_owned(),
+                    origin: PortalOrigin::Alias,
+                };
+                self.portal_known(&row);
+                self.out.push(Effect::SavePortal(row));
+                self.answer_all(alias, Existence::Exists);
+                let add = |alias| Effect::AddAlias { room: room.clone(), alias };
+                self.out.extend(others.into_iter().map(add));
+            }
+            Err(_) => {
+                self.answer_all(alias, Existence::Absent);
+                for other in others {
+                    self.answer_all(&other, Existence::Absent);
+                }
+            }
+        }
+    }
+
+    pub(super) fn alias_added(&mut self, alias: &RoomAlias, added: bool) {
+        self.answer_all(alias, if added { Existence::Exists } else { Existence::Absent });
+    }
+
+    fn answer_all(&mut self, alias: &RoomAlias, existence: Existence) {
+        for ask in self.births.answer(alias) {
+            self.answer(ask, existence);
+        }
+    }
+
+    fn answer(&mut self, ask: AskId, existence: Existence) {
+        self.out.push(Effect::Answer { ask, existence });
+    }
+}

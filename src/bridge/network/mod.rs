@@ -1,0 +1,247 @@
+//! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
+//!
+//! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
+//! that one needs from another is handed over here. The routes are in four files by where the input comes
+//! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking) and `say` (a message's way out).
+
+mod connections;
+mod from_irc;
+mod from_matrix;
+mod say;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::channel::{Channel, Duty, Heard};
+use super::clock::{Bucket, MachineClock};
+use super::effect::{Chat, Effect, Outcome, Relay, Speaker};
+use super::input::{BodyKind, Input};
+use super::nicks::Nicks;
+use super::pacer::{Dice, Pacer};
+use super::policy::Policy;
+use super::portal::Portals;
+use super::portal::birth::Births;
+use super::puppet::Puppet;
+use super::relay::to_matrix;
+use super::session::isupport::Isupport;
+use super::tell::Tell;
+use super::timer::{Timer, Timers};
+use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
+use crate::text::casemap::CaseMap;
+
+/// Where this network's outbox numbers begin, and how far apart they are: networks share one outbox, and a
+/// number is never used twice.
+#[derive(Clone, Copy, Debug)]
+pub struct RelaySeqs {
+    pub next: RelaySeq,
+    pub step: i64,
+}
+
+/// Whether the machine has begun, and whether it is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// Portals and members are still being given; nobody dials yet.
+    Loading,
+    Running,
+    Stopping,
+}
+
+/// The machine of one IRC network.
+#[derive(Debug)]
+pub struct Network {
+    policy: Policy,
+    life: Life,
+    now: Time,
+    clock: MachineClock,
+    dice: Dice,
+    seqs: RelaySeqs,
+    isupport: Isupport,
+    puppets: Vec<Puppet>,
+    puppet_ids: HashMap<UserId, PuppetId>,
+    nicks: Nicks,
+    channels: BTreeMap<ChannelName, Channel>,
+    portals: Portals,
+    births: Births,
+    pacer: Pacer,
+    tell: Tell,
+    timers: Timers,
+    out: Vec<Effect>,
+}
+
+impl Network {
+    /// A network that knows nothing yet. `casemap` is what was remembered from the last time; `seed` spreads
+    /// reconnects.
+    pub fn new(policy: Policy, casemap: Option<CaseMap>, seqs: RelaySeqs, seed: u64) -> Self {
+        let clock = MachineClock::default();
+        let pacer = Pacer::new(Bucket::new(policy.connect.burst, policy.connect.interval_ms, &clock));
+        Self {
+            policy,
+            life: Life::Loading,
+            now: Time::default(),
+            clock,
+            dice: Dice::new(seed),
+            seqs,
+            isupport: Isupport { casemap, ..Isupport::default() },
+            puppets: Vec::new(),
+            puppet_ids: HashMap::new(),
+            nicks: Nicks::default(),
+            channels: BTreeMap::new(),
+            portals: Portals::default(),
+            births: Births::default(),
+            pacer,
+            tell: Tell::default(),
+            timers: Timers::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one input. What is to be done waits in [`take_effects`](Self::take_effects).
+    pub fn handle(&mut self, now: Time, input: Input) {
+        self.set_now(now);
+        match input {
+            Input::Started => self.started(),
+            Input::Portal(row) => self.portal_known(&row),
+            Input::Members { room, members } => self.members_known(&room, &members),
+            Input::Matrix { seq, event } => self.matrix_event(seq, event),
+            Input::AliasAsked { ask, alias } => self.alias_asked(ask, alias),
+            Input::RoomCreated { alias, result } => self.room_created(&alias, result),
+            Input::AliasAdded { alias, result } => self.alias_added(&alias, result.is_ok()),
+            Input::ConnOpened { conn } => self.conn_opened(conn),
+            Input::ConnLine { conn, line } => self.conn_line(conn, &line),
+            Input::ConnWritten { conn, lines } => self.conn_written(conn, lines),
+            Input::ConnClosed { conn, why } => self.conn_closed(conn, why),
+            Input::Stopping => self.stopping(),
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Does everything that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.set_now(now);
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Session(conn) => self.session_due(conn),
+                Timer::Pacer => self.dial_next(),
+                Timer::Dial(puppet) => self.ask_to_dial(puppet),
+                Timer::Expiry(puppet) => self.expire(puppet),
+                Timer::Linger(puppet) => self.linger_over(puppet),
+                Timer::Rename(puppet) => self.rename(puppet),
+                Timer::Ledger(channel) => self.ledger_due(&channel),
+                Timer::Tell(room) => self.tell_count(&room),
+            }
+        }
+    }
+
+    /// Moves what is to be done to the end of `into`, in order.
+    pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        into.append(&mut self.out);
+    }
+
+    /// True when nothing more is owed to any connection: after `Stopping`.
+    pub fn is_stopped(&self) -> bool {
+        self.life == Life::Stopping && self.puppets.iter().all(|puppet| puppet.session.is_none())
+    }
+
+    fn set_now(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        self.clock.set(self.now);
+    }
+
+    fn map(&self) -> CaseMap {
+        self.isupport.casemap.unwrap_or_default()
+    }
+
+    fn settle(&mut self, seq: InboxSeq, outcome: Outcome) {
+        self.out.push(Effect::Settle { seq, outcome });
+    }
+
+    fn puppet(&mut self, id: PuppetId) -> &mut Puppet {
+        // Numbers are given by `ensure_puppet` only, and puppets are never removed.
+        &mut self.puppets[id.0 as usize]
+    }
+
+    /// The puppet of a connection, while it is that puppet's connection.
+    fn puppet_of(&mut self, conn: ConnId) -> Option<&mut Puppet> {
+        let puppet = self.puppets.get_mut(conn.puppet.0 as usize)?;
+        puppet.session.as_ref().is_some_and(|session| session.conn == conn).then_some(puppet)
+    }
+
+    fn channel(&mut self, name: &ChannelName) -> &mut Channel {
+        self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone()))
+    }
+
+    /// Runs one change in a channel, then carries out what it asks and relays what it gave free.
+    fn in_channel(
+        &mut self,
+        name: &ChannelName,
+        change: impl FnOnce(&mut Channel, Time, &Nicks, &mut Vec<Heard>) -> Vec<Duty>,
+    ) {
+        let (now, mut heard) = (self.now, Vec::new());
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        let duties = change(channel, now, &self.nicks, &mut heard);
+        self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
+        if channel.is_idle() {
+            self.channels.remove(name);
+        }
+        for line in &heard {
+            self.relay(name, line);
+        }
+        for duty in duties {
+            self.carry_out(name, duty);
+        }
+    }
+
+    fn carry_out(&mut self, channel: &ChannelName, duty: Duty) {
+        let (Duty::Observe(conn) | Duty::TakeOver(conn)) = duty;
+        self.out.push(Effect::Observe { conn, chat: Chat::Read });
+        if self.puppet_of(conn).is_some() {
+            self.with_session(conn.puppet, |session, out| session.names(channel, out));
+        }
+    }
+
+    fn ledger_due(&mut self, name: &ChannelName) {
+        self.in_channel(name, |channel, now, _, heard| channel.handle_timeout(now, heard));
+    }
+
+    /// Says a channel's line in each of its rooms.
+    fn relay(&mut self, channel: &ChannelName, line: &Heard) {
+        let content = to_matrix::content(line, &self.policy.ghosts, &self.policy.server_name);
+        let Some(content) = content else { return };
+        let rooms: Vec<RoomId> = self.portals.of_channel(channel).map(|portal| portal.room.clone()).collect();
+        for room in rooms {
+            self.say_in_room(room, content.speaker.clone(), content.kind, content.text.clone(), None);
+        }
+    }
+
+    fn say_in_room(
+        &mut self,
+        room: RoomId,
+        speaker: Speaker,
+        kind: BodyKind,
+        text: String,
+        about: Option<EventId>,
+    ) {
+        let seq = self.seqs.next;
+        self.seqs.next = RelaySeq(seq.0 + self.seqs.step);
+        self.out.push(Effect::Relay(Relay { seq, room, speaker, kind, text, about }));
+    }
+
+    /// Tells a room something in the bot's name; too much of it becomes a count.
+    fn tell(&mut self, room: &RoomId, text: String, about: Option<EventId>) {
+        match self.tell.may(self.now, room) {
+            Ok(()) => self.say_in_room(room.clone(), Speaker::Bot, BodyKind::Notice, text, about),
+            Err(ends) => self.timers.arm(Timer::Tell(room.clone()), ends),
+        }
+    }
+
+    fn tell_count(&mut self, room: &RoomId) {
+        let count = self.tell.window_ended(self.now, room);
+        if count > 0 {
+            let text = format!("{count} more notices like these were left out in the last minute.");
+            self.say_in_room(room.clone(), Speaker::Bot, BodyKind::Notice, text, None);
+        }
+    }
+}

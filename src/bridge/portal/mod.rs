@@ -1,0 +1,149 @@
+//! Which room is paired with which channel, and who is in the room.
+//!
+//! A room belongs to one channel; a channel may have several rooms. Only people of Matrix are members here:
+//! ghosts and the bot are left out where they enter.
+
+pub mod birth;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::input::{PortalOrigin, PortalRow};
+use crate::ids::{ChannelName, RoomId, UserId};
+use crate::text::casemap::CaseMap;
+
+/// One pairing.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    pub room: RoomId,
+    pub channel: ChannelName,
+    pub origin: PortalOrigin,
+    members: BTreeSet<UserId>,
+}
+
+/// All pairings of a network.
+#[derive(Debug, Default)]
+pub struct Portals {
+    rooms: BTreeMap<RoomId, Portal>,
+    channels: BTreeMap<ChannelName, BTreeSet<RoomId>>,
+}
+
+impl Portals {
+    /// Adds a pairing; a room that is already paired keeps its members and moves to the new channel.
+    pub fn add(&mut self, row: &PortalRow, map: CaseMap) -> Option<&Portal> {
+        let channel = ChannelName::new(&row.channel, map)?;
+        let members = self.remove(&row.room).map(|portal| portal.members).unwrap_or_default();
+        self.channels.entry(channel.clone()).or_default().insert(row.room.clone());
+        let portal = Portal { room: row.room.clone(), channel, origin: row.origin, members };
+        Some(self.rooms.entry(row.room.clone()).or_insert(portal))
+    }
+
+    fn remove(&mut self, room: &RoomId) -> Option<Portal> {
+        let portal = self.rooms.remove(room)?;
+        if let Some(rooms) = self.channels.get_mut(&portal.channel) {
+            rooms.remove(room);
+            if rooms.is_empty() {
+                self.channels.remove(&portal.channel);
+            }
+        }
+        Some(portal)
+    }
+
+    /// The case mapping turned out to be another: spells every channel anew.
+    pub fn refold(&mut self, map: CaseMap) {
+        let portals = std::mem::take(&mut self.rooms);
+        self.channels.clear();
+        for (room, mut portal) in portals {
+            if let Some(channel) = ChannelName::new(portal.channel.as_str(), map) {
+                portal.channel = channel.clone();
+                self.channels.entry(channel).or_default().insert(room.clone());
+                self.rooms.insert(room, portal);
+            }
+        }
+    }
+
+    pub fn of_room(&self, room: &RoomId) -> Option<&Portal> {
+        self.rooms.get(room)
+    }
+
+    /// The rooms of a channel, in a stable order.
+    pub fn of_channel<'a>(&'a self, channel: &ChannelName) -> impl Iterator<Item = &'a Portal> {
+        self.channels.get(channel).into_iter().flatten().filter_map(|room| self.rooms.get(room))
+    }
+
+    /// The room we made for a channel, if we made one.
+    pub fn own_room(&self, channel: &ChannelName) -> Option<&Portal> {
+        self.of_channel(channel).find(|portal| portal.origin == PortalOrigin::Alias)
+    }
+
+    /// Somebody is in the room now. Returns the channel when they are new to it.
+    pub fn enter(&mut self, room: &RoomId, user: &UserId) -> Option<ChannelName> {
+        let portal = self.rooms.get_mut(room)?;
+        portal.members.insert(user.clone()).then(|| portal.channel.clone())
+    }
+
+    /// Somebody is no longer in the room. Returns the channel when they are in no other room of it.
+    pub fn leave(&mut self, room: &RoomId, user: &UserId) -> Option<ChannelName> {
+        let portal = self.rooms.get_mut(room)?;
+        if !portal.members.remove(user) {
+            return None;
+        }
+        let channel = portal.channel.clone();
+        (!self.wants(&channel, user)).then_some(channel)
+    }
+
+    /// True when somebody is in any room of the channel.
+    pub fn wants(&self, channel: &ChannelName, user: &UserId) -> bool {
+        self.of_channel(channel).any(|portal| portal.members.contains(user))
+    }
+
+    /// The channels somebody wants to be in.
+    pub fn wanted_by(&self, user: &UserId) -> BTreeSet<ChannelName> {
+        let theirs = self.rooms.values().filter(|portal| portal.members.contains(user));
+        theirs.map(|portal| portal.channel.clone()).collect()
+    }
+
+    /// True when this user is known to be in this room.
+    pub fn has(&self, room: &RoomId, user: &UserId) -> bool {
+        self.rooms.get(room).is_some_and(|portal| portal.members.contains(user))
+    }
+
+    /// Who is in the room.
+    pub fn members(&self, room: &RoomId) -> impl Iterator<Item = &UserId> {
+        self.rooms.get(room).into_iter().flat_map(|portal| &portal.members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(room: &str, channel: &str) -> PortalRow {
+        PortalRow { room: RoomId::new(room).unwrap(), channel: channel.into(), origin: PortalOrigin::Alias }
+    }
+
+    #[test]
+    fn a_channel_is_wanted_until_its_last_room_is_left() {
+        let (a, b) = (row("!a", "#C"), row("!b", "#c"));
+        let user = UserId::new("@u:hs").unwrap();
+        let mut portals = Portals::default();
+        portals.add(&a, CaseMap::Ascii);
+        portals.add(&b, CaseMap::Ascii);
+        assert!(portals.enter(&a.room, &user).is_some());
+        assert!(portals.enter(&b.room, &user).is_some());
+        assert_eq!(portals.leave(&a.room, &user), None);
+        assert_eq!(portals.leave(&a.room, &user), None, "leaving twice is leaving once");
+        assert_eq!(portals.leave(&b.room, &user), ChannelName::new("#c", CaseMap::Ascii));
+    }
+
+    #[test]
+    fn another_case_mapping_brings_spellings_together() {
+        let mut portals = Portals::default();
+        portals.add(&row("!a", "#x[]"), CaseMap::Ascii);
+        portals.add(&row("!b", "#x{}"), CaseMap::Ascii);
+        let ascii = ChannelName::new("#x[]", CaseMap::Ascii).unwrap();
+        assert_eq!(portals.of_channel(&ascii).count(), 1);
+        portals.refold(CaseMap::Rfc1459);
+        let rfc1459 = ChannelName::new("#X[]", CaseMap::Rfc1459).unwrap();
+        assert_eq!(portals.of_channel(&rfc1459).count(), 2);
+    }
+}

@@ -1,0 +1,197 @@
+//! A Matrix user's presence on one IRC network: who they are, where they want to be, what they still have to
+//! say, and the connection they have at the moment, if any.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::relay::to_irc::Saying;
+use super::session::Session;
+use super::session::send::{ChatLine, Place};
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, Time, UserId};
+
+/// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
+/// and its sender is told.
+pub const WAITING_MAX: usize = 32;
+/// People remembered as told that private messages are not carried.
+const EXPLAINED_MAX: usize = 32;
+/// How long a connection must have been good for its loss to count as a first failure again.
+const GOOD_AFTER_MS: u64 = 60_000;
+
+/// One puppet.
+#[derive(Debug)]
+pub struct Puppet {
+    pub id: PuppetId,
+    pub user: UserId,
+    pub display_name: Option<String>,
+    /// The channels of the rooms they are in.
+    pub wanted: BTreeSet<ChannelName>,
+    pub session: Option<Session>,
+    generation: u32,
+    failures: u32,
+    ready_since: Option<Time>,
+    waiting: VecDeque<Waiting>,
+    /// The message that went out last: what an error numeric is about.
+    last_said: Option<Arc<Saying>>,
+    /// Channels that would not have them, and when they said so.
+    refused: BTreeMap<ChannelName, Time>,
+    /// When they last asked for another nick.
+    pub nick_asked_at: Option<Time>,
+    /// What the last connection ended with, in words.
+    trouble: Option<String>,
+    /// Who was told lately that private messages are not carried.
+    explained: VecDeque<Nick>,
+}
+
+/// A message that waits; with its lines where it was cut already.
+#[derive(Debug)]
+pub struct Waiting {
+    pub saying: Arc<Saying>,
+    pub lines: Option<Vec<ChatLine>>,
+}
+
+impl Puppet {
+    pub fn new(id: PuppetId, user: UserId, display_name: Option<String>) -> Self {
+        Self {
+            id,
+            user,
+            display_name,
+            wanted: BTreeSet::new(),
+            session: None,
+            generation: 0,
+            failures: 0,
+            ready_since: None,
+            waiting: VecDeque::new(),
+            last_said: None,
+            refused: BTreeMap::new(),
+            nick_asked_at: None,
+            trouble: None,
+            explained: VecDeque::new(),
+        }
+    }
+
+    /// The id of the next connection.
+    pub fn next_conn(&mut self) -> ConnId {
+        self.generation += 1;
+        ConnId { puppet: self.id, generation: self.generation }
+    }
+
+    /// The session, if `conn` is still its connection.
+    pub fn session_of(&mut self, conn: ConnId) -> Option<&mut Session> {
+        self.session.as_mut().filter(|session| session.conn == conn)
+    }
+
+    /// Lets a message wait. `Err` gives it back: too many wait.
+    pub fn wait(&mut self, saying: Arc<Saying>) -> Result<(), Arc<Saying>> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(saying);
+        }
+        self.waiting.push_back(Waiting { saying, lines: None });
+        Ok(())
+    }
+
+    /// Takes the messages that wait for `channel`, in order.
+    pub fn take_waiting(&mut self, channel: &ChannelName) -> Vec<Waiting> {
+        self.take_if(|saying| saying.channel == *channel)
+    }
+
+    /// Takes the messages that are too old.
+    pub fn take_expired(&mut self, now: Time) -> Vec<Waiting> {
+        self.take_if(|saying| saying.expires <= now)
+    }
+
+    fn take_if(&mut self, wanted: impl Fn(&Saying) -> bool) -> Vec<Waiting> {
+        let (taken, rest) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| wanted(&waiting.saying));
+        self.waiting = rest;
+        Vec::from_iter::<VecDeque<Waiting>>(taken)
+    }
+
+    /// When the first waiting message becomes too old.
+    pub fn next_expiry(&self) -> Option<Time> {
+        self.waiting.iter().map(|waiting| waiting.saying.expires).min()
+    }
+
+    /// The connection is over: what it had not sent waits again, before what waited already.
+    pub fn connection_over(&mut self, now: Time) {
+        let Some(session) = self.session.take() else { return };
+        let good = self.ready_since.take().is_some_and(|since| now.since_ms(since) >= GOOD_AFTER_MS);
+        self.failures = if good { 1 } else { self.failures.saturating_add(1) };
+        let mut unsent = by_message(session.into_unsent());
+        unsent.append(&mut self.waiting);
+        self.waiting = unsent;
+    }
+
+    /// The connection may talk now.
+    pub fn ready(&mut self, now: Time) {
+        self.ready_since = Some(now);
+        self.trouble = None;
+    }
+
+    /// Notes what a connection ended with; the first words of an outage are the telling ones.
+    pub fn trouble(&mut self, words: String) {
+        self.trouble.get_or_insert(words);
+    }
+
+    /// What the last connection ended with, while there is no better one.
+    pub fn last_trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// True the first time for each of the last [`EXPLAINED_MAX`] people.
+    pub fn may_explain(&mut self, nick: &Nick) -> bool {
+        if self.explained.contains(nick) {
+            return false;
+        }
+        if self.explained.len() >= EXPLAINED_MAX {
+            self.explained.pop_front();
+        }
+        self.explained.push_back(nick.clone());
+        true
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub fn said(&mut self, saying: Arc<Saying>) {
+        self.last_said = Some(saying);
+    }
+
+    /// Takes the message that an error about `channel` is most likely about; each is blamed once.
+    pub fn blame(&mut self, channel: &ChannelName) -> Option<Arc<Saying>> {
+        self.last_said.take_if(|saying| saying.channel == *channel)
+    }
+
+    /// The channel would not have them.
+    pub fn refuse(&mut self, channel: ChannelName, now: Time) {
+        self.refused.insert(channel, now);
+    }
+
+    /// Forgets an old refusal: they are in, or have left the room.
+    pub fn forgive(&mut self, channel: &ChannelName) {
+        self.refused.remove(channel);
+    }
+
+    /// When the channel refused them, if it did.
+    pub fn refused_at(&self, channel: &ChannelName) -> Option<Time> {
+        self.refused.get(channel).copied()
+    }
+}
+
+/// Gathers lines into the messages they are parts of. Lines of no message are forgotten: a PART needs no
+/// saying when the connection is gone.
+fn by_message(lines: impl Iterator<Item = ChatLine>) -> VecDeque<Waiting> {
+    let mut messages: VecDeque<Waiting> = VecDeque::new();
+    for line in lines {
+        let Some(saying) = line.of.clone() else { continue };
+        match messages.back_mut() {
+            Some(Waiting { saying: last, lines: Some(lines) }) if last.seq == saying.seq => lines.push(line),
+            _ => messages.push_back(Waiting { saying, lines: Some(vec![line]) }),
+        }
+    }
+    debug_assert!(messages.iter().all(|m| m.lines.as_ref().is_some_and(|l| {
+        l.last().is_some_and(|line| line.place == Place::Last)
+    })));
+    messages
+}

@@ -1,0 +1,4 @@
+//! What is said, carried from one side's form to the other's.
+
+pub mod to_irc;
+pub mod to_matrix;

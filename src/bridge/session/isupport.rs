@@ -1,0 +1,122 @@
+//! What a server says it supports (numeric 005), with safe answers where it says nothing or nonsense.
+
+use crate::text::casemap::CaseMap;
+
+/// The tokens the bridge uses. One value for each network: its servers agree, and the latest word counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Isupport {
+    /// None until a server has said it.
+    pub casemap: Option<CaseMap>,
+    /// Longest nick, in bytes; 5 to 255.
+    pub nick_bytes_max: usize,
+    /// Signs a channel name may begin with.
+    pub channel_signs: String,
+    /// Pairs of (mode letter, prefix sign), highest rank first.
+    pub prefixes: Vec<(char, char)>,
+    /// Longest line with its ending, in bytes; 512 to 16,384.
+    pub line_bytes_max: usize,
+}
+
+impl Default for Isupport {
+    /// What RFC 1459 servers do, with a nick length that servers of today take.
+    fn default() -> Self {
+        Self {
+            casemap: None,
+            nick_bytes_max: 30,
+            channel_signs: "#&+!".into(),
+            prefixes: vec![('o', '@'), ('v', '+')],
+            line_bytes_max: 512,
+        }
+    }
+}
+
+impl Isupport {
+    /// Takes the tokens of one 005 line: `params` without the nick in front and the words at the end.
+    pub fn learn(&mut self, tokens: &[String]) {
+        for token in tokens {
+            let (key, value) = token.split_once('=').unwrap_or((token, ""));
+            match key {
+                "CASEMAPPING" => self.casemap = CaseMap::from_isupport(value).or(self.casemap),
+                "NICKLEN" | "MAXNICKLEN" => bounded(value, 5, 255, &mut self.nick_bytes_max),
+                "CHANTYPES" if !value.is_empty() => self.channel_signs = signs(value),
+                "PREFIX" => self.prefixes = prefixes(value).unwrap_or_else(|| self.prefixes.clone()),
+                "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
+                _ => {}
+            }
+        }
+    }
+
+    /// True when `text` begins like a channel here.
+    pub fn is_channel(&self, text: &str) -> bool {
+        text.chars().next().is_some_and(|sign| self.channel_signs.contains(sign))
+    }
+
+    /// Splits `@+nick` into its prefix signs and the nick.
+    pub fn split_prefix<'a>(&self, text: &'a str) -> (&'a str, &'a str) {
+        let end = text.find(|c| !self.prefixes.iter().any(|(_, sign)| *sign == c)).unwrap_or(text.len());
+        text.split_at(end)
+    }
+
+    /// The channel behind a STATUSMSG target such as `@#chan`, or the target itself.
+    pub fn channel_of_target<'a>(&self, target: &'a str) -> &'a str {
+        let bare = self.split_prefix(target).1;
+        // `+chan` is a channel where `+` is a channel sign; `+#chan` is one of voiced people in #chan.
+        if self.is_channel(bare) { bare } else { target }
+    }
+}
+
+fn bounded(value: &str, min: usize, max: usize, into: &mut usize) {
+    if let Ok(number) = value.parse::<usize>()
+        && (min..=max).contains(&number)
+    {
+        *into = number;
+    }
+}
+
+fn signs(value: &str) -> String {
+    value.chars().filter(|c| "#&+!".contains(*c)).collect()
+}
+
+/// `(ov)@+` to pairs; `None` when the two halves do not match.
+fn prefixes(value: &str) -> Option<Vec<(char, char)>> {
+    let (modes, signs) = value.strip_prefix('(')?.split_once(')')?;
+    (modes.chars().count() == signs.chars().count() && modes.len() <= 16)
+        .then(|| modes.chars().zip(signs.chars()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(line: &str) -> Isupport {
+        let mut isupport = Isupport::default();
+        isupport.learn(&line.split(' ').map(String::from).collect::<Vec<_>>());
+        isupport
+    }
+
+    #[test]
+    fn the_usual_tokens_are_taken() {
+        let isupport = learned("CASEMAPPING=ascii NICKLEN=16 CHANTYPES=#& PREFIX=(qaohv)~&@%+ LINELEN=2048");
+        assert_eq!(isupport.casemap, Some(CaseMap::Ascii));
+        assert_eq!(isupport.nick_bytes_max, 16);
+        assert!(isupport.is_channel("&here") && !isupport.is_channel("+there"));
+        assert_eq!(isupport.split_prefix("~@nick"), ("~@", "nick"));
+        assert_eq!(isupport.line_bytes_max, 2048);
+    }
+
+    #[test]
+    fn lies_leave_the_safe_answers() {
+        for lie in ["NICKLEN=0", "NICKLEN=-1", "NICKLEN=9999999", "CASEMAPPING=klingon", "PREFIX=(ov", "PREFIX=(ov)@"] {
+            assert_eq!(learned(lie), Isupport::default(), "{lie}");
+        }
+        assert!(learned("PREFIX=()").prefixes.is_empty(), "a server without prefixes may say so");
+    }
+
+    #[test]
+    fn a_status_message_belongs_to_its_channel() {
+        let isupport = learned("CHANTYPES=#&+ PREFIX=(ov)@+");
+        assert_eq!(isupport.channel_of_target("@#ops"), "#ops");
+        assert_eq!(isupport.channel_of_target("+modeless"), "+modeless");
+        assert_eq!(isupport.channel_of_target("+#voiced"), "#voiced");
+    }
+}

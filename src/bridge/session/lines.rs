@@ -1,0 +1,180 @@
+//! The wire of IRC, read: one function for each command or numeric, from a [`Line`] to what it shows.
+//!
+//! To add a command, add a line to `read` and a function below it. A line with too few parameters, an
+//! illegal name or of an unknown kind shows nothing: remote nonsense is not an error.
+
+use irc::proto::Response;
+
+use super::isupport::Isupport;
+use super::seen::{Ban, NickRefusal, Person, Seen, Speaking};
+use crate::bridge::input::BodyKind;
+use crate::ids::{ChannelName, Nick};
+use crate::text::casemap::CaseMap;
+use crate::text::irc_codes::{Ctcp, parse_ctcp};
+use crate::text::line::Line;
+
+/// Reads one line. `isupport` learns from 005; everything else comes back as a fact.
+pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
+    if line.command.len() == 3
+        && let Ok(numeric) = line.command.parse::<u16>()
+    {
+        return read_numeric(numeric, line, isupport);
+    }
+    let reader = Reader { line, isupport, map: isupport.casemap.unwrap_or_default() };
+    match line.command.as_str() {
+        "PRIVMSG" | "NOTICE" => reader.said(),
+        "JOIN" => reader.join(),
+        "PART" => reader.part(),
+        "KICK" => reader.kick(),
+        "QUIT" => reader.quit(),
+        "NICK" => reader.nick(),
+        "ERROR" => reader.error(),
+        _ => None,
+    }
+}
+
+fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Seen> {
+    let known = line.command.parse::<Response>().ok();
+    if known == Some(Response::RPL_ISUPPORT) {
+        isupport.learn(line.params.get(1..line.params.len().saturating_sub(1)).unwrap_or_default());
+        return Some(Seen::Supports);
+    }
+    let reader = Reader { line, isupport, map: isupport.casemap.unwrap_or_default() };
+    match known {
+        Some(Response::RPL_WELCOME) => reader.welcome(),
+        Some(Response::RPL_ENDOFMOTD | Response::ERR_NOMOTD) => Some(Seen::Ready),
+        Some(Response::RPL_NAMREPLY) => reader.names(),
+        Some(Response::RPL_ENDOFNAMES) => Some(Seen::NamesEnd { channel: reader.channel(1)? }),
+        Some(
+            Response::ERR_NICKNAMEINUSE | Response::ERR_NICKCOLLISION | Response::ERR_UNAVAILRESOURCE,
+        ) if reader.channel(1).is_none() => reader.nick_refused(NickRefusal::Taken),
+        Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
+        Some(Response::ERR_YOUREBANNEDCREEP) => reader.farewell(Ban::Banned),
+        _ if (400..600).contains(&numeric) => reader.channel_refused(numeric),
+        _ => None,
+    }
+}
+
+/// One line with what is needed to understand it.
+struct Reader<'a> {
+    line: &'a Line,
+    isupport: &'a Isupport,
+    map: CaseMap,
+}
+
+impl Reader<'_> {
+    fn channel(&self, index: usize) -> Option<ChannelName> {
+        let text = self.line.param(index);
+        self.isupport.is_channel(text).then(|| ChannelName::new(text, self.map)).flatten()
+    }
+
+    fn nick_at(&self, index: usize) -> Option<Nick> {
+        Nick::new(self.line.param(index), self.map)
+    }
+
+    /// The person a line comes from; `None` for a server (a name with a dot and no user or host).
+    fn person(&self) -> Option<Person> {
+        let source = self.line.source.as_ref()?;
+        if source.user.is_none() && source.host.is_none() && source.name.contains('.') {
+            return None;
+        }
+        let nick = Nick::new(&source.name, self.map)?;
+        Some(Person { nick, user: source.user.clone(), host: source.host.clone() })
+    }
+
+    fn last(&self) -> String {
+        self.line.params.last().cloned().unwrap_or_default()
+    }
+
+    fn welcome(&self) -> Option<Seen> {
+        Some(Seen::Welcome { nick: self.nick_at(0)? })
+    }
+
+    fn nick_refused(&self, why: NickRefusal) -> Option<Seen> {
+        Some(Seen::NickRefused { why, words: self.last() })
+    }
+
+    fn farewell(&self, ban: Ban) -> Option<Seen> {
+        Some(Seen::Farewell { ban, words: self.last() })
+    }
+
+    /// `ERROR :Closing Link: … (K-Lined)`: servers have no numeric for it, so the words decide.
+    fn error(&self) -> Option<Seen> {
+        const BAN_WORDS: [&str; 6] = ["k-line", "g-line", "z-line", "d-line", "akill", "banned"];
+        let words = self.last();
+        let lower = words.to_lowercase();
+        let ban = if BAN_WORDS.iter().any(|word| lower.contains(word)) { Ban::Banned } else { Ban::No };
+        Some(Seen::Farewell { ban, words })
+    }
+
+    /// `353 me = #chan :@ada +bob` (RFC 2812 section 5.1).
+    fn names(&self) -> Option<Seen> {
+        let channel = self.channel(2)?;
+        let list = self.line.param(3);
+        let nick = |text| {
+            let (signs, nick) = self.isupport.split_prefix(text);
+            // With userhost-in-names the entry goes on with `!user@host`.
+            let nick = nick.split('!').next().unwrap_or_default();
+            Some((self.modes_of(signs), Nick::new(nick, self.map)?))
+        };
+        Some(Seen::Names { channel, nicks: list.split(' ').filter_map(nick).collect() })
+    }
+
+    /// The mode letters that stand behind prefix signs.
+    fn modes_of(&self, signs: &str) -> String {
+        let letter = |sign| self.isupport.prefixes.iter().find(|(_, s)| *s == sign).map(|(mode, _)| *mode);
+        signs.chars().filter_map(letter).collect()
+    }
+
+    fn join(&self) -> Option<Seen> {
+        Some(Seen::Joined { channel: self.channel(0)?, who: self.person()? })
+    }
+
+    fn part(&self) -> Option<Seen> {
+        Some(Seen::Left { channel: self.channel(0)?, who: self.person()?.nick })
+    }
+
+    fn kick(&self) -> Option<Seen> {
+        Some(Seen::Kicked {
+            channel: self.channel(0)?,
+            who: self.nick_at(1)?,
+            by: self.line.source.as_ref().map(|source| source.name.clone()).unwrap_or_default(),
+            reason: self.line.param(2).to_owned(),
+        })
+    }
+
+    fn quit(&self) -> Option<Seen> {
+        Some(Seen::Quit { who: self.person()?.nick })
+    }
+
+    fn nick(&self) -> Option<Seen> {
+        Some(Seen::Renamed { who: self.person()?.nick, to: self.nick_at(0)? })
+    }
+
+    fn said(&self) -> Option<Seen> {
+        let text = self.line.params.get(1)?;
+        let (kind, text) = match (parse_ctcp(text), self.line.command.as_str()) {
+            (Ctcp::Action(text), "PRIVMSG") => (BodyKind::Emote, text.to_owned()),
+            (Ctcp::Action(text), _) => (BodyKind::Notice, text.to_owned()),
+            // CTCP requests and replies are between programs; nobody said anything.
+            (Ctcp::Other { .. }, _) => return None,
+            (Ctcp::None, "NOTICE") => (BodyKind::Notice, text.clone()),
+            (Ctcp::None, _) => (BodyKind::Text, text.clone()),
+        };
+        let target = self.isupport.channel_of_target(self.line.param(0));
+        if self.isupport.is_channel(target) {
+            let channel = ChannelName::new(target, self.map)?;
+            let from = match self.person() {
+                Some(person) => Speaking::Person(person.nick),
+                None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
+            };
+            return Some(Seen::Said { channel, from, kind, text });
+        }
+        Some(Seen::SaidPrivately { from: self.person()?, kind })
+    }
+
+    /// Any error numeric that names a channel: `471 me #chan :Cannot join channel (+l)`.
+    fn channel_refused(&self, numeric: u16) -> Option<Seen> {
+        Some(Seen::ChannelRefused { channel: self.channel(1)?, numeric, words: self.last() })
+    }
+}

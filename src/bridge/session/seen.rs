@@ -1,0 +1,66 @@
+//! Facts that one connection's stream shows. Above this, nothing knows IRC's wire.
+//!
+//! A fact is what this connection saw at this place of its own stream; another connection may see it earlier
+//! or later.
+
+use crate::bridge::input::BodyKind;
+use crate::ids::{ChannelName, Nick};
+
+/// One fact. Matched without `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The server took us, under this nick.
+    Welcome { nick: Nick },
+    /// The greeting is over: commands may follow.
+    Ready,
+    /// The nick we asked for was not given, in the server's words.
+    NickRefused { why: NickRefusal, words: String },
+    Joined { channel: ChannelName, who: Person },
+    Left { channel: ChannelName, who: Nick },
+    Kicked { channel: ChannelName, who: Nick, by: String, reason: String },
+    Quit { who: Nick },
+    Renamed { who: Nick, to: Nick },
+    /// Part of the list of who is in the channel.
+    Names { channel: ChannelName, nicks: Vec<(String, Nick)> },
+    NamesEnd { channel: ChannelName },
+    /// Something was said in the channel.
+    Said { channel: ChannelName, from: Speaking, kind: BodyKind, text: String },
+    /// Something was said to this puppet alone.
+    SaidPrivately { from: Person, kind: BodyKind },
+    /// The server would not let us in, or would not take what we said there.
+    ChannelRefused { channel: ChannelName, numeric: u16, words: String },
+    /// The server says why it is about to close the connection, or that we are banned.
+    Farewell { ban: Ban, words: String },
+    /// The server learned something about itself that we use.
+    Supports,
+}
+
+/// Somebody on IRC, with the host where the line showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub nick: Nick,
+    pub user: Option<String>,
+    pub host: Option<String>,
+}
+
+/// Who speaks in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaking {
+    Person(Nick),
+    /// A server speaks itself.
+    Server(String),
+}
+
+/// Why a nick was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NickRefusal {
+    Taken,
+    Illegal,
+}
+
+/// Whether a farewell says we are not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ban {
+    Banned,
+    No,
+}

@@ -1,0 +1,92 @@
+//! Every reason for which one network's machine wants to be woken, in one list.
+//!
+//! Arming is lazy: a timer that is armed later than it already is stays as it is, and whoever wakes too
+//! early finds nothing due and arms again. So a busy connection costs no timer work for each line.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::ids::{ChannelName, ConnId, PuppetId, RoomId, Time};
+
+/// A reason to wake.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Timer {
+    /// A connection's own waits: registration, flood control, pings, joins without an answer.
+    Session(ConnId),
+    /// The next puppet in line may dial.
+    Pacer,
+    /// A puppet has waited long enough to get in line again.
+    Dial(PuppetId),
+    /// A puppet's oldest waiting message becomes too old.
+    Expiry(PuppetId),
+    /// A puppet without a channel has stayed long enough.
+    Linger(PuppetId),
+    /// A puppet may ask for its new nick.
+    Rename(PuppetId),
+    /// A channel's held lines have waited long enough.
+    Ledger(ChannelName),
+    /// A room may be told of what was left unsaid.
+    Tell(RoomId),
+}
+
+/// The armed timers, each at most once.
+#[derive(Debug, Default)]
+pub struct Timers {
+    order: BTreeSet<(Time, Timer)>,
+    armed: HashMap<Timer, Time>,
+}
+
+impl Timers {
+    /// Wakes at `at`, or earlier where this timer is armed for earlier.
+    pub fn arm(&mut self, timer: Timer, at: Time) {
+        match self.armed.get(&timer) {
+            Some(&armed) if armed <= at => return,
+            Some(&armed) => {
+                self.order.remove(&(armed, timer.clone()));
+            }
+            None => {}
+        }
+        self.armed.insert(timer.clone(), at);
+        self.order.insert((at, timer));
+    }
+
+    /// Arms when there is a time, does nothing when there is none.
+    pub fn arm_if(&mut self, timer: Timer, at: Option<Time>) {
+        if let Some(at) = at {
+            self.arm(timer, at);
+        }
+    }
+
+    /// The next moment at which something is due.
+    pub fn next(&self) -> Option<Time> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes one timer that is due at `now`, earliest first.
+    pub fn pop_due(&mut self, now: Time) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        let (_, timer) = self.order.pop_first()?;
+        self.armed.remove(&timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_arming_counts_and_each_timer_fires_once() {
+        let mut timers = Timers::default();
+        timers.arm(Timer::Dial(PuppetId(1)), Time(50));
+        timers.arm(Timer::Dial(PuppetId(1)), Time(80));
+        timers.arm(Timer::Dial(PuppetId(2)), Time(70));
+        timers.arm(Timer::Dial(PuppetId(2)), Time(20));
+        assert_eq!(timers.next(), Some(Time(20)));
+        assert_eq!(timers.pop_due(Time(10)), None);
+        assert_eq!(timers.pop_due(Time(60)), Some(Timer::Dial(PuppetId(2))));
+        assert_eq!(timers.pop_due(Time(60)), Some(Timer::Dial(PuppetId(1))));
+        assert_eq!(timers.pop_due(Time(1000)), None);
+    }
+}
