@@ -293,3 +293,276 @@ fn break_words(error: &io::Error) -> String {
         _ => format!("the connection broke: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::super::dial::Transport;
+    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with};
+    use super::super::tls::TlsOptions;
+    use super::*;
+    use crate::ids::PuppetId;
+
+    const CONN: ConnId = ConnId { puppet: PuppetId(7), generation: 3 };
+
+    /// One connection and what it tells.
+    struct Scene {
+        handle: ConnHandle,
+        inputs: mpsc::Receiver<Input>,
+        task: JoinHandle<()>,
+    }
+
+    impl Scene {
+        fn start(plan: DialPlan, mailbox_len: usize) -> Self {
+            let (handle, commands) = channel();
+            let (mailbox, inputs) = mpsc::channel(mailbox_len);
+            let task = tokio::spawn(run(CONN, Arc::new(plan), 0, Charset::default(), mailbox, commands));
+            Self { handle, inputs, task }
+        }
+
+        /// Connected in plain text; also the server's end.
+        async fn open() -> (Self, TcpStream) {
+            let (listener, addr) = listen().await;
+            let mut scene = Self::start(plain_plan(addr), 16);
+            let server = accept(listener).await;
+            assert_eq!(scene.next().await, "opened");
+            (scene, server)
+        }
+
+        /// The next input in a few words.
+        async fn next(&mut self) -> String {
+            match self.inputs.recv().await.expect("nothing more was told") {
+                Input::ConnOpened { conn: CONN } => "opened".to_owned(),
+                Input::ConnLine { conn: CONN, line } => format!("{} {}", line.command, line.params.join(" ")),
+                Input::ConnWritten { conn: CONN, lines } => format!("written {lines}"),
+                Input::ConnClosed { conn: CONN, why } => format!("closed: {why:?}"),
+                other => panic!("not a connection's input: {other:?}"),
+            }
+        }
+
+        /// All that is told from here on; ends when the task has.
+        async fn rest(mut self) -> Vec<String> {
+            let mut told = Vec::new();
+            while !self.inputs.is_closed() || !self.inputs.is_empty() {
+                match self.inputs.recv().await {
+                    Some(input) => told.push(format!("{input:?}")),
+                    None => break,
+                }
+            }
+            self.task.await.unwrap();
+            told
+        }
+
+        /// Counts written lines until there are `lines`.
+        async fn written(&mut self, lines: u32) {
+            let mut sum = 0;
+            while sum < lines {
+                let told = self.next().await;
+                sum += told.strip_prefix("written ").expect(&told).parse::<u32>().unwrap();
+            }
+            assert_eq!(sum, lines);
+        }
+    }
+
+    async fn accept(listener: TcpListener) -> TcpStream {
+        listener.accept().await.unwrap().0
+    }
+
+    fn closed(why: CloseReason) -> String {
+        format!("{:?}", Input::ConnClosed { conn: CONN, why })
+    }
+
+    fn closed_by_server() -> String {
+        closed(CloseReason::Lost("the server closed the connection".to_owned()))
+    }
+
+    async fn heard(server: &mut (impl AsyncReadExt + Unpin)) -> String {
+        let mut text = String::new();
+        server.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn lines_go_both_ways_and_are_counted() {
+        let (mut scene, server) = Scene::open().await;
+        let mut server = BufReader::new(server);
+        scene.handle.send("NICK alice".to_owned()).unwrap();
+        scene.handle.send("USER a 0 * :A".to_owned()).unwrap();
+        scene.written(2).await;
+        let mut said = String::new();
+        server.read_line(&mut said).await.unwrap();
+        server.read_line(&mut said).await.unwrap();
+        assert_eq!(said, "NICK alice\r\nUSER a 0 * :A\r\n");
+        server.write_all(b":irc 001 alice :Welcome\r\nPING x\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "001 alice Welcome");
+        assert_eq!(scene.next().await, "PING x");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_the_server_come_before_the_end() {
+        let (scene, mut server) = Scene::open().await;
+        server.write_all(b"ERROR :Closing Link: banned\r\nunended").await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("Closing Link: banned"), "{told:?}");
+        assert_eq!(told[1], closed_by_server());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_only_stops_talking_has_closed() {
+        let (scene, mut server) = Scene::open().await;
+        server.shutdown().await.unwrap();
+        assert_eq!(scene.rest().await, [closed_by_server()]);
+        assert_eq!(heard(&mut server).await, "");
+    }
+
+    #[tokio::test]
+    async fn closing_writes_what_is_queued_and_hears_the_goodbye() {
+        let (scene, mut server) = Scene::open().await;
+        for number in 0..QUEUE_LINES_MAX {
+            scene.handle.send(format!("PRIVMSG #c :{number}")).unwrap();
+        }
+        assert_eq!(scene.handle.send("QUIT".to_owned()), Err(Full("QUIT".to_owned())));
+        scene.handle.close();
+        scene.handle.close();
+        let said = heard(&mut server).await;
+        assert_eq!(said.lines().count(), QUEUE_LINES_MAX);
+        assert!(said.ends_with("PRIVMSG #c :63\r\n"), "{said}");
+        server.write_all(b"ERROR :Bye\r\n").await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert!(told[told.len() - 2].contains("Bye"), "{told:?}");
+        assert_eq!(told[told.len() - 1], closed(CloseReason::Asked));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_closes() {
+        let (scene, mut server) = Scene::open().await;
+        scene.handle.send("QUIT".to_owned()).unwrap();
+        let Scene { handle, mut inputs, task } = scene;
+        drop(handle);
+        assert_eq!(heard(&mut server).await, "QUIT\r\n");
+        drop(server);
+        task.await.unwrap();
+        assert!(matches!(inputs.recv().await, Some(Input::ConnWritten { lines: 1, .. })));
+        assert!(matches!(inputs.recv().await, Some(Input::ConnClosed { why: CloseReason::Asked, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_reads_nothing_is_still_heard_and_can_still_be_left() {
+        let (mut scene, mut server) = Scene::open().await;
+        let line = "x".repeat(400_000);
+        // More than both kernels' buffers take: the queue fills up.
+        while scene.handle.send(line.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        server.write_all(b"PING still-here\r\n").await.unwrap();
+        while scene.next().await != "PING still-here" {}
+        // From here on only the clock can end it, and it need not be waited for.
+        tokio::time::pause();
+        scene.handle.close();
+        assert_eq!(scene.rest().await.last(), Some(&closed(CloseReason::Asked)));
+    }
+
+    #[tokio::test]
+    async fn a_full_mailbox_loses_nothing_and_does_not_stop_a_close() {
+        let (listener, addr) = listen().await;
+        let scene = Scene::start(plain_plan(addr), 1);
+        let mut server = accept(listener).await;
+        let lines: String = (0..5000).map(|number| format!("PING {number}\r\n")).collect();
+        server.write_all(lines.as_bytes()).await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert_eq!(told.len(), 1 + 5000 + 1);
+        assert!(told[5000].contains("4999"), "{}", told[5000]);
+
+        let (listener, addr) = listen().await;
+        let scene = Scene::start(plain_plan(addr), 1);
+        let mut server = accept(listener).await;
+        server.write_all(lines.as_bytes()).await.unwrap();
+        scene.handle.close();
+        drop(server);
+        assert!(scene.rest().await.last().unwrap().contains("ConnClosed"));
+    }
+
+    #[tokio::test]
+    async fn a_failed_dial_is_one_closed_with_the_place_in_it() {
+        let (listener, addr) = listen().await;
+        drop(listener);
+        let words = format!("localhost:{} refuses connections", addr.port());
+        let scene = Scene::start(plain_plan(addr), 16);
+        assert_eq!(scene.rest().await, [closed(CloseReason::DialFailed(words))]);
+    }
+
+    #[tokio::test]
+    async fn closing_ends_a_dial() {
+        let (listener, addr) = listen().await;
+        let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
+        let scene = Scene::start(plan, 16);
+        // Connected, and waiting for a handshake that never comes.
+        let _server = accept(listener).await;
+        scene.handle.send("NICK alice".to_owned()).unwrap();
+        scene.handle.close();
+        assert_eq!(scene.rest().await, [closed(CloseReason::Asked)]);
+    }
+
+    #[tokio::test]
+    async fn tls_carries_lines_and_goodbyes_too() {
+        let authority = Authority::new();
+        let acceptor = authority.acceptor("localhost", Until::LongFromNow);
+        let (listener, addr) = listen().await;
+        let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
+        let mut scene = Scene::start(plan, 16);
+        let mut server = acceptor.accept(accept(listener).await).await.unwrap();
+        assert_eq!(scene.next().await, "opened");
+        server.write_all(b"PING a\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PING a");
+        scene.handle.send("PONG a".to_owned()).unwrap();
+        scene.handle.send("QUIT".to_owned()).unwrap();
+        scene.handle.close();
+        assert_eq!(heard(&mut server).await, "PONG a\r\nQUIT\r\n");
+        // Gone without the goodbye of TLS.
+        drop(server);
+        scene.written(2).await;
+        assert_eq!(scene.rest().await, [closed(CloseReason::Asked)]);
+    }
+
+    #[tokio::test]
+    async fn a_line_cannot_hold_a_second_one() {
+        let (mut scene, mut server) = Scene::open().await;
+        for line in ["PRIVMSG #c :a\r\nQUIT", "\r\n", "", "PING\0 b"] {
+            scene.handle.send(line.to_owned()).unwrap();
+        }
+        scene.written(4).await;
+        scene.handle.close();
+        assert_eq!(heard(&mut server).await, "PRIVMSG #c :aQUIT\r\nPING b\r\n");
+    }
+
+    #[tokio::test]
+    async fn channel_chat_can_be_switched_off() {
+        let (mut scene, mut server) = Scene::open().await;
+        server.write_all(b":a!b@c PRIVMSG #c :one\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PRIVMSG #c one");
+        scene.handle.observe(Observe::NoChat);
+        server.write_all(b":a!b@c PRIVMSG #c :two\r\nPING a\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PING a");
+        scene.handle.observe(Observe::Chat);
+        server.write_all(b":a!b@c PRIVMSG #c :three\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PRIVMSG #c three");
+    }
+
+    /// 20,000 puppets: what one idle plain connection costs, besides what the kernel holds.
+    #[tokio::test]
+    async fn a_connection_is_small() {
+        let (_handle, commands) = channel();
+        let (_, addr) = listen().await;
+        let (mailbox, _inputs) = mpsc::channel(1);
+        let task = run(CONN, Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
+        let future = size_of_val(&task);
+        assert!(future <= 3072, "the task's future has {future} bytes");
+    }
+}

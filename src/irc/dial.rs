@@ -243,3 +243,178 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with};
+    use super::super::tls::{TlsOptions, Verify};
+    use super::*;
+
+    /// Shakes hands with the one who dials and says a line.
+    async fn serve_tls(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor) {
+        let (tcp, _) = listener.accept().await.unwrap();
+        // A client that does not like the certificate makes this fail: what the client says is the test.
+        if let Ok(mut tls) = acceptor.accept(tcp).await {
+            tls.write_all(b"PING a\r\n").await.ok();
+            tls.shutdown().await.ok();
+        }
+    }
+
+    /// What comes of dialling `localhost`, which shows a certificate for `host`.
+    async fn secure(
+        host: &str,
+        until: Until,
+        tls: impl FnOnce(&Authority) -> TlsSetup,
+    ) -> Result<String, String> {
+        let authority = Authority::new();
+        let (listener, addr) = listen().await;
+        let server = tokio::spawn(serve_tls(listener, authority.acceptor(host, until)));
+        let plan = plan_with(addr, Transport::Tls, tls(&authority));
+        let heard = match dial(&plan, 0).await {
+            Ok(mut stream) => {
+                let mut heard = String::new();
+                stream.read_to_string(&mut heard).await.unwrap();
+                Ok(heard)
+            }
+            Err(error) => Err(error.to_string().replace(&addr.port().to_string(), "PORT")),
+        };
+        server.await.unwrap();
+        heard
+    }
+
+    fn refused(words: &str) -> Result<String, String> {
+        Err(format!("no secure connection to localhost:PORT: the server's certificate {words}"))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_checked_for_issuer_dates_and_name() {
+        let trust = |authority: &Authority| authority.trusted(TlsOptions::default());
+        assert_eq!(secure("localhost", Until::LongFromNow, trust).await, Ok("PING a\r\n".to_owned()));
+        assert_eq!(secure("localhost", Until::LongAgo, trust).await, refused("has expired"));
+        assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, refused("is for another host"));
+        let strangers = |_: &Authority| Authority::new().trusted(TlsOptions::default());
+        assert_eq!(
+            secure("localhost", Until::LongFromNow, strangers).await,
+            refused("is from an unknown issuer")
+        );
+    }
+
+    #[tokio::test]
+    async fn another_server_name_can_be_asked_for() {
+        let name = Some("irc.example".to_owned());
+        let trust = |authority: &Authority| {
+            authority.trusted(TlsOptions { server_name: name, ..TlsOptions::default() })
+        };
+        assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, Ok("PING a\r\n".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_laboratory_network_takes_any_certificate() {
+        let blind = |_: &Authority| {
+            TlsSetup::new(TlsOptions { verify: Verify::None, ..TlsOptions::default() }).unwrap()
+        };
+        assert_eq!(secure("irc.example", Until::LongAgo, blind).await, Ok("PING a\r\n".to_owned()));
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_at_once() {
+        let ca = TlsOptions { extra_ca_pem: Some(b"no pem".to_vec()), ..TlsOptions::default() };
+        let words = TlsSetup::new(ca).unwrap_err().to_string();
+        assert_eq!(words, "the extra CA certificates cannot be read: there is no PEM certificate in it");
+        let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };
+        let words = TlsSetup::new(name).unwrap_err().to_string();
+        assert_eq!(words, "\"a b\" is no host name that a certificate could have");
+    }
+
+    #[tokio::test]
+    async fn a_plain_server_is_not_spoken_to_when_tls_is_configured() {
+        let (listener, addr) = listen().await;
+        let server = tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            tcp.write_all(b":irc NOTICE * :*** Looking up your hostname...\r\n").await.unwrap();
+            let mut heard = Vec::new();
+            tcp.read_to_end(&mut heard).await.ok();
+            heard
+        });
+        let plan = DialPlan {
+            servers: plan_with(addr, Transport::Tls, plain_plan(addr).tls).servers,
+            ..plain_plan(addr)
+        };
+        let words = dial(&plan, 0).await.unwrap_err().to_string();
+        let port = addr.port();
+        assert_eq!(
+            words,
+            format!("no secure connection to localhost:{port}: the server does not speak TLS on this port")
+        );
+        // A TLS record of type handshake and nothing readable.
+        assert_eq!(server.await.unwrap()[0], 22);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_shakes_hands_times_out() {
+        let (_listener, addr) = listen().await;
+        let servers = plan_with(addr, Transport::Tls, plain_plan(addr).tls).servers;
+        let plan = DialPlan { servers, timeout_ms: 50, ..plain_plan(addr) };
+        let words = dial(&plan, 0).await.unwrap_err().to_string();
+        let port = addr.port();
+        assert_eq!(words, format!("localhost:{port} did not answer within 50 ms (TLS handshake)"));
+    }
+
+    #[tokio::test]
+    async fn attempts_take_turns_over_the_servers() {
+        let (_first, first) = listen().await;
+        let (_second, second) = listen().await;
+        let servers = [first, second].iter().flat_map(|&addr| plain_plan(addr).servers).collect();
+        let plan = DialPlan { servers, ..plain_plan(first) };
+        for (attempt, port) in [(0, first), (1, second), (2, first), (u32::MAX, second)] {
+            let Stream::Plain(tcp) = dial(&plan, attempt).await.unwrap() else { panic!("not plain") };
+            assert_eq!(tcp.peer_addr().unwrap().port(), port.port());
+            assert!(tcp.nodelay().unwrap() && SockRef::from(&tcp).keepalive().unwrap());
+        }
+        let none = DialPlan { servers: Vec::new(), ..plan };
+        assert!(matches!(dial(&none, 7).await, Err(DialError::NoServer)));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_and_an_impossible_name_are_told_apart() {
+        let (listener, addr) = listen().await;
+        drop(listener);
+        let words = dial(&plain_plan(addr), 0).await.unwrap_err().to_string();
+        assert_eq!(words, format!("localhost:{} refuses connections", addr.port()));
+
+        let mut plan = plain_plan(addr);
+        // An empty label: refused by the resolver itself, without asking the network.
+        plan.servers[0].host = "irc..invalid".to_owned();
+        assert!(matches!(dial(&plan, 0).await, Err(DialError::Resolve { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_source_address_is_what_the_server_sees() {
+        let (listener, addr) = listen().await;
+        let plan = DialPlan { source: Some("127.0.0.9".parse().unwrap()), ..plain_plan(addr) };
+        let _stream = dial(&plan, 0).await.unwrap();
+        assert_eq!(listener.accept().await.unwrap().1.ip(), plan.source.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_source_address_that_cannot_be_used_is_an_error() {
+        let (_listener, addr) = listen().await;
+        let at = format!("localhost:{}", addr.port());
+        let mut plan = plain_plan(addr);
+        // TEST-NET-1 is on no interface.
+        plan.source = Some("192.0.2.1".parse().unwrap());
+        let words = dial(&plan, 0).await.unwrap_err().to_string();
+        assert!(
+            words.starts_with(&format!("{at} cannot be reached from source address 192.0.2.1: ")),
+            "{words}"
+        );
+
+        plan.servers[0].host = "127.0.0.1".to_owned();
+        plan.source = Some("2001:db8::1".parse().unwrap());
+        let words = dial(&plan, 0).await.unwrap_err().to_string();
+        assert!(words.ends_with("the server has no address of that family"), "{words}");
+    }
+}

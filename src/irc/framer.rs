@@ -249,3 +249,193 @@ fn decode_clean(raw: &[u8], extent: Extent, charset: Charset) -> Cow<'_, str> {
     }
     charset.0.decode_without_bom_handling(raw).0
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything a framer says about `bytes` that come in pieces of these sizes, over and over.
+    fn framed(bytes: &[u8], pieces: &[usize], observe: Observe) -> (Vec<Line>, Counts) {
+        let mut framer = Framer::new(Charset::default());
+        let mut lines = Vec::new();
+        let mut rest = bytes;
+        let mut sizes = pieces.iter().cycle();
+        while !rest.is_empty() {
+            let mut space = framer.space();
+            let taken = rest.len().min(space.remaining_mut()).min(*sizes.next().unwrap());
+            space.put_slice(&rest[..taken]);
+            drop(space);
+            rest = &rest[taken..];
+            lines.extend(std::iter::from_fn(|| framer.next_line(observe)));
+            assert!(framer.buf.capacity() <= LINE_BYTES_MAX, "buffer of {}", framer.buf.capacity());
+        }
+        (lines, framer.counts())
+    }
+
+    fn check(bytes: &[u8], expected: &[&str]) {
+        let expected: Vec<Line> = expected.iter().map(|text| Line::parse(text).unwrap()).collect();
+        for piece in [1, 2, 7, usize::MAX] {
+            assert_eq!(framed(bytes, &[piece], Observe::Chat).0, expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn lines_end_with_lf_however_it_is_dressed() {
+        check(
+            b"PING a\nPING b\r\nPING c\r\r\n\r\n\n\nPING d\n\rPING e\r\n",
+            &["PING a", "PING b", "PING c", "PING d", "PING e"],
+        );
+        check(b"PING a\r\nPING unended", &["PING a"]);
+    }
+
+    #[test]
+    fn a_stray_cr_or_nul_goes_and_starts_no_forged_line() {
+        check(b":m!u@h PRIVMSG #c :hi\rERROR :forged\r\n", &[":m!u@h PRIVMSG #c :hiERROR :forged"]);
+        check(b"PI\0NG\0 a\0\r\0\n", &["PING a"]);
+        check(b"\0\r\0\n\0\n", &[]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_read_in_the_fallback_charset_whole() {
+        check(b"PRIVMSG #c :caf\xe9\r\nPING a\r\n", &["PRIVMSG #c :café", "PING a"]);
+        check(b"PRIVMSG #c :\xc3\xa9 and \xe9t\xe9\n", &["PRIVMSG #c :Ã© and été"]);
+        check("PRIVMSG #c :naïve 🦀\n".as_bytes(), &["PRIVMSG #c :naïve 🦀"]);
+        check(b"PRIVMSG #c :\x81\xff\xfe\n", &["PRIVMSG #c :\u{81}ÿþ"]);
+    }
+
+    #[test]
+    fn a_utf8_line_that_a_server_cut_inside_a_character_stays_utf8() {
+        check(b"PRIVMSG #c :\xc3\xa9t\xc3\n", &["PRIVMSG #c :ét"]);
+    }
+
+    #[test]
+    fn charsets_come_by_label_unless_irc_cannot_carry_them() {
+        assert_eq!(Charset::for_label("latin1").unwrap().name(), "windows-1252");
+        assert_eq!(Charset::for_label("KOI8-R").unwrap().name(), "KOI8-R");
+        assert_eq!(Charset::for_label("utf-16le"), None);
+        assert_eq!(Charset::for_label("iso-2022-jp"), None);
+        assert_eq!(Charset::for_label("no such"), None);
+    }
+
+    #[test]
+    fn a_line_at_the_limit_is_whole_and_a_longer_one_is_cut_there() {
+        let head = "PRIVMSG #c :";
+        let fits = format!("{head}{}", "x".repeat(LINE_BYTES_MAX - head.len() - 2));
+        let (lines, counts) = framed(format!("{fits}\r\nPING a\r\n").as_bytes(), &[1000], Observe::Chat);
+        assert_eq!(lines, [Line::parse(&fits).unwrap(), Line::parse("PING a").unwrap()]);
+        assert_eq!(counts, Counts::default());
+
+        let long = format!("{fits}yyéz and much more\r\nPING a\r\n");
+        let (lines, counts) = framed(long.as_bytes(), &[1000], Observe::Chat);
+        assert_eq!(lines, [Line::parse(&format!("{fits}yy")).unwrap(), Line::parse("PING a").unwrap()]);
+        assert_eq!(counts, Counts { truncated: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn twenty_megabytes_without_an_end_cost_one_line_of_memory() {
+        let mut bytes = vec![b'x'; 20_000_000];
+        bytes.extend_from_slice(b"\r\nPING a\r\n");
+        // `framed` asserts the bound on the buffer after each piece.
+        let (lines, counts) = framed(&bytes, &[65_536], Observe::Chat);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1], Line::parse("PING a").unwrap());
+        assert_eq!(counts.truncated, 1);
+    }
+
+    #[test]
+    fn the_buffer_grows_for_a_long_line_and_shrinks_back() {
+        let mut framer = Framer::new(Charset::default());
+        let mut feed = |bytes: &[u8]| {
+            for piece in bytes.chunks(512) {
+                framer.space().put_slice(piece);
+                while framer.next_line(Observe::Chat).is_some() {}
+            }
+            drop(framer.space());
+            framer.buf.capacity()
+        };
+        assert_eq!(feed(b"PING a\r\n"), IDLE_BYTES);
+        assert!(feed(&[b'x'; 5000]) > 5000);
+        assert_eq!(feed(b"\r\n"), IDLE_BYTES);
+    }
+
+    #[test]
+    fn channel_chat_is_told_by_its_bytes() {
+        let chat = [
+            ":a!b@c PRIVMSG #c :hi",
+            "@time=1;+label=x :a!b@c  notice  &local :hi",
+            "TAGMSG +c",
+            "PRIVMSG !ABC :hi",
+            ":a NOTICE @#c :to operators",
+            ":a PRIVMSG :#c",
+        ];
+        let other = [
+            "",
+            "@",
+            ":",
+            "@a",
+            ":a",
+            "PRIVMSG",
+            "PRIVMSG ",
+            ":a PRIVMSG me :#c",
+            ":s NOTICE * :hi",
+            ":s NOTICE $$* :hi",
+            ":a JOIN #c",
+            ":a TOPIC #c :x",
+            "PRIVMSGS #c :x",
+            "@label=1;a=b :me PRIVMSG #c :hi",
+            "@a=b;label=1 NOTICE #c :x",
+        ];
+        for line in chat {
+            assert!(is_channel_chat(line.as_bytes()), "{line}");
+        }
+        for line in other {
+            assert!(!is_channel_chat(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn chat_that_is_not_observed_is_dropped_and_counted() {
+        let bytes =
+            b":a!b@c PRIVMSG #c :hi\r\n:a!b@c JOIN #c\r\n:a!b@c PRIVMSG me :hi\r\n:a!b@c TAGMSG #c\r\n";
+        let (lines, counts) = framed(bytes, &[9], Observe::NoChat);
+        let commands: Vec<&str> = lines.iter().map(|line| line.command.as_str()).collect();
+        assert_eq!(commands, ["JOIN", "PRIVMSG"]);
+        assert_eq!(counts, Counts { unobserved: 2, ..Counts::default() });
+    }
+
+    /// Streams with every ending, encoding and length mixed, ended or not.
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            4 => "(@a=b;c )?(:n!u@h )?[A-Z]{1,8}( [#a-z]{1,9}){0,3}( :[a-zé ]{0,30})?".prop_map(String::into_bytes),
+            4 => prop::sample::select(vec![&b"\r\n"[..], b"\n", b"\r", b"\0", b"\n\r", b"\n\n"]).prop_map(<[u8]>::to_vec),
+            2 => prop::collection::vec(any::<u8>(), 0..40),
+            1 => (0usize..20_000).prop_map(|len| vec![b'x'; len]),
+            1 => (8_000usize..9_000).prop_map(|len| "é".repeat(len / 2).into_bytes()),
+        ];
+        prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_lines(
+            bytes in stream(),
+            pieces in prop::collection::vec(1usize..3000, 1..8),
+            chat in any::<bool>(),
+        ) {
+            let observe = if chat { Observe::Chat } else { Observe::NoChat };
+            prop_assert_eq!(framed(&bytes, &pieces, observe), framed(&bytes, &[usize::MAX], observe));
+        }
+
+        #[test]
+        fn the_byte_scan_agrees_with_the_parser(text in "(@[a-z=;]{0,9} )?(:[a-z!@#]{0,5} )?(PRIVMSG|notice|TAGMSG|JOIN) +:?[#&a-z@*]{0,5}( :.{0,9})?") {
+            let label = |line: &Line| line.tags.iter().any(|tag| tag.key == "label" && tag.value.is_some());
+            let channel = |line: &Line| line.params.first().is_some_and(|to| to.starts_with(['#', '&', '@']));
+            if let Some(line) = Line::parse(&text) && !label(&line) {
+                let chat = ["PRIVMSG", "NOTICE", "TAGMSG"].contains(&line.command.to_ascii_uppercase().as_str());
+                prop_assert_eq!(is_channel_chat(text.as_bytes()), chat && channel(&line));
+            }
+        }
+    }
+}

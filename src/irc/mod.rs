@@ -22,4 +22,6 @@
 pub mod connection;
 pub mod dial;
 pub mod framer;
+#[cfg(test)]
+mod testing;
 pub mod tls;
