@@ -301,7 +301,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::dial::Transport;
-    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with};
+    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with, unheard};
     use super::super::tls::TlsOptions;
     use super::*;
     use crate::ids::PuppetId;
@@ -412,6 +412,21 @@ mod tests {
         assert_eq!(told[1], closed_by_server());
     }
 
+    /// A socket closed with unread bytes in it resets the connection: ours breaks in reading and writing.
+    #[tokio::test]
+    async fn a_reset_does_not_swallow_the_last_words() {
+        let (mut scene, mut server) = Scene::open().await;
+        scene.handle.send("PRIVMSG #c :nobody reads this".to_owned()).unwrap();
+        scene.written(1).await;
+        server.readable().await.unwrap();
+        server.write_all(b"ERROR :Excess Flood\r\n").await.unwrap();
+        drop(server);
+        scene.handle.send("PRIVMSG #c :nor this".to_owned()).unwrap();
+        let told = scene.rest().await;
+        assert!(told.iter().any(|input| input.contains("Excess Flood")), "{told:?}");
+        assert!(told.last().unwrap().contains("Lost(\"the connection broke: "), "{told:?}");
+    }
+
     #[tokio::test]
     async fn a_server_that_only_stops_talking_has_closed() {
         let (scene, mut server) = Scene::open().await;
@@ -486,14 +501,15 @@ mod tests {
         server.write_all(lines.as_bytes()).await.unwrap();
         scene.handle.close();
         drop(server);
-        assert!(scene.rest().await.last().unwrap().contains("ConnClosed"));
+        let told = scene.rest().await;
+        let closes = told.iter().filter(|input| input.contains("ConnClosed")).count();
+        assert!(closes == 1 && told.last().unwrap().contains("ConnClosed"), "{closes} in {}", told.len());
     }
 
     #[tokio::test]
     async fn a_failed_dial_is_one_closed_with_the_place_in_it() {
-        let (listener, addr) = listen().await;
-        drop(listener);
-        let words = format!("localhost:{} refuses connections", addr.port());
+        let (_held, addr) = unheard();
+        let words = format!("127.0.0.1:{} refuses connections", addr.port());
         let scene = Scene::start(plain_plan(addr), 16);
         assert_eq!(scene.rest().await, [closed(CloseReason::DialFailed(words))]);
     }
@@ -512,7 +528,7 @@ mod tests {
 
     #[tokio::test]
     async fn tls_carries_lines_and_goodbyes_too() {
-        let authority = Authority::new();
+        let authority = Authority::new("ours");
         let acceptor = authority.acceptor("localhost", Until::LongFromNow);
         let (listener, addr) = listen().await;
         let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
@@ -555,7 +571,8 @@ mod tests {
         assert_eq!(scene.next().await, "PRIVMSG #c three");
     }
 
-    /// 20,000 puppets: what one idle plain connection costs, besides what the kernel holds.
+    /// The future is the largest part of what an idle plain connection costs; with the read buffer, the queue
+    /// and the socket's registration it comes to some 6 KB. Thousands of puppets are paid for here.
     #[tokio::test]
     async fn a_connection_is_small() {
         let (_handle, commands) = channel();
@@ -563,6 +580,6 @@ mod tests {
         let (mailbox, _inputs) = mpsc::channel(1);
         let task = run(CONN, Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
         let future = size_of_val(&task);
-        assert!(future <= 3072, "the task's future has {future} bytes");
+        assert!(future <= 2560, "the task's future has {future} bytes");
     }
 }

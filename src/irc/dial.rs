@@ -249,7 +249,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with};
+    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with, unheard};
     use super::super::tls::{TlsOptions, Verify};
     use super::*;
 
@@ -269,7 +269,7 @@ mod tests {
         until: Until,
         tls: impl FnOnce(&Authority) -> TlsSetup,
     ) -> Result<String, String> {
-        let authority = Authority::new();
+        let authority = Authority::new("ours");
         let (listener, addr) = listen().await;
         let server = tokio::spawn(serve_tls(listener, authority.acceptor(host, until)));
         let plan = plan_with(addr, Transport::Tls, tls(&authority));
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(secure("localhost", Until::LongFromNow, trust).await, Ok("PING a\r\n".to_owned()));
         assert_eq!(secure("localhost", Until::LongAgo, trust).await, refused("has expired"));
         assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, refused("is for another host"));
-        let strangers = |_: &Authority| Authority::new().trusted(TlsOptions::default());
+        let strangers = |_: &Authority| Authority::new("strangers").trusted(TlsOptions::default());
         assert_eq!(
             secure("localhost", Until::LongFromNow, strangers).await,
             refused("is from an unknown issuer")
@@ -380,10 +380,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_and_an_impossible_name_are_told_apart() {
-        let (listener, addr) = listen().await;
-        drop(listener);
+        let (_held, addr) = unheard();
         let words = dial(&plain_plan(addr), 0).await.unwrap_err().to_string();
-        assert_eq!(words, format!("localhost:{} refuses connections", addr.port()));
+        assert_eq!(words, format!("127.0.0.1:{} refuses connections", addr.port()));
 
         let mut plan = plain_plan(addr);
         // An empty label: refused by the resolver itself, without asking the network.
@@ -402,7 +401,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_address_that_cannot_be_used_is_an_error() {
         let (_listener, addr) = listen().await;
-        let at = format!("localhost:{}", addr.port());
+        let at = addr.to_string();
         let mut plan = plain_plan(addr);
         // TEST-NET-1 is on no interface.
         plan.source = Some("192.0.2.1".parse().unwrap());
@@ -412,9 +411,19 @@ mod tests {
             "{words}"
         );
 
-        plan.servers[0].host = "127.0.0.1".to_owned();
         plan.source = Some("2001:db8::1".parse().unwrap());
         let words = dial(&plan, 0).await.unwrap_err().to_string();
         assert!(words.ends_with("the server has no address of that family"), "{words}");
+    }
+
+    /// A block that is routed to this host without being on an interface: RFC 3849's stands for it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_ipv6_source_need_not_be_on_an_interface() {
+        // A kernel without IPv6 has no such sockets, and no such sources.
+        let Ok(socket) = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) else { return };
+        let from: IpAddr = "2001:db8::7".parse().unwrap();
+        bind(&socket, from).unwrap();
+        assert_eq!(socket.local_addr().unwrap().as_socket().unwrap().ip(), from);
     }
 }

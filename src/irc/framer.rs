@@ -431,7 +431,7 @@ mod tests {
         #[test]
         fn the_byte_scan_agrees_with_the_parser(text in "(@[a-z=;]{0,9} )?(:[a-z!@#]{0,5} )?(PRIVMSG|notice|TAGMSG|JOIN) +:?[#&a-z@*]{0,5}( :.{0,9})?") {
             let label = |line: &Line| line.tags.iter().any(|tag| tag.key == "label" && tag.value.is_some());
-            let channel = |line: &Line| line.params.first().is_some_and(|to| to.starts_with(['#', '&', '@']));
+            let channel = |line: &Line| line.params.first().is_some_and(|to| to.starts_with(['#', '&', '+', '!', '@', '%', '~']));
             if let Some(line) = Line::parse(&text) && !label(&line) {
                 let chat = ["PRIVMSG", "NOTICE", "TAGMSG"].contains(&line.command.to_ascii_uppercase().as_str());
                 prop_assert_eq!(is_channel_chat(text.as_bytes()), chat && channel(&line));

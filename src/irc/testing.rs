@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls_pki_types::PrivateKeyDer;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::dial::{DialPlan, ServerAddr, Transport};
@@ -27,8 +27,9 @@ pub enum Until {
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub fn new() -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -64,9 +65,21 @@ pub async fn listen() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
-/// A plan for `localhost` at the port of `addr`.
+/// An address that refuses connections, and what keeps others from taking it.
+pub fn unheard() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+/// A plan for the port of `addr`: by the name `localhost` for TLS, else by its address.
 pub fn plan_with(addr: SocketAddr, transport: Transport, tls: TlsSetup) -> DialPlan {
-    let server = ServerAddr { host: "localhost".to_owned(), port: addr.port(), transport };
+    let host = match transport {
+        Transport::Plain => addr.ip().to_string(),
+        Transport::Tls => "localhost".to_owned(),
+    };
+    let server = ServerAddr { host, port: addr.port(), transport };
     DialPlan { servers: vec![server], tls, source: None, timeout_ms: TIMEOUT_MS }
 }
 

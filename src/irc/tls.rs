@@ -140,6 +140,7 @@ fn certificate_words(cause: &CertificateError) -> String {
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             "the server's certificate is for another host".to_owned()
         }
+        C::BadSignature => "the server's certificate is not signed by the issuer it names".to_owned(),
         C::Revoked => "the server's certificate has been revoked".to_owned(),
         other => format!("the server's certificate is not valid ({other})"),
     }
