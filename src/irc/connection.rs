@@ -1,0 +1,585 @@
+//! The task of one IRC connection: a socket's life as inputs of the machine.
+//!
+//! Dials, reads lines, writes lines, and always ends with exactly one `ConnClosed`, after which nothing
+//! comes with its id. Reading and writing go on side by side in one task: a peer that reads nothing does not
+//! stop our reading, and a full mailbox stops our reading only until the machine has caught up (TCP then
+//! slows the server down). Knows nothing of what the lines say.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use memchr::{memchr_iter, memchr3};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::dial::{DialPlan, Stream, dial};
+use super::framer::{Charset, Framer, Observe};
+use crate::bridge::input::{CloseReason, Input};
+use crate::ids::ConnId;
+
+/// Lines that may wait to be written. When full, [`ConnHandle::send`] gives the line back.
+pub const QUEUE_LINES_MAX: usize = 64;
+
+/// How long a connection that was asked to close may take to flush and to say goodbye.
+pub const CLOSE_MS_MAX: u64 = 5_000;
+
+/// One write takes queued lines until it has this many bytes.
+const BATCH_BYTES: usize = 4096;
+
+/// The wiring's end of a connection. Dropping it closes the connection, as [`close`](Self::close) does.
+#[derive(Debug)]
+pub struct ConnHandle {
+    lines: mpsc::Sender<String>,
+    closing: CancellationToken,
+    observe: Arc<AtomicBool>,
+}
+
+/// The task's end: goes into [`run`].
+#[derive(Debug)]
+pub struct Commands {
+    lines: mpsc::Receiver<String>,
+    closing: CancellationToken,
+    observe: Arc<AtomicBool>,
+}
+
+/// The queue holds [`QUEUE_LINES_MAX`] lines already; here is the one that was refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection's queue is full")]
+pub struct Full(pub String);
+
+/// The two ends of one connection's commands.
+pub fn channel() -> (ConnHandle, Commands) {
+    let (sender, receiver) = mpsc::channel(QUEUE_LINES_MAX);
+    let closing = CancellationToken::new();
+    let observe = Arc::new(AtomicBool::new(true));
+    let handle = ConnHandle { lines: sender, closing: closing.clone(), observe: observe.clone() };
+    (handle, Commands { lines: receiver, closing, observe })
+}
+
+impl ConnHandle {
+    /// Queues one line, without its ending. CR, LF and NUL in it are left out; an empty line is not written
+    /// but still counted in `ConnWritten`, so that lines and counts stay in step.
+    ///
+    /// Never waits. A connection that is closed or closing takes the line and does nothing with it: its
+    /// `ConnClosed` is on the way, and `ConnWritten` never speaks of the line.
+    pub fn send(&self, line: String) -> Result<(), Full> {
+        match self.lines.try_send(line) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(line)) => Err(Full(line)),
+        }
+    }
+
+    /// Writes what is queued, then ends the connection, within [`CLOSE_MS_MAX`]. Also ends one that is being
+    /// dialled. Works at any time and any number of times.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Whether channel chat is wanted from this connection, from the next line on.
+    pub fn observe(&self, observe: Observe) {
+        self.observe.store(observe == Observe::Chat, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ConnHandle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The whole life of one connection. The last input is `ConnClosed`, whatever happens.
+///
+/// `attempt` chooses among the plan's servers; `charset` reads lines that are not UTF-8.
+pub async fn run(
+    conn: ConnId,
+    plan: Arc<DialPlan>,
+    attempt: u32,
+    charset: Charset,
+    mailbox: mpsc::Sender<Input>,
+    commands: Commands,
+) {
+    // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
+    let opened = Box::pin(open(plan, attempt, commands.closing.clone())).await;
+    let why = match opened {
+        Ok(stream) => Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await,
+        Err(why) => why,
+    };
+    tracing::debug!(%conn, ?why, "irc connection closed");
+    // Without a mailbox there is nobody left to tell.
+    mailbox.send(Input::ConnClosed { conn, why }).await.ok();
+}
+
+async fn open(plan: Arc<DialPlan>, attempt: u32, closing: CancellationToken) -> Result<Stream, CloseReason> {
+    tokio::select! {
+        () = closing.cancelled() => Err(CloseReason::Asked),
+        dialled = dial(&plan, attempt) => dialled.map_err(|error| CloseReason::DialFailed(error.to_string())),
+    }
+}
+
+/// An open connection's way to the machine.
+#[derive(Clone, Copy)]
+struct Link<'a> {
+    conn: ConnId,
+    mailbox: &'a mpsc::Sender<Input>,
+}
+
+impl Link<'_> {
+    /// From `ConnOpened` up to, not including, `ConnClosed`.
+    async fn serve(self, stream: Stream, charset: Charset, commands: Commands) -> CloseReason {
+        let Commands { lines, closing, observe } = commands;
+        self.mailbox.send(Input::ConnOpened { conn: self.conn }).await.ok();
+        let (reader, writer) = tokio::io::split(stream);
+        let mut reading = pin!(self.read(reader, Framer::new(charset), &observe));
+        let mut writing = pin!(self.write(writer, lines, &closing));
+        let mut overtime = pin!(overtime(&closing));
+        let mut talking = Talking::Yes;
+        let mut broken = None;
+        loop {
+            tokio::select! {
+                words = &mut reading => break self.reason(broken, &closing, words),
+                () = &mut overtime => break self.reason(broken, &closing, String::new()),
+                written = &mut writing, if talking == Talking::Yes => {
+                    talking = Talking::No;
+                    // What the server said before the socket broke (its ERROR, say) is still to be read;
+                    // that too gets only so much time.
+                    if let Err(error) = written && !closing.is_cancelled() {
+                        broken = Some(break_words(&error));
+                        closing.cancel();
+                    }
+                }
+            }
+        }
+    }
+
+    fn reason(self, broken: Option<String>, closing: &CancellationToken, words: String) -> CloseReason {
+        match broken {
+            Some(words) => CloseReason::Lost(words),
+            None if closing.is_cancelled() => CloseReason::Asked,
+            None => CloseReason::Lost(words),
+        }
+    }
+
+    /// Gives lines to the machine until the stream ends; says how it ended.
+    async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, observe: &AtomicBool) -> String {
+        let words = loop {
+            while let Some(line) = framer.next_line(observed(observe)) {
+                if self.mailbox.send(Input::ConnLine { conn: self.conn, line }).await.is_err() {
+                    return "nobody listens".to_owned();
+                }
+            }
+            match reader.read_buf(&mut framer.space()).await {
+                Ok(0) => break "the server closed the connection".to_owned(),
+                Ok(_) => {}
+                Err(error) => break break_words(&error),
+            }
+        };
+        let counts = framer.counts();
+        if counts.truncated + counts.unparsed > 0 {
+            tracing::info!(conn = %self.conn, ?counts, "irc server sent lines that could not be taken whole");
+        }
+        words
+    }
+
+    /// Writes lines until asked to close; then says goodbye. What is queued by then is written first.
+    async fn write(
+        self,
+        mut writer: WriteHalf<Stream>,
+        mut lines: mpsc::Receiver<String>,
+        closing: &CancellationToken,
+    ) -> io::Result<()> {
+        while let Some(batch) = next_batch(&mut lines, closing).await {
+            self.write_batch(&mut writer, batch).await?;
+        }
+        writer.shutdown().await
+    }
+
+    /// Writes one batch, telling the machine of lines as the kernel takes them.
+    async fn write_batch(self, writer: &mut WriteHalf<Stream>, batch: Batch) -> io::Result<()> {
+        let mut rest = batch.bytes.as_slice();
+        while !rest.is_empty() {
+            let taken = writer.write(rest).await?;
+            if taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            // Under TLS a write may end in a buffer of ours; only then has the kernel taken it.
+            writer.flush().await?;
+            let lines = memchr_iter(b'\n', &rest[..taken]).count();
+            self.tell_written(lines).await;
+            rest = &rest[taken..];
+        }
+        self.tell_written(batch.empty_lines).await;
+        Ok(())
+    }
+
+    async fn tell_written(self, lines: usize) {
+        if lines > 0 {
+            let lines = lines as u32;
+            // With the mailbox gone, reading or the dropped handle ends this connection.
+            self.mailbox.send(Input::ConnWritten { conn: self.conn, lines }).await.ok();
+        }
+    }
+}
+
+/// Whether the write half is in use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Talking {
+    Yes,
+    No,
+}
+
+/// Lines to be written together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Lines of which nothing was left to write.
+    empty_lines: usize,
+}
+
+impl Batch {
+    fn push(&mut self, line: &str) {
+        let before = self.bytes.len();
+        match memchr3(b'\r', b'\n', 0, line.as_bytes()) {
+            None => self.bytes.extend_from_slice(line.as_bytes()),
+            Some(_) => self.bytes.extend(line.bytes().filter(|b| !matches!(b, b'\r' | b'\n' | 0))),
+        }
+        if self.bytes.len() == before {
+            self.empty_lines += 1;
+        } else {
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Waits for a line and takes those that follow it; `None` when asked to close and nothing is left.
+async fn next_batch(lines: &mut mpsc::Receiver<String>, closing: &CancellationToken) -> Option<Batch> {
+    let first = tokio::select! {
+        biased;
+        line = lines.recv() => line,
+        () = closing.cancelled() => {
+            lines.close();
+            lines.recv().await
+        }
+    };
+    let mut batch = Batch::default();
+    batch.push(&first?);
+    while batch.bytes.len() < BATCH_BYTES {
+        match lines.try_recv() {
+            Ok(line) => batch.push(&line),
+            Err(_) => break,
+        }
+    }
+    Some(batch)
+}
+
+/// Ends when a close that was asked for has taken too long.
+async fn overtime(closing: &CancellationToken) {
+    closing.cancelled().await;
+    sleep(Duration::from_millis(CLOSE_MS_MAX)).await;
+}
+
+fn observed(switch: &AtomicBool) -> Observe {
+    if switch.load(Ordering::Relaxed) { Observe::Chat } else { Observe::NoChat }
+}
+
+fn break_words(error: &io::Error) -> String {
+    match error.kind() {
+        // TLS: the connection ended without the goodbye of RFC 8446 section 6.1, as most IRC servers do.
+        io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
+        _ => format!("the connection broke: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::super::dial::Transport;
+    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with, unheard};
+    use super::super::tls::TlsOptions;
+    use super::*;
+    use crate::ids::PuppetId;
+
+    const CONN: ConnId = ConnId { puppet: PuppetId(7), generation: 3 };
+
+    /// One connection and what it tells.
+    struct Scene {
+        handle: ConnHandle,
+        inputs: mpsc::Receiver<Input>,
+        task: JoinHandle<()>,
+    }
+
+    impl Scene {
+        fn start(plan: DialPlan, mailbox_len: usize) -> Self {
+            let (handle, commands) = channel();
+            let (mailbox, inputs) = mpsc::channel(mailbox_len);
+            let task = tokio::spawn(run(CONN, Arc::new(plan), 0, Charset::default(), mailbox, commands));
+            Self { handle, inputs, task }
+        }
+
+        /// Connected in plain text; also the server's end.
+        async fn open() -> (Self, TcpStream) {
+            let (listener, addr) = listen().await;
+            let mut scene = Self::start(plain_plan(addr), 16);
+            let server = accept(listener).await;
+            assert_eq!(scene.next().await, "opened");
+            (scene, server)
+        }
+
+        /// The next input in a few words.
+        async fn next(&mut self) -> String {
+            match self.inputs.recv().await.expect("nothing more was told") {
+                Input::ConnOpened { conn: CONN } => "opened".to_owned(),
+                Input::ConnLine { conn: CONN, line } => format!("{} {}", line.command, line.params.join(" ")),
+                Input::ConnWritten { conn: CONN, lines } => format!("written {lines}"),
+                Input::ConnClosed { conn: CONN, why } => format!("closed: {why:?}"),
+                other => panic!("not a connection's input: {other:?}"),
+            }
+        }
+
+        /// All that is told from here on; ends when the task has.
+        async fn rest(mut self) -> Vec<String> {
+            let mut told = Vec::new();
+            while !self.inputs.is_closed() || !self.inputs.is_empty() {
+                match self.inputs.recv().await {
+                    Some(input) => told.push(format!("{input:?}")),
+                    None => break,
+                }
+            }
+            self.task.await.unwrap();
+            told
+        }
+
+        /// Counts written lines until there are `lines`.
+        async fn written(&mut self, lines: u32) {
+            let mut sum = 0;
+            while sum < lines {
+                let told = self.next().await;
+                sum += told.strip_prefix("written ").expect(&told).parse::<u32>().unwrap();
+            }
+            assert_eq!(sum, lines);
+        }
+    }
+
+    async fn accept(listener: TcpListener) -> TcpStream {
+        listener.accept().await.unwrap().0
+    }
+
+    fn closed(why: CloseReason) -> String {
+        format!("{:?}", Input::ConnClosed { conn: CONN, why })
+    }
+
+    fn closed_by_server() -> String {
+        closed(CloseReason::Lost("the server closed the connection".to_owned()))
+    }
+
+    async fn heard(server: &mut (impl AsyncReadExt + Unpin)) -> String {
+        let mut text = String::new();
+        server.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn lines_go_both_ways_and_are_counted() {
+        let (mut scene, server) = Scene::open().await;
+        let mut server = BufReader::new(server);
+        scene.handle.send("NICK alice".to_owned()).unwrap();
+        scene.handle.send("USER a 0 * :A".to_owned()).unwrap();
+        scene.written(2).await;
+        let mut said = String::new();
+        server.read_line(&mut said).await.unwrap();
+        server.read_line(&mut said).await.unwrap();
+        assert_eq!(said, "NICK alice\r\nUSER a 0 * :A\r\n");
+        server.write_all(b":irc 001 alice :Welcome\r\nPING x\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "001 alice Welcome");
+        assert_eq!(scene.next().await, "PING x");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_the_server_come_before_the_end() {
+        let (scene, mut server) = Scene::open().await;
+        server.write_all(b"ERROR :Closing Link: banned\r\nunended").await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("Closing Link: banned"), "{told:?}");
+        assert_eq!(told[1], closed_by_server());
+    }
+
+    /// A socket closed with unread bytes in it resets the connection: ours breaks in reading and writing.
+    #[tokio::test]
+    async fn a_reset_does_not_swallow_the_last_words() {
+        let (mut scene, mut server) = Scene::open().await;
+        scene.handle.send("PRIVMSG #c :nobody reads this".to_owned()).unwrap();
+        scene.written(1).await;
+        server.readable().await.unwrap();
+        server.write_all(b"ERROR :Excess Flood\r\n").await.unwrap();
+        drop(server);
+        scene.handle.send("PRIVMSG #c :nor this".to_owned()).unwrap();
+        let told = scene.rest().await;
+        assert!(told.iter().any(|input| input.contains("Excess Flood")), "{told:?}");
+        assert!(told.last().unwrap().contains("Lost(\"the connection broke: "), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_only_stops_talking_has_closed() {
+        let (scene, mut server) = Scene::open().await;
+        server.shutdown().await.unwrap();
+        assert_eq!(scene.rest().await, [closed_by_server()]);
+        assert_eq!(heard(&mut server).await, "");
+    }
+
+    #[tokio::test]
+    async fn closing_writes_what_is_queued_and_hears_the_goodbye() {
+        let (scene, mut server) = Scene::open().await;
+        for number in 0..QUEUE_LINES_MAX {
+            scene.handle.send(format!("PRIVMSG #c :{number}")).unwrap();
+        }
+        assert_eq!(scene.handle.send("QUIT".to_owned()), Err(Full("QUIT".to_owned())));
+        scene.handle.close();
+        scene.handle.close();
+        let said = heard(&mut server).await;
+        assert_eq!(said.lines().count(), QUEUE_LINES_MAX);
+        assert!(said.ends_with("PRIVMSG #c :63\r\n"), "{said}");
+        server.write_all(b"ERROR :Bye\r\n").await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert!(told[told.len() - 2].contains("Bye"), "{told:?}");
+        assert_eq!(told[told.len() - 1], closed(CloseReason::Asked));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_closes() {
+        let (scene, mut server) = Scene::open().await;
+        scene.handle.send("QUIT".to_owned()).unwrap();
+        let Scene { handle, mut inputs, task } = scene;
+        drop(handle);
+        assert_eq!(heard(&mut server).await, "QUIT\r\n");
+        drop(server);
+        task.await.unwrap();
+        assert!(matches!(inputs.recv().await, Some(Input::ConnWritten { lines: 1, .. })));
+        assert!(matches!(inputs.recv().await, Some(Input::ConnClosed { why: CloseReason::Asked, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_reads_nothing_is_still_heard_and_can_still_be_left() {
+        let (mut scene, mut server) = Scene::open().await;
+        let line = "x".repeat(400_000);
+        // More than both kernels' buffers take: the queue fills up.
+        while scene.handle.send(line.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        server.write_all(b"PING still-here\r\n").await.unwrap();
+        while scene.next().await != "PING still-here" {}
+        // From here on only the clock can end it, and it need not be waited for.
+        tokio::time::pause();
+        scene.handle.close();
+        assert_eq!(scene.rest().await.last(), Some(&closed(CloseReason::Asked)));
+    }
+
+    #[tokio::test]
+    async fn a_full_mailbox_loses_nothing_and_does_not_stop_a_close() {
+        let (listener, addr) = listen().await;
+        let scene = Scene::start(plain_plan(addr), 1);
+        let mut server = accept(listener).await;
+        let lines: String = (0..5000).map(|number| format!("PING {number}\r\n")).collect();
+        server.write_all(lines.as_bytes()).await.unwrap();
+        drop(server);
+        let told = scene.rest().await;
+        assert_eq!(told.len(), 1 + 5000 + 1);
+        assert!(told[5000].contains("4999"), "{}", told[5000]);
+
+        let (listener, addr) = listen().await;
+        let scene = Scene::start(plain_plan(addr), 1);
+        let mut server = accept(listener).await;
+        server.write_all(lines.as_bytes()).await.unwrap();
+        scene.handle.close();
+        drop(server);
+        let told = scene.rest().await;
+        let closes = told.iter().filter(|input| input.contains("ConnClosed")).count();
+        assert!(closes == 1 && told.last().unwrap().contains("ConnClosed"), "{closes} in {}", told.len());
+    }
+
+    #[tokio::test]
+    async fn a_failed_dial_is_one_closed_with_the_place_in_it() {
+        let (_held, addr) = unheard();
+        let words = format!("127.0.0.1:{} refuses connections", addr.port());
+        let scene = Scene::start(plain_plan(addr), 16);
+        assert_eq!(scene.rest().await, [closed(CloseReason::DialFailed(words))]);
+    }
+
+    #[tokio::test]
+    async fn closing_ends_a_dial() {
+        let (listener, addr) = listen().await;
+        let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
+        let scene = Scene::start(plan, 16);
+        // Connected, and waiting for a handshake that never comes.
+        let _server = accept(listener).await;
+        scene.handle.send("NICK alice".to_owned()).unwrap();
+        scene.handle.close();
+        assert_eq!(scene.rest().await, [closed(CloseReason::Asked)]);
+    }
+
+    #[tokio::test]
+    async fn tls_carries_lines_and_goodbyes_too() {
+        let authority = Authority::new("ours");
+        let acceptor = authority.acceptor("localhost", Until::LongFromNow);
+        let (listener, addr) = listen().await;
+        let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
+        let mut scene = Scene::start(plan, 16);
+        let mut server = acceptor.accept(accept(listener).await).await.unwrap();
+        assert_eq!(scene.next().await, "opened");
+        server.write_all(b"PING a\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PING a");
+        scene.handle.send("PONG a".to_owned()).unwrap();
+        scene.handle.send("QUIT".to_owned()).unwrap();
+        scene.handle.close();
+        assert_eq!(heard(&mut server).await, "PONG a\r\nQUIT\r\n");
+        // Gone without the goodbye of TLS.
+        drop(server);
+        scene.written(2).await;
+        assert_eq!(scene.rest().await, [closed(CloseReason::Asked)]);
+    }
+
+    #[tokio::test]
+    async fn a_line_cannot_hold_a_second_one() {
+        let (mut scene, mut server) = Scene::open().await;
+        for line in ["PRIVMSG #c :a\r\nQUIT", "\r\n", "", "PING\0 b"] {
+            scene.handle.send(line.to_owned()).unwrap();
+        }
+        scene.written(4).await;
+        scene.handle.close();
+        assert_eq!(heard(&mut server).await, "PRIVMSG #c :aQUIT\r\nPING b\r\n");
+    }
+
+    #[tokio::test]
+    async fn channel_chat_can_be_switched_off() {
+        let (mut scene, mut server) = Scene::open().await;
+        server.write_all(b":a!b@c PRIVMSG #c :one\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PRIVMSG #c one");
+        scene.handle.observe(Observe::NoChat);
+        server.write_all(b":a!b@c PRIVMSG #c :two\r\nPING a\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PING a");
+        scene.handle.observe(Observe::Chat);
+        server.write_all(b":a!b@c PRIVMSG #c :three\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PRIVMSG #c three");
+    }
+
+    /// The future is the largest part of what an idle plain connection costs; with the read buffer, the queue
+    /// and the socket's registration it comes to some 6 KB. Thousands of puppets are paid for here.
+    #[tokio::test]
+    async fn a_connection_is_small() {
+        let (_handle, commands) = channel();
+        let (_, addr) = listen().await;
+        let (mailbox, _inputs) = mpsc::channel(1);
+        let task = run(CONN, Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
+        let future = size_of_val(&task);
+        assert!(future <= 2560, "the task's future has {future} bytes");
+    }
+}
