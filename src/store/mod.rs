@@ -1,1 +1,144 @@
-//! store adapter.
+//! What must outlive the process: on SQLite (embedded, the default) or PostgreSQL.
+//!
+//! One file owns one table: its SQL, its rows, and the [`Store`] methods that touch it. Everything that
+//! changes goes through the one task in `writer`, which commits in groups; everything that is read comes
+//! from a small pool, after what was written before it. The same SQL text runs on both databases; where
+//! the two must differ, two constants end in `_SQLITE` and `_POSTGRES`.
+//!
+//! It never decides anything about chat, and no other adapter is known here.
+//!
+//! **A new column**: add `schema/sqlite/000N_what.sql` and `schema/postgres/000N_what.sql` with the next
+//! number and an `ALTER TABLE … ADD COLUMN` with a default (migrations only add; a rename takes two
+//! releases); then the column in the constants of the file that owns the table and in its row type. A new
+//! table: the same, and a new file here with its `STATEMENTS`, named in [`STATEMENTS`]. The tests prepare
+//! every statement on both databases and compare the embedded migrations with the folders.
+
+mod db;
+mod ghosts;
+mod inbox;
+mod members;
+mod meta;
+mod networks;
+mod outbox;
+mod portals;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::ids::Time;
+use db::{Arg, Db, Row, Source};
+pub use inbox::{InboxCounts, InboxRow, NewEvent};
+pub use outbox::{DeadLetter, OutboxRow};
+use writer::{Write, Writer};
+
+/// How long [`Store::close`] may take.
+const CLOSE_MS_MAX: u64 = 10_000;
+
+/// The door to the database; cheap to clone. Dropping all clones commits what was handed over and closes.
+///
+/// Two kinds of change exist. An *awaited* one is on disk when its method returns. A *lazy* one is handed
+/// over: it is on disk with the next commit, at the latest 20 ms later while the database works. Changes of
+/// one caller keep their order, and every read sees what its caller handed over before.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<Db>,
+    writer: Writer,
+}
+
+/// Why the store could not do something; each variant is one thing its caller can do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Correct the setting.
+    #[error("the database URL is not usable: {0}")]
+    BadUrl(String),
+    /// Give the program the right to write there, or name another place.
+    #[error("the database file {path} cannot be written: {why}")]
+    NotWritable { path: String, why: String },
+    /// Start the server, or correct its address.
+    #[error("the database server at {address} cannot be reached: {why}")]
+    Unreachable { address: String, why: String },
+    /// Correct the user name or the password.
+    #[error("the database server at {address} refused the user {user}: {why}")]
+    LoginRefused { address: String, user: String, why: String },
+    /// Start the newer program, or restore the older database.
+    #[error(
+        "the database was last used by a newer version of bunraku (schema {found}, this version knows up to {known})"
+    )]
+    Newer { found: i64, known: i64 },
+    /// Look at the database: it is not what this program left behind.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
+    /// This one change cannot be stored; trying again does not help.
+    #[error("the database refused this change: {0}")]
+    Refused(String),
+    /// Nothing is known to be stored. Try again.
+    #[error("the database does not answer now: {0}")]
+    Unavailable(String),
+    /// Changes were lost because the database failed for too long. Restart the program.
+    #[error("the database failed for too long and the store has stopped; restart after repair: {0}")]
+    Broken(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (made if missing) or `postgres://…` and brings its schema up to date.
+    ///
+    /// Starts one task, the writer: the one exception to the rule that only `app` starts tasks, because a
+    /// store without it is no store. It ends when the store is closed or its last clone is dropped.
+    /// Needs a tokio runtime with time. Fails within about 20 seconds, with one sentence.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let source = Source::parse(url)?;
+        let db = Arc::new(Db::open(&source).await?);
+        let conn = source.connect().await.map_err(|error| source.open_error(error))?;
+        let (writer, task) = writer::new(source, conn);
+        tokio::spawn(task);
+        Ok(Self { db, writer })
+    }
+
+    /// Waits until everything handed over before is committed.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.writer.write(Write::Nothing).await.map(|_| ())
+    }
+
+    /// Commits everything handed over before and closes the database; at most 10 seconds. Later calls on
+    /// any clone give [`StoreError::Closed`].
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let closing = async {
+            let result = self.writer.close().await;
+            self.db.close().await;
+            result
+        };
+        let late = || StoreError::Unavailable("closing took too long".to_owned());
+        tokio::time::timeout(Duration::from_millis(CLOSE_MS_MAX), closing).await.map_err(|_| late())?
+    }
+
+    /// Runs one statement that changes nothing, after everything handed over before.
+    async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        self.flush().await?;
+        self.db.fetch(sql, args).await.map_err(StoreError::from)
+    }
+}
+
+/// Now, by the system's clock.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Every statement of every table, for the test that prepares them all.
+#[cfg(test)]
+const STATEMENTS: &[&[(&str, &str)]] = &[
+    db::STATEMENTS,
+    inbox::STATEMENTS,
+    outbox::STATEMENTS,
+    portals::STATEMENTS,
+    members::STATEMENTS,
+    ghosts::STATEMENTS,
+    networks::STATEMENTS,
+    meta::STATEMENTS,
+];

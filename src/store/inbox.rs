@@ -1,0 +1,235 @@
+//! Tables `inbox` and `transactions`: what the homeserver gave us and what became of it.
+//!
+//! A row is open until it is settled; then its text is dropped and its event id stays for a day, so that a
+//! repeated delivery is known. Ids are kept as the homeserver sent them, legal or not: who decodes an event
+//! judges it, and an id that is nonsense must not block the events around it.
+
+use std::borrow::Cow;
+
+use super::db::{Arg, Conn, Fault, Row};
+use super::writer::{Reply, Write};
+use super::{Store, StoreError, now};
+use crate::bridge::effect::Outcome;
+use crate::ids::{InboxSeq, Time};
+
+/// Longest id kept as it is, in bytes; twice the longest legal one. PostgreSQL cannot index 2,700.
+const KEY_BYTES_MAX: usize = 512;
+/// How much of a longer id is kept in front of its fingerprint, in bytes.
+const KEY_BYTES_KEPT: usize = 400;
+/// Settled rows and transaction ids are kept at least so long: a homeserver may repeat a delivery.
+const KEEP_MS_MIN: u64 = 24 * 60 * 60 * 1000;
+/// Rows removed in one commit, so that pruning never holds up a delivery for long.
+const PRUNE_ROWS_MAX: i64 = 1_000;
+
+const OPEN: i64 = 0;
+const DELIVERED: i64 = 1;
+const FAILED: i64 = 2;
+const EXPIRED: i64 = 3;
+
+const TRANSACTION_ADD: &str =
+    "INSERT INTO transactions (txn, accepted) VALUES ($1, $2) ON CONFLICT (txn) DO NOTHING";
+const EVENT_ADD: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (event_id) DO NOTHING RETURNING seq";
+const OPEN_AFTER: &str =
+    "SELECT seq, event_id, room_id, json FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
+    settled = $2, json = NULL FROM json_each($1) AS row \
+    WHERE inbox.seq = CAST(row.value ->> 'seq' AS INTEGER) AND inbox.state = 0";
+const SETTLE_POSTGRES: &str = "UPDATE inbox SET state = rows.state, reason = rows.reason, \
+    settled = $2, json = NULL FROM json_to_recordset($1::json) AS rows (seq BIGINT, state BIGINT, reason TEXT) \
+    WHERE inbox.seq = rows.seq AND inbox.state = 0";
+const COUNT: &str = "SELECT state, count(*) FROM inbox GROUP BY state";
+const PRUNE_EVENTS: &str =
+    "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE settled < $1 ORDER BY settled LIMIT $2)";
+const PRUNE_TRANSACTIONS: &str = "DELETE FROM transactions WHERE txn IN \
+    (SELECT txn FROM transactions WHERE accepted < $1 ORDER BY accepted LIMIT $2)";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[(&str, &str)] = &[
+    ("TRANSACTION_ADD", TRANSACTION_ADD),
+    ("EVENT_ADD", EVENT_ADD),
+    ("OPEN_AFTER", OPEN_AFTER),
+    ("SETTLE_SQLITE", SETTLE_SQLITE),
+    ("SETTLE_POSTGRES", SETTLE_POSTGRES),
+    ("COUNT", COUNT),
+    ("PRUNE_EVENTS", PRUNE_EVENTS),
+    ("PRUNE_TRANSACTIONS", PRUNE_TRANSACTIONS),
+];
+
+/// An event as the homeserver sent it, ids unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    pub event_id: String,
+    pub room_id: String,
+    /// The whole event.
+    pub json: String,
+}
+
+/// An accepted event that is not settled. An id beyond 512 bytes is shortened to a fingerprint, still too
+/// long to be legal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    pub seq: InboxSeq,
+    pub event_id: String,
+    pub room_id: String,
+    pub json: String,
+}
+
+/// How many rows are in which state. Pruned rows are no longer counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxCounts {
+    pub open: u64,
+    pub delivered: u64,
+    pub failed: u64,
+    pub expired: u64,
+}
+
+impl Store {
+    /// Takes the events of one transaction in, with one commit; awaited. Gives those that were not known,
+    /// in order: they are on disk, and are this call's to handle. The same transaction again gives nothing.
+    ///
+    /// The event ids decide: a known transaction id with unknown events (a homeserver that was set up anew
+    /// counts from 1 again) is taken in, with a warning, for nothing may vanish silently.
+    ///
+    /// After an error, or when the waiting caller goes away, the events may be stored all the same:
+    /// [`Store::inbox_after`] finds them.
+    pub async fn accept(&self, txn: &str, events: Vec<NewEvent>) -> Result<Vec<InboxRow>, StoreError> {
+        let write = Write::Accept { txn: txn.to_owned(), events, at: now() };
+        match self.writer.write(write).await? {
+            Reply::Accepted(rows) => Ok(rows),
+            Reply::Nothing | Reply::Pruned(_) | Reply::Reserved(_) => unreachable!("accept answers Accepted"),
+        }
+    }
+
+    /// At most `limit` open rows behind `after`, in order. `InboxSeq(0)` is before the first.
+    pub async fn inbox_after(&self, after: InboxSeq, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
+        let rows = self.read(OPEN_AFTER, &[Arg::Int(after.0), Arg::Int(i64::from(limit))]).await?;
+        rows.iter().map(|row| inbox_row(row).map_err(StoreError::from)).collect()
+    }
+
+    /// Notes the end of a row and drops its text; lazy. The first outcome of a row stays.
+    pub async fn settle(&self, seq: InboxSeq, outcome: &Outcome) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::Settle { seq, outcome: outcome.clone() }).await
+    }
+
+    /// Counts the rows that are kept.
+    pub async fn inbox_counts(&self) -> Result<InboxCounts, StoreError> {
+        let mut counts = InboxCounts::default();
+        for row in self.read(COUNT, &[]).await? {
+            let count = u64::try_from(row.int(1)?).unwrap_or_default();
+            match row.int(0)? {
+                OPEN => counts.open = count,
+                DELIVERED => counts.delivered = count,
+                FAILED => counts.failed = count,
+                EXPIRED => counts.expired = count,
+                state => tracing::warn!(state, count, "inbox rows in a state this version does not know"),
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Removes what was settled, and transaction ids that came, before `older_than`; nothing of the last
+    /// 24 hours whatever is asked. Awaited, in small commits. Gives the number of rows removed.
+    pub async fn prune(&self, older_than: Time) -> Result<u64, StoreError> {
+        let kept_from = Time(now().0.saturating_sub(KEEP_MS_MIN));
+        self.prune_before(older_than.min(kept_from)).await
+    }
+
+    pub(super) async fn prune_before(&self, before: Time) -> Result<u64, StoreError> {
+        let mut total = 0;
+        loop {
+            match self.writer.write(Write::Prune { before }).await? {
+                Reply::Pruned(0) => return Ok(total),
+                Reply::Pruned(count) => total += count,
+                Reply::Nothing | Reply::Accepted(_) | Reply::Reserved(_) => {
+                    unreachable!("prune answers Pruned")
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn accept(
+    conn: &mut Conn,
+    txn: &str,
+    events: &[NewEvent],
+    at: Time,
+) -> Result<Vec<InboxRow>, Fault> {
+    let key = bounded(txn);
+    let added = conn.execute(TRANSACTION_ADD, &[Arg::Text(&key), time_arg(at)]).await?;
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        rows.extend(accept_event(conn, event, at).await?);
+    }
+    if added == 0 && !rows.is_empty() {
+        tracing::warn!(
+            events = rows.len(),
+            "a known transaction id came with unknown events, they are taken"
+        );
+    }
+    Ok(rows)
+}
+
+async fn accept_event(conn: &mut Conn, event: &NewEvent, at: Time) -> Result<Option<InboxRow>, Fault> {
+    let event_id = bounded(&event.event_id);
+    let args = [Arg::Text(&event_id), Arg::Text(&event.room_id), Arg::Text(&event.json), time_arg(at)];
+    let added = conn.fetch(EVENT_ADD, &args).await?;
+    let Some(row) = added.first() else { return Ok(None) };
+    Ok(Some(InboxRow {
+        seq: InboxSeq(row.int(0)?),
+        event_id: event_id.into_owned(),
+        room_id: event.room_id.clone(),
+        json: event.json.clone(),
+    }))
+}
+
+pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: Time) -> Result<(), Fault> {
+    let list: Vec<_> = rows.iter().map(|(seq, outcome)| settle_row(*seq, outcome)).collect();
+    let list = serde_json::Value::from(list).to_string();
+    let sql = conn.choose(SETTLE_SQLITE, SETTLE_POSTGRES);
+    conn.execute(sql, &[Arg::Text(&list), time_arg(at)]).await.map(|_| ())
+}
+
+fn settle_row(seq: InboxSeq, outcome: &Outcome) -> serde_json::Value {
+    let (state, reason) = match outcome {
+        Outcome::Delivered => (DELIVERED, None),
+        Outcome::Failed(reason) => (FAILED, Some(super::db::escape(reason))),
+        Outcome::Expired => (EXPIRED, None),
+    };
+    serde_json::json!({ "seq": seq.0, "state": state, "reason": reason })
+}
+
+pub(super) async fn prune(conn: &mut Conn, before: Time) -> Result<u64, Fault> {
+    let args = [time_arg(before), Arg::Int(PRUNE_ROWS_MAX)];
+    let events = conn.execute(PRUNE_EVENTS, &args).await?;
+    Ok(events + conn.execute(PRUNE_TRANSACTIONS, &args).await?)
+}
+
+fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {
+    Ok(InboxRow {
+        seq: InboxSeq(row.int(0)?),
+        event_id: row.text(1)?,
+        room_id: row.text(2)?,
+        json: row.text(3)?,
+    })
+}
+
+fn time_arg(time: Time) -> Arg<'static> {
+    Arg::Int(i64::try_from(time.0).unwrap_or(i64::MAX))
+}
+
+/// An id short enough for an index, and as distinct as can be.
+fn bounded(id: &str) -> Cow<'_, str> {
+    if id.len() <= KEY_BYTES_MAX {
+        return Cow::Borrowed(id);
+    }
+    let kept = &id[..id.floor_char_boundary(KEY_BYTES_KEPT)];
+    Cow::Owned(format!("{kept}~{}~{:016x}", id.len(), fingerprint(id)))
+}
+
+/// FNV-1a, 64 bits: the same in every version, which the standard library's hasher does not promise.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,212 @@
+//! Tables `outbox`, `outbox_mark` and `dead_letters`: what is to be said in rooms, and what could not be.
+//!
+//! A row lives from the moment a line is relayed until the homeserver has taken it. Most lines are taken
+//! within the 20 ms a lazy change may wait: those never touch the disk. That is why the highest number in
+//! the table proves nothing about the highest number used; numbers are reserved in blocks instead, and the
+//! end of the block is what [`Store::outbox_last`] tells the next run.
+
+use super::db::{Arg, Conn, Fault, Row, escape};
+use super::writer::{Reply, Write};
+use super::{Store, StoreError, now};
+use crate::bridge::effect::{Ghost, Relay, Speaker};
+use crate::bridge::input::BodyKind;
+use crate::ids::{EventId, RelaySeq, RoomId, Time, UserId};
+
+/// How far numbers are reserved ahead of the highest one seen.
+pub(super) const MARK_STEP: i64 = 1 << 20;
+/// When fewer than this many are left, more are reserved. It covers every line that can be on its way to a
+/// commit: the writer's queue, its batch, and the mailboxes before them.
+pub(super) const MARK_MARGIN: i64 = 1 << 18;
+
+const PUT_SQLITE: &str = "INSERT INTO outbox (seq, network, room, speaker, display_name, kind, text, about, created) \
+    SELECT value ->> 'seq', value ->> 'network', value ->> 'room', value ->> 'speaker', value ->> 'display_name', \
+    value ->> 'kind', value ->> 'text', value ->> 'about', value ->> 'created' \
+    FROM json_each($1) WHERE true ON CONFLICT (seq) DO NOTHING";
+const PUT_POSTGRES: &str = "INSERT INTO outbox (seq, network, room, speaker, display_name, kind, text, about, created) \
+    SELECT seq, network, room, speaker, display_name, kind, text, about, created FROM json_to_recordset($1::json) \
+    AS rows (seq BIGINT, network TEXT, room TEXT, speaker TEXT, display_name TEXT, kind TEXT, text TEXT, about TEXT, \
+    created BIGINT) ON CONFLICT (seq) DO NOTHING";
+const DONE_SQLITE: &str = "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each($1))";
+const DONE_POSTGRES: &str =
+    "DELETE FROM outbox WHERE seq IN (SELECT value::bigint FROM json_array_elements_text($1::json))";
+const LOAD: &str =
+    "SELECT seq, network, room, speaker, display_name, kind, text, about, created FROM outbox ORDER BY seq";
+const MARK: &str = "INSERT INTO outbox_mark (id, reserved) VALUES (1, $1) ON CONFLICT (id) DO UPDATE \
+    SET reserved = excluded.reserved WHERE outbox_mark.reserved < excluded.reserved";
+const MARKED: &str = "SELECT reserved FROM outbox_mark WHERE id = 1";
+const BURY: &str = "INSERT INTO dead_letters (seq, network, room, speaker, display_name, kind, text, about, created, \
+    reason, failed) SELECT seq, network, room, speaker, display_name, kind, text, about, created, $2, $3 \
+    FROM outbox WHERE seq = $1 ON CONFLICT (seq) DO NOTHING";
+const FORGET: &str = "DELETE FROM outbox WHERE seq = $1";
+const DEAD: &str = "SELECT seq, network, room, speaker, display_name, kind, text, about, created, reason, failed \
+    FROM dead_letters ORDER BY seq DESC LIMIT $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[(&str, &str)] = &[
+    ("PUT_SQLITE", PUT_SQLITE),
+    ("PUT_POSTGRES", PUT_POSTGRES),
+    ("DONE_SQLITE", DONE_SQLITE),
+    ("DONE_POSTGRES", DONE_POSTGRES),
+    ("LOAD", LOAD),
+    ("MARK", MARK),
+    ("MARKED", MARKED),
+    ("BURY", BURY),
+    ("FORGET", FORGET),
+    ("DEAD", DEAD),
+];
+
+/// One line on its way to the homeserver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The same as the relay's; unique over all networks.
+    pub seq: RelaySeq,
+    pub network: String,
+    pub relay: Relay,
+    pub created: Time,
+}
+
+/// A line that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub row: OutboxRow,
+    pub reason: String,
+    pub failed: Time,
+}
+
+impl Store {
+    /// Keeps a line until it is done; lazy. A number that is there already stays as it was.
+    pub async fn outbox_put(&self, row: OutboxRow) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::OutboxPut(row)).await
+    }
+
+    /// The homeserver has taken the line; lazy. Where its put is not committed yet, neither will be.
+    pub async fn outbox_done(&self, seq: RelaySeq) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::OutboxDone(seq)).await
+    }
+
+    /// The homeserver will never take the line: it is moved to the dead letters with the reason; lazy.
+    pub async fn outbox_fail(&self, seq: RelaySeq, reason: &str) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::OutboxFail { seq, reason: reason.to_owned(), at: now() }).await
+    }
+
+    /// All lines that are not done, in order.
+    pub async fn outbox_load(&self) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = self.read(LOAD, &[]).await?;
+        rows.iter().filter_map(|row| outbox_row(row).transpose()).map(|row| row.map_err(Into::into)).collect()
+    }
+
+    /// A number no lower than any that was ever put, or `None` for a new database: start above it. To be
+    /// asked once at the start, before the first put; awaited, because it reserves the numbers after it.
+    pub async fn outbox_last(&self) -> Result<Option<RelaySeq>, StoreError> {
+        match self.writer.write(Write::OutboxReserve).await? {
+            Reply::Reserved(last) => Ok(last),
+            Reply::Nothing | Reply::Accepted(_) | Reply::Pruned(_) => {
+                unreachable!("reserve answers Reserved")
+            }
+        }
+    }
+
+    /// At most `limit` dead letters, the newest first, for the operator.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = self.read(DEAD, &[Arg::Int(i64::from(limit))]).await?;
+        rows.iter()
+            .filter_map(|row| dead_letter(row).transpose())
+            .map(|row| row.map_err(Into::into))
+            .collect()
+    }
+}
+
+pub(super) async fn put(conn: &mut Conn, rows: &[&OutboxRow]) -> Result<(), Fault> {
+    let list: Vec<_> = rows.iter().map(|row| put_row(row)).collect();
+    let list = serde_json::Value::from(list).to_string();
+    let sql = conn.choose(PUT_SQLITE, PUT_POSTGRES);
+    conn.execute(sql, &[Arg::Text(&list)]).await.map(|_| ())
+}
+
+pub(super) async fn done(conn: &mut Conn, seqs: &[RelaySeq]) -> Result<(), Fault> {
+    let list: Vec<_> = seqs.iter().map(|seq| seq.0).collect();
+    let list = serde_json::Value::from(list).to_string();
+    let sql = conn.choose(DONE_SQLITE, DONE_POSTGRES);
+    conn.execute(sql, &[Arg::Text(&list)]).await.map(|_| ())
+}
+
+pub(super) async fn fail(conn: &mut Conn, seq: RelaySeq, reason: &str, at: Time) -> Result<(), Fault> {
+    let failed = i64::try_from(at.0).unwrap_or(i64::MAX);
+    conn.execute(BURY, &[Arg::Int(seq.0), Arg::Text(reason), Arg::Int(failed)]).await?;
+    conn.execute(FORGET, &[Arg::Int(seq.0)]).await.map(|_| ())
+}
+
+/// Reserves all numbers up to this one.
+pub(super) async fn mark(conn: &mut Conn, upto: RelaySeq) -> Result<(), Fault> {
+    conn.execute(MARK, &[Arg::Int(upto.0)]).await.map(|_| ())
+}
+
+/// Reserves the next block; gives the end of what was reserved before.
+pub(super) async fn reserve(conn: &mut Conn) -> Result<Option<RelaySeq>, Fault> {
+    let rows = conn.fetch(MARKED, &[]).await?;
+    let last = rows.first().map(|row| row.int(0)).transpose()?.map(RelaySeq);
+    mark(conn, RelaySeq(last.map_or(0, |last| last.0).saturating_add(MARK_STEP))).await?;
+    Ok(last)
+}
+
+fn put_row(row: &OutboxRow) -> serde_json::Value {
+    let (speaker, display_name) = match &row.relay.speaker {
+        Speaker::Bot => (None, None),
+        Speaker::Ghost(ghost) => (Some(ghost.user.as_str()), Some(escape(&ghost.display_name))),
+    };
+    serde_json::json!({
+        "seq": row.seq.0,
+        "network": escape(&row.network),
+        "room": row.relay.room.as_str(),
+        "speaker": speaker,
+        "display_name": display_name,
+        "kind": kind_name(row.relay.kind),
+        "text": escape(&row.relay.text),
+        "about": row.relay.about.as_ref().map(EventId::as_str),
+        "created": i64::try_from(row.created.0).unwrap_or(i64::MAX),
+    })
+}
+
+/// `None` for a row that no version of ours has written.
+fn outbox_row(row: &Row) -> Result<Option<OutboxRow>, Fault> {
+    let seq = RelaySeq(row.int(0)?);
+    let Some(relay) = relay(seq, row)? else {
+        tracing::warn!(seq = seq.0, "an outbox row cannot be read, it is left alone");
+        return Ok(None);
+    };
+    let created = Time(u64::try_from(row.int(8)?).unwrap_or_default());
+    Ok(Some(OutboxRow { seq, network: row.text(1)?, relay, created }))
+}
+
+fn relay(seq: RelaySeq, row: &Row) -> Result<Option<Relay>, Fault> {
+    let speaker = match row.maybe_text(3)? {
+        None => Some(Speaker::Bot),
+        Some(user) => {
+            let display_name = row.text(4)?;
+            UserId::new(&user).map(|user| Speaker::Ghost(Ghost { user, display_name }))
+        }
+    };
+    let (room, kind) = (RoomId::new(&row.text(2)?), kind_of(&row.text(5)?));
+    let about = row.maybe_text(7)?.and_then(|about| EventId::new(&about));
+    let text = row.text(6)?;
+    let (Some(speaker), Some(room), Some(kind)) = (speaker, room, kind) else { return Ok(None) };
+    Ok(Some(Relay { seq, room, speaker, kind, text, about }))
+}
+
+fn dead_letter(row: &Row) -> Result<Option<DeadLetter>, Fault> {
+    let Some(line) = outbox_row(row)? else { return Ok(None) };
+    let failed = Time(u64::try_from(row.int(10)?).unwrap_or_default());
+    Ok(Some(DeadLetter { row: line, reason: row.text(9)?, failed }))
+}
+
+fn kind_name(kind: BodyKind) -> &'static str {
+    match kind {
+        BodyKind::Text => "text",
+        BodyKind::Emote => "emote",
+        BodyKind::Notice => "notice",
+    }
+}
+
+fn kind_of(name: &str) -> Option<BodyKind> {
+    [BodyKind::Text, BodyKind::Emote, BodyKind::Notice].into_iter().find(|kind| kind_name(*kind) == name)
+}
