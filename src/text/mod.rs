@@ -1,5 +1,9 @@
 //! Text as each side writes it: IRC lines, case mappings, nicks, templates, splitting. Pure; no I/O, no clock.
 
 pub mod casemap;
+pub mod irc_codes;
 pub mod line;
+pub mod mask;
+pub mod nick;
+pub mod split;
 pub mod template;
