@@ -157,3 +157,160 @@ impl<K: Clone + Eq + Hash, V> Lanes<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lanes_take_turns_and_a_busy_lane_waits() {
+        let mut lanes = Lanes::new(10, 10);
+        for item in [("a", 1), ("a", 2), ("b", 1), ("a", 3)] {
+            lanes.push(item.0, item.1).unwrap();
+        }
+        assert_eq!((lanes.next(), lanes.next(), lanes.next()), (Some(("a", 1)), Some(("b", 1)), None));
+        lanes.done(&"b");
+        lanes.done(&"a");
+        assert_eq!((lanes.next(), lanes.len(), lanes.lane_count()), (Some(("a", 2)), 2, 1));
+    }
+
+    #[test]
+    fn a_retried_item_keeps_its_place_and_parks_only_its_own_lane() {
+        let mut lanes = Lanes::new(10, 10);
+        for item in [("a", 1), ("a", 2), ("b", 1)] {
+            lanes.push(item.0, item.1).unwrap();
+        }
+        lanes.next().unwrap();
+        lanes.retry(&"a", 1).unwrap();
+        lanes.done(&"a");
+        assert_eq!((lanes.next(), lanes.next()), (Some(("b", 1)), None));
+        lanes.wake(&"a");
+        lanes.wake(&"a");
+        assert_eq!((lanes.next(), lanes.next()), (Some(("a", 1)), None));
+        lanes.done(&"a");
+        assert_eq!(lanes.next(), Some(("a", 2)));
+        assert_eq!(lanes.retry(&"unknown", 9), Err(9));
+    }
+
+    #[test]
+    fn a_full_lane_can_give_up_its_oldest_and_stays_parked() {
+        let mut lanes = Lanes::new(1, 10);
+        lanes.push("a", 1).unwrap();
+        assert_eq!(lanes.push("a", 2), Err(2));
+        let (_, item) = lanes.next().unwrap();
+        assert_eq!((lanes.push("a", 2), lanes.drop_oldest(&"a")), (Err(2), None));
+        lanes.retry(&"a", item).unwrap();
+        assert_eq!((lanes.drop_oldest(&"a"), lanes.is_empty(), lanes.lane_count()), (Some(1), true, 1));
+        lanes.push("a", 2).unwrap();
+        assert_eq!(lanes.next(), None);
+        lanes.wake(&"a");
+        assert_eq!(lanes.next(), Some(("a", 2)));
+        lanes.done(&"a");
+        assert_eq!((lanes.len(), lanes.lane_count()), (0, 0));
+    }
+
+    #[test]
+    fn a_ready_lane_emptied_by_dropping_loses_its_turn() {
+        let mut lanes = Lanes::new(5, 5);
+        lanes.push("a", 1).unwrap();
+        assert_eq!((lanes.drop_oldest(&"a"), lanes.lane_count()), (Some(1), 0));
+        lanes.push("a", 2).unwrap();
+        assert_eq!((lanes.next(), lanes.next()), (Some(("a", 2)), None));
+    }
+
+    /// One step of a driver: what it does, and to which lane.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push(u8),
+        Next,
+        Done(u8),
+        Retry(u8),
+        Wake(u8),
+        Drop(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let key = 0_u8..4;
+        prop_oneof![
+            3 => key.clone().prop_map(Step::Push),
+            3 => Just(Step::Next),
+            2 => key.clone().prop_map(Step::Done),
+            1 => key.clone().prop_map(Step::Retry),
+            1 => key.clone().prop_map(Step::Wake),
+            1 => key.prop_map(Step::Drop),
+        ]
+    }
+
+    const LANE_MAX: usize = 5;
+    const TOTAL_MAX: usize = 12;
+
+    proptest! {
+        #[test]
+        fn against_plain_queues_order_bounds_and_turns_hold(steps in prop::collection::vec(step(), 0..200)) {
+            let mut lanes = Lanes::new(LANE_MAX, TOTAL_MAX);
+            // The model: a queue, the item in hand, and the parking sign of each key.
+            let mut queues: [VecDeque<usize>; 4] = Default::default();
+            let mut in_hand = [None; 4];
+            let mut parked = [false; 4];
+            let mut passed_over = [0; 4];
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Push(key) => {
+                        let at = usize::from(key);
+                        let held = queues[at].len() + usize::from(in_hand[at].is_some());
+                        let room = held < LANE_MAX && lanes.len() < TOTAL_MAX;
+                        prop_assert_eq!(lanes.push(key, number).is_ok(), room);
+                        if room {
+                            queues[at].push_back(number);
+                        }
+                    }
+                    Step::Next => {
+                        let ready = |at: &usize| !queues[*at].is_empty() && in_hand[*at].is_none() && !parked[*at];
+                        let ready: Vec<usize> = (0..4).filter(ready).collect();
+                        let Some((key, item)) = lanes.next() else {
+                            prop_assert!(ready.is_empty());
+                            continue;
+                        };
+                        let at = usize::from(key);
+                        prop_assert!(ready.contains(&at));
+                        prop_assert_eq!(queues[at].pop_front(), Some(item));
+                        in_hand[at] = Some(item);
+                        // Fair: with four lanes, a ready one is passed over three times at most.
+                        ready.iter().for_each(|&other| passed_over[other] += 1);
+                        passed_over[at] = 0;
+                        prop_assert!(passed_over.iter().all(|&times| times <= 3));
+                    }
+                    Step::Done(key) => {
+                        lanes.done(&key);
+                        in_hand[usize::from(key)] = None;
+                    }
+                    Step::Retry(key) => {
+                        let at = usize::from(key);
+                        let item = in_hand[at].take();
+                        prop_assert_eq!(lanes.retry(&key, item.unwrap_or(number)).is_ok(), item.is_some());
+                        if let Some(item) = item {
+                            queues[at].push_front(item);
+                            parked[at] = true;
+                        }
+                    }
+                    Step::Wake(key) => {
+                        lanes.wake(&key);
+                        parked[usize::from(key)] = false;
+                    }
+                    Step::Drop(key) => {
+                        let at = usize::from(key);
+                        prop_assert_eq!(lanes.drop_oldest(&key), queues[at].pop_front());
+                        if queues[at].is_empty() {
+                            passed_over[at] = 0;
+                        }
+                    }
+                }
+                let held = queues.iter().map(VecDeque::len).sum::<usize>() + in_hand.iter().flatten().count();
+                prop_assert_eq!(lanes.len(), held);
+                let exists = |at: &usize| !queues[*at].is_empty() || in_hand[*at].is_some() || parked[*at];
+                prop_assert_eq!(lanes.lane_count(), (0..4).filter(exists).count());
+            }
+        }
+    }
+}

@@ -1,1 +1,3 @@
 //! app adapter.
+
+pub mod settings;

@@ -10,6 +10,7 @@ use super::problem::{Findings, Place, place};
 use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, Server, Tls};
 use crate::ids::{ChannelName, NetworkId, RoomAlias, RoomId, UserId};
 use crate::text::casemap::CaseMap;
+use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};
 
 /// Notes every fault of `config` in `findings`.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -26,6 +27,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         network(key, settings, &config.homeserver, findings);
     }
     network_names(config, findings);
+    templates_overlap(config, findings);
     rooms_mapped_twice(config, findings);
 }
 
@@ -76,7 +78,7 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
 }
 
 fn database(database: &Database, findings: &mut Findings) {
-    let url = database.url.reveal();
+    let url = database.url.expose();
     let place = place!["database", "url"];
     match url.split_once(':') {
         Some(("sqlite", ":memory:" | "//:memory:")) => findings.warning(
@@ -100,7 +102,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     servers(network, &here, findings);
     tls(&network.tls, &here.with("tls"), findings);
     if let Some(password) = &network.password {
-        if password.reveal().is_empty() || password.reveal().contains(['\r', '\n', '\0']) {
+        if password.expose().is_empty() || password.expose().contains(['\r', '\n', '\0']) {
             findings.error(here.with("password"), "must not be empty nor hold a line break");
         }
     }
@@ -116,6 +118,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
             format!("\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none", network.user_modes),
         );
     }
+    templates(key, network, homeserver, findings);
     portals(network, &here.with("portals"), findings);
     channels(network, homeserver, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
@@ -173,6 +176,82 @@ fn portals(network: &Network, here: &Place, findings: &mut Findings) {
     {
         findings.error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
     }
+}
+
+fn templates(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut Findings) {
+    let here = place!["networks", key];
+    let Some(id) = NetworkId::new(key) else { return };
+    let mut refused = |place: Place, template: &str, why: TemplateError| {
+        findings.error(place, format!("\"{template}\" {why}"));
+    };
+    if let Err(why) = NickTemplate::new(&network.nick) {
+        refused(here.with("nick"), &network.nick, why);
+    }
+    let ghost = GhostTemplate::new(&network.ghosts.user, &id);
+    if let Err(why) = &ghost {
+        refused(here.with("ghosts").with("user"), &network.ghosts.user, why.clone());
+    }
+    let alias = AliasTemplate::new(&network.portals.alias, &id);
+    if let Err(why) = &alias {
+        refused(here.with("portals").with("alias"), &network.portals.alias, why.clone());
+    }
+    if let Ok(ghost) = ghost {
+        let place = here.with("ghosts").with("user");
+        foreign_domain(ghost.domain(), homeserver, &place, findings);
+        if ghost.regex("") == "^@.+:$" {
+            findings.error(place, "would take every user id of the homeserver; put something before $NICK, such as @irc_$NICK");
+        }
+    }
+    if let Ok(alias) = alias {
+        let place = here.with("portals").with("alias");
+        foreign_domain(alias.domain(), homeserver, &place, findings);
+        if alias.regex("") == "^#.+:$" {
+            findings.error(place, "would take every alias of the homeserver; put something before $CHANNEL, such as #irc_$CHANNEL");
+        }
+    }
+}
+
+fn foreign_domain(domain: Option<&str>, homeserver: &Homeserver, place: &Place, findings: &mut Findings) {
+    if let Some(domain) = domain.filter(|domain| *domain != homeserver.domain) {
+        let ours = &homeserver.domain;
+        findings.error(place.clone(), format!("ends in :{domain}, and the homeserver is {ours}; leave the server name out"));
+    }
+}
+
+/// Two networks whose templates can make the same Matrix id would mix their people or their channels.
+fn templates_overlap(config: &Config, findings: &mut Findings) {
+    let networks: Vec<_> = config
+        .networks
+        .iter()
+        .filter_map(|(key, network)| Some((key.as_str(), network, NetworkId::new(key)?)))
+        .collect();
+    for (nth, (key, network, id)) in networks.iter().enumerate() {
+        for (other_key, other, other_id) in &networks[..nth] {
+            let ghosts = |network: &Network, id| GhostTemplate::new(&network.ghosts.user, id);
+            if let (Ok(one), Ok(two)) = (ghosts(network, id), ghosts(other, other_id))
+                && one.overlaps(&two)
+            {
+                let sentence = format!("can name the same users as networks.{other_key}.ghosts.user; begin them differently, with $NETWORK or a word");
+                findings.error(place!["networks", *key, "ghosts", "user"], sentence);
+            }
+            let aliases = |network: &Network, id| AliasTemplate::new(&network.portals.alias, id);
+            if let (Ok(one), Ok(two)) = (aliases(network, id), aliases(other, other_id))
+                && aliases_overlap(&one, &two)
+            {
+                let sentence = format!("can name the same rooms as networks.{other_key}.portals.alias; begin them differently, with $NETWORK or a word");
+                findings.error(place!["networks", *key, "portals", "alias"], sentence);
+            }
+        }
+    }
+}
+
+/// Whether one template reads as a channel what the other made of one.
+fn aliases_overlap(one: &AliasTemplate, two: &AliasTemplate) -> bool {
+    let reads = |reader: &AliasTemplate, writer: &AliasTemplate| {
+        let channel = channel_name("#x").expect("a channel's name");
+        reader.parse(&writer.localpart(&channel), CaseMap::Rfc1459).is_some()
+    };
+    reads(one, two) || reads(two, one)
 }
 
 fn channels(network: &Network, homeserver: &Homeserver, here: &Place, findings: &mut Findings) {

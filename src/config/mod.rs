@@ -113,7 +113,7 @@ fn settle_paths(mut config: Config, file: &Path) -> Config {
     for network in config.networks.values_mut() {
         network.tls.ca_file = network.tls.ca_file.take().map(|ca_file| conform::beside(file, &ca_file));
     }
-    config.database.url = Secret::new(settle_sqlite(config.database.url.reveal(), file));
+    config.database.url = Secret::new(&settle_sqlite(config.database.url.expose(), file));
     config
 }
 

@@ -1,1 +1,15 @@
-//! matrix adapter.
+//! The Matrix side: what the homeserver tells us, and what we ask of it.
+//!
+//! [`appservice`] takes the homeserver's transactions and questions, [`decode`] turns an event's text into
+//! what the machine understands, [`client`] asks things of the homeserver, and [`outbox`] says what the
+//! machine relays, in order per room and exactly once. Nothing here knows IRC, the store or the
+//! configuration; what must be remembered over restarts goes out through small traits.
+
+pub mod appservice;
+pub mod client;
+mod content;
+pub mod decode;
+mod percent;
+mod secret;
+
+pub use secret::Secret;

@@ -67,3 +67,39 @@ fn hex_len(text: &str) -> usize {
     let len = text.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
     if len == 6 { 6 } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn formatting_goes_and_text_stays() {
+        assert_eq!(strip("\u{2}bold\u{2} \u{1d}i\u{1d}\u{f} \u{11}m\u{1e}s\u{1f}u\u{16}r"), "bold i msur");
+        assert_eq!(strip("\u{3}04,12red\u{3} \u{3}4,x \u{3}123 \u{3},5"), "red ,x 3 ,5");
+        assert_eq!(strip("\u{4}ff0000,00FF00hex \u{4}12345 \u{4}"), "hex 12345 ");
+        assert_eq!(strip("\u{3}99,99"), "");
+        assert_eq!(strip("\u{3}é,1"), "é,1");
+    }
+
+    #[test]
+    fn ctcp_is_told_from_text() {
+        assert_eq!(parse_ctcp("hello"), Ctcp::None);
+        assert_eq!(parse_ctcp("\u{1}ACTION waves \u{1}"), Ctcp::Action("waves "));
+        assert_eq!(parse_ctcp("\u{1}action"), Ctcp::Action(""));
+        assert_eq!(parse_ctcp("\u{1}PING 1 2\u{1}junk"), Ctcp::Other { verb: "PING", rest: "1 2" });
+        assert_eq!(parse_ctcp("\u{1}\u{1}"), Ctcp::Other { verb: "", rest: "" });
+        assert_eq!(parse_ctcp("no \u{1}ACTION x\u{1}"), Ctcp::None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_code_is_left_and_no_text_is_made(text in "[\u{2}-\u{4}\u{f}\u{1f}0-9a-f,é ]{0,60}") {
+            let plain = strip(&text);
+            prop_assert!(!plain.contains(is_code) && plain.len() <= text.len());
+            prop_assert_eq!(strip(&plain), plain.clone());
+            let letters = |text: &str| text.replace(|c: char| c.is_ascii() , "");
+            prop_assert_eq!(letters(&plain), letters(&text));
+        }
+    }
+}

@@ -110,7 +110,6 @@ impl Source {
     /// Reads `nick!user@host`, each of the last two optional. Never fails: all that stands before `!`
     /// and `@` is the name. An empty part counts as missing.
     pub fn parse(text: &str) -> Self {
-        let text = text.strip_prefix(':').unwrap_or(text);
         let (left, host) = cut_at(text, '@');
         let (name, user) = cut_at(left, '!');
         let part = |part: &str| (!part.is_empty()).then(|| part.to_owned());
@@ -274,4 +273,132 @@ fn push_last(out: &mut String, param: &str) {
         out.push(':');
     }
     out.push_str(&param);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn params(line: &Line) -> Vec<&str> {
+        line.params.iter().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_full_line_is_read_and_written_back_the_same() {
+        let text = "@+draft/reply=x\\sy;k :nick!user@host PRIVMSG #a :hello  there ";
+        let line = Line::parse(text).unwrap();
+        assert_eq!((line.tag("+draft/reply"), line.tag("k"), line.tag("z")), (Some("x y"), Some(""), None));
+        let source = line.source.clone().unwrap();
+        assert_eq!((source.name.as_str(), source.user.as_deref()), ("nick", Some("user")));
+        assert_eq!(source.host.as_deref(), Some("host"));
+        assert_eq!((line.param(0), line.param(1), line.param(2)), ("#a", "hello  there ", ""));
+        assert_eq!(line.build(), text);
+    }
+
+    #[test]
+    fn sloppy_servers_are_understood() {
+        let line = Line::parse("  :srv  mode   #a  +o  x  \r\n").unwrap();
+        assert_eq!((line.command.as_str(), params(&line)), ("MODE", vec!["#a", "+o", "x"]));
+        for nothing in ["", " ", "\r\n", ":only.source", ":", "@a=b", "@a :src", "@", "@ : "] {
+            assert_eq!(Line::parse(nothing), None, "{nothing:?}");
+        }
+        assert_eq!(Line::parse("@a=1;a=2 X").unwrap().tag("a"), Some("2"));
+    }
+
+    #[test]
+    fn a_thousand_parameters_are_kept_in_sixty_four() {
+        let line = Line::parse(&format!("X{}", " p".repeat(1_000))).unwrap();
+        assert_eq!((line.params.len(), line.param(62)), (PARAMS_MAX, "p"));
+        assert_eq!(line.param(63), "p ".repeat(937).trim_end());
+    }
+
+    #[test]
+    fn no_parameter_can_become_another() {
+        let line = Line::new("kick", &["#a b", "", ":x y", "why\r\nQUIT\0"]);
+        assert_eq!(line.build(), "KICK #a_b _ _x_y whyQUIT");
+        assert_eq!(Line::new("AWAY", &[""]).build(), "AWAY :");
+        assert_eq!(Line::new("", &["QUIT"]).build(), "");
+        assert_eq!(Line::new("X\nQUIT y", &[]).build(), "XQUITY");
+    }
+
+    #[test]
+    fn a_cleaned_text_is_one_line_with_the_words_apart() {
+        assert_eq!(clean("a\r\nb\nc\rd\u{2028}e\u{85}f\0g\r\rh"), "a b c d e fg  h");
+        assert_eq!(clean("\r\n\n"), "  ");
+    }
+
+    /// Text with a heavy share of what has a meaning on the wire.
+    fn hostile() -> impl Strategy<Value = String> {
+        let signs = prop::sample::select(" :@!;=\\\r\n\0\u{1}\t*,#".chars().collect::<Vec<_>>());
+        prop::collection::vec(prop_oneof![signs, prop::char::range('a', 'd'), any::<char>()], 0..8)
+            .prop_map(|chars| chars.into_iter().collect())
+    }
+
+    fn any_line() -> impl Strategy<Value = Line> {
+        let tag = (hostile(), prop::option::of(hostile())).prop_map(|(key, value)| Tag { key, value });
+        let source = (hostile(), prop::option::of(hostile()), prop::option::of(hostile()))
+            .prop_map(|(name, user, host)| Source { name, user, host });
+        let params = prop::collection::vec(hostile(), 0..6);
+        (prop::collection::vec(tag, 0..4), prop::option::of(source), hostile(), params)
+            .prop_map(|(tags, source, command, params)| Line { tags, source, command, params })
+    }
+
+    fn on_wire(text: &str) -> String {
+        wire_chars(text).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_fields_build_one_line_with_the_meant_command_and_places(line in any_line()) {
+            let built = line.build();
+            prop_assert!(!built.contains(['\r', '\n', '\0']));
+            let command: String = line.command.chars().filter(char::is_ascii_alphanumeric).collect();
+            if command.is_empty() {
+                prop_assert_eq!(built, "");
+                return Ok(());
+            }
+            let read = Line::parse(&built).unwrap();
+            prop_assert_eq!(&read.command, &command.to_ascii_uppercase());
+            prop_assert_eq!(read.params.len(), line.params.len());
+            if let Some((last, middle)) = line.params.split_last() {
+                prop_assert_eq!(read.params.last().unwrap(), &on_wire(last));
+                for (read, meant) in read.params.iter().zip(middle) {
+                    let meant = on_wire(meant);
+                    prop_assert!(*read == meant || meant.is_empty() || meant.contains(' ') || meant.starts_with(':'));
+                }
+            }
+            // What was read is in its plainest form: from here on it survives unchanged.
+            let mut capital = read.clone();
+            capital.command = command;
+            prop_assert_eq!(capital.build(), built);
+            prop_assert_eq!(Line::parse(&read.build()).unwrap(), read);
+        }
+
+        #[test]
+        fn parts_of_a_source_keep_their_place(line in any_line()) {
+            let Some(source) = line.source.clone() else { return Ok(()) };
+            let read = Line { command: "X".into(), ..line }.build();
+            let read = Line::parse(&read).unwrap().source;
+            let plain = |text: &str| !text.is_empty() && !text.contains([' ', '!', '@', '\r', '\n', '\0']);
+            if plain(&source.name) {
+                prop_assert_eq!(&read.as_ref().unwrap().name, &source.name);
+            }
+            if let Some(host) = source.host.filter(|host| plain(host)) {
+                prop_assert_eq!(read.unwrap().host, Some(host));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_without_panic_and_what_is_read_survives(text in hostile(), more in "\\PC*") {
+            for text in [text.clone(), more.clone(), format!("@{text} :{more} {text}"), format!("X {text}{more}")] {
+                if let Some(line) = Line::parse(&text) {
+                    prop_assert!(!line.command.is_empty() && line.params.len() <= PARAMS_MAX);
+                    prop_assert!(!line.build().contains(['\r', '\n', '\0']));
+                }
+            }
+            let line_ends = ['\r', '\n', '\0', '\u{85}', '\u{2028}', '\u{2029}'];
+            prop_assert!(!clean(&text).contains(line_ends));
+        }
+    }
 }

@@ -212,3 +212,110 @@ fn hex_value(digit: u8) -> u8 {
         _ => digit.to_ascii_lowercase() - b'a' + 10,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Nick;
+    use crate::text::casemap::CaseMap;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_of_people_become_nicks_they_would_know() {
+        for (wanted, nick) in [
+            ("Alice", "Alice"),
+            ("Zoë Müller", "Zoe_Muller"),
+            ("Łukasz Øst-Straße", "Lukasz_Ost-Strasse"),
+            ("O'Neil (she/her)", "ONeil_she_her"),
+            ("Иван Smith", "Smith"),
+            ("1337", "M1337"),
+            ("-dash", "M-dash"),
+            ("ａｌｉｃｅ", "alice"),
+            ("nick[m]", "nick[m]"),
+            ("a\r\nQUIT", "a_QUIT"),
+        ] {
+            assert_eq!(legal_nick(wanted, 30), nick);
+        }
+        assert_eq!(legal_nick("abcdefghijkl", 9), "abcdefghi");
+    }
+
+    #[test]
+    fn a_name_without_a_usable_letter_gets_its_own_lasting_nick() {
+        let one = legal_nick("日本", 30);
+        assert!(one.starts_with('M') && one.len() == 9);
+        assert_eq!(one, legal_nick("日本", 30));
+        assert_ne!(one, legal_nick("中国", 30));
+        assert_eq!(legal_nick("", 0).len(), NICK_BYTES_MIN);
+    }
+
+    #[test]
+    fn a_taken_nick_is_followed_by_numbered_ones() {
+        let tries: Vec<_> = (0..4).map(|attempt| nick_variant("alice", attempt, 9)).collect();
+        assert_eq!(tries, ["alice", "alice_", "alice_2", "alice_3"]);
+        assert_eq!(nick_variant("abcdefghi", 12, 9), "abcdef_12");
+        assert_eq!(nick_variant("abcd_", 1, 5), "abc_2");
+    }
+
+    #[test]
+    fn idents_are_short_plain_and_begin_with_a_letter() {
+        for (localpart, ident) in [
+            ("alice", "alice"),
+            ("Al.Ice_7", "alice7"),
+            ("123", "m123"),
+            ("averylonglocalpart", "averylongl"),
+        ] {
+            assert_eq!(legal_ident(localpart), ident);
+        }
+    }
+
+    #[test]
+    fn ghost_ids_hold_every_nick() {
+        assert_eq!(encode_nick("a-b.c_d/+"), "a-b.c_d/+");
+        assert_eq!(encode_nick("a[b]=É"), "a=5bb=5d=3d=c3=89");
+        for refused in ["A", "=", "=4", "=zz", "=5B", "=61", "=ff", "a b", "é"] {
+            assert_eq!(decode_nick(refused), None, "{refused:?}");
+        }
+        assert_eq!(decode_nick("").as_deref(), Some(""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_makes_a_legal_nick_and_ident(wanted in "([a-zA-Z0-9_\\[ '-]|\\PC|[\u{0}-\u{20}]){0,40}", bytes_max in 0_usize..40) {
+            let nick = legal_nick(&wanted, bytes_max);
+            prop_assert!(nick.len() <= bytes_max.max(NICK_BYTES_MIN));
+            prop_assert!(is_nick_start(nick.as_bytes()[0]) && nick.chars().all(is_nick_char));
+            prop_assert!(Nick::new(&nick, CaseMap::Rfc1459).is_some());
+            prop_assert_eq!(legal_nick(&nick, bytes_max), nick);
+            let ident = legal_ident(&wanted);
+            prop_assert!((1..=IDENT_BYTES_MAX).contains(&ident.len()) && ident.as_bytes()[0].is_ascii_lowercase());
+            prop_assert!(ident.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+        }
+
+        #[test]
+        fn a_ghost_id_is_in_the_grammar_and_reads_back(nick in "\\PC{0,20}|[A-Za-z0-9=_.\\[\\]{}|^`-]{0,20}") {
+            let encoded = encode_nick(&nick);
+            prop_assert!(encoded.bytes().all(|byte| is_plain(byte) || byte == b'='));
+            prop_assert_eq!(decode_nick(&encoded), Some(nick));
+        }
+
+        #[test]
+        fn what_decodes_is_the_only_id_of_its_nick(encoded in "([a-f0-9=.]|=[0-9a-fA-F]{2}){0,12}") {
+            if let Some(nick) = decode_nick(&encoded) {
+                prop_assert_eq!(encode_nick(&nick), encoded);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_thousand_attempts_are_a_thousand_nicks(base in "[a-z_\\[][a-z0-9_]{0,8}|[a-z]{1,6}_([0-9]{1,4})?", bytes_max in 0_usize..12) {
+            let base = legal_nick(&base, bytes_max);
+            let tries: HashSet<_> = (0..=1_000).map(|attempt| nick_variant(&base, attempt, bytes_max)).collect();
+            prop_assert_eq!(tries.len(), 1_001);
+            let fits = |nick: &String| nick.len() <= bytes_max.max(NICK_BYTES_MIN) && is_nick_start(nick.as_bytes()[0]);
+            prop_assert!(tries.iter().all(fits));
+        }
+    }
+}

@@ -107,3 +107,85 @@ fn body_char(c: char) -> Option<char> {
         c => Some(c),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_is_cut_between_words_then_letters_then_characters() {
+        assert_eq!(split_line("one two  three", 9), ["one two", "three"]);
+        assert_eq!(split_line("abcdefgh", 4), ["abcd", "efgh"]);
+        assert_eq!(split_line("  indented", 99), ["  indented"]);
+        // `e` and its accent stay together; a family of people is one letter of 18 bytes.
+        assert_eq!(split_line("abce\u{301}d", 5), ["abc", "e\u{301}d"]);
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(split_line(&format!("abc{family}"), 18), ["abc", family]);
+        assert_eq!(split_line(family, 8).concat(), family);
+        assert_eq!(split_line("ééé", 1), ["éé", "é"]);
+        assert_eq!(split_line("a\u{a0}b c", 5), ["a\u{a0}b", "c"]);
+        assert!(split_line("", 10).is_empty());
+        assert!(split_line(&" ".repeat(50), 10).len() <= 1);
+    }
+
+    #[test]
+    fn a_body_becomes_clean_lines_and_says_what_it_left_out() {
+        let body = body_lines("a\r\nb\rc\n\n \n\u{2}\u{3}4\nd", 100, 3);
+        assert_eq!((body.lines, body.cut), (vec!["a".into(), "b".into(), "c".into()], 1));
+        let hostile = "\u{1}ACTION\0 x\ty\u{2028}z\u{1b}[0m\u{7f}\u{202e}\u{2}b\u{2}\u{9b}";
+        assert_eq!(body_lines(hostile, 100, 9).lines, ["ACTION x y z[0m\u{2}b\u{2}"]);
+        assert_eq!(body_lines("one two", 4, 9).lines, ["one", "two"]);
+        assert_eq!(body_lines("a\nb", 9, 0), BodyLines { lines: vec![], cut: 2 });
+        assert_eq!(body_lines("\0\r\n", 9, 9), BodyLines::default());
+    }
+
+    /// Work that grew with the square of these texts would keep this test for hours.
+    #[test]
+    fn a_mebibyte_of_marks_or_spaces_or_lines_costs_little() {
+        let marks = format!("a{}", "\u{301}".repeat(1 << 19));
+        let gaps = format!("a{}b", " ".repeat(1 << 20));
+        let lines = "a\n".repeat(1 << 19);
+        let joined = "\u{1f468}\u{200d}".repeat(150_000);
+        let flags = "\u{1f1e6}".repeat(1 << 18);
+        for text in [marks, gaps, lines, joined, flags] {
+            let body = body_lines(&text, 400, 10);
+            assert!(!body.lines.is_empty() && body.lines.len() <= 10);
+            assert!(body.lines.iter().all(|line| line.len() <= 400));
+            assert!(split_line(&text, 400).iter().all(|piece| piece.len() <= 400));
+        }
+    }
+
+    fn without_gaps(text: &str) -> String {
+        text.chars().filter(|&c| !is_gap(c)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_loses_nothing_but_white_space_at_the_cuts(text in "([a-c \u{301}é]|\\PC|\u{1f468}\u{200d}){0,80}", bytes_max in 0_usize..40) {
+            let limit = bytes_max.max(PIECE_BYTES_MIN);
+            let pieces = split_line(&text, bytes_max);
+            prop_assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.len() <= limit));
+            let mut rest = text.as_str();
+            for piece in &pieces {
+                rest = rest.strip_prefix(piece.as_str()).or_else(|| rest.trim_start_matches(is_gap).strip_prefix(piece.as_str())).unwrap();
+            }
+            prop_assert_eq!(without_gaps(rest), "");
+            if text.len() <= limit && !text.is_empty() {
+                prop_assert_eq!(pieces, [text]);
+            }
+        }
+
+        #[test]
+        fn any_body_makes_lines_that_are_safe_to_send(text in "([\u{0}-\u{20}]|[a-z]|\\PC|[\u{80}-\u{9f}\u{2028}\u{202e}]){0,120}", bytes_max in 0_usize..60, lines_max in 0_usize..6) {
+            let body = body_lines(&text, bytes_max, lines_max);
+            prop_assert!(body.lines.len() <= lines_max);
+            let all = body_lines(&text, bytes_max, usize::MAX);
+            prop_assert_eq!(all.lines.len(), body.lines.len() + body.cut);
+            for line in &all.lines {
+                prop_assert!(!line.is_empty() && line.len() <= bytes_max.max(PIECE_BYTES_MIN));
+                prop_assert!(line.chars().all(|c| !c.is_control() || irc_codes::is_code(c)));
+            }
+        }
+    }
+}

@@ -352,3 +352,190 @@ fn escape_regex(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MAP: CaseMap = CaseMap::Rfc1459;
+
+    fn network(name: &str) -> NetworkId {
+        NetworkId::new(name).unwrap()
+    }
+
+    fn aliases() -> AliasTemplate {
+        AliasTemplate::new("#irc_$NETWORK_$CHANNEL", &network("net")).unwrap()
+    }
+
+    fn ghosts() -> GhostTemplate {
+        GhostTemplate::new("@irc_$NETWORK_$NICK", &network("net")).unwrap()
+    }
+
+    fn channel(name: &str) -> ChannelName {
+        ChannelName::new(name, MAP).unwrap()
+    }
+
+    fn nick_for(template: &str, display: Option<&str>, user: &str, bytes_max: usize) -> String {
+        NickTemplate::new(template).unwrap().fill(display, &UserId::new(user).unwrap(), bytes_max)
+    }
+
+    #[test]
+    fn every_spelling_of_an_alias_leads_to_the_one_channel() {
+        let alias = aliases().alias(&channel("#Rust[x]"), "hs.org").unwrap();
+        assert_eq!(alias.as_str(), "#irc_net_#rust{x}:hs.org");
+        for spelling in ["irc_net_#rust{x}", "irc_net_#RUST[x}", "irc_net_#=52ust=7bx=7D"] {
+            let found = aliases().parse(spelling, MAP).unwrap();
+            assert_eq!((found.as_str(), found.folded()), ("#rust{x}", "#rust{x}"));
+        }
+        assert_eq!(aliases().localpart(&channel("#a:b=c")), "irc_net_#a=3ab=3dc");
+        assert_eq!(aliases().parse("irc_net_#c=", MAP).unwrap().as_str(), "#c=");
+        assert_eq!(aliases().parse("irc_net_##a/%2f", MAP).unwrap().as_str(), "##a/%2f");
+    }
+
+    #[test]
+    fn hostile_aliases_are_nobodys() {
+        let long = format!("irc_net_#{}", "a".repeat(300));
+        for refused in [
+            "irc_net_",
+            "irc_net_#",
+            "irc_net_a",
+            "irc_net_#a,#b",
+            "irc_net_#a=2c#b",
+            "irc_net_#a b",
+            "irc_net_#a=20b",
+            "irc_net_#a\0",
+            "irc_net_#a=00",
+            "irc_net_#\u{7}",
+            "irc_net_#a=0d=0aQUIT",
+            "irc_net_#=ff",
+            "irc_net_@#a",
+            "irc_net_+#a",
+            "irc_net_&#a",
+            "irc_net_!&a",
+            "irc_other_#a",
+            "IRC_NET_#a",
+            "",
+            &long,
+        ] {
+            assert_eq!(aliases().parse(refused, MAP), None, "{refused:?}");
+        }
+        let long = ChannelName::new(&format!("#{}", ":".repeat(150)), MAP).unwrap();
+        assert_eq!(aliases().alias(&long, "hs.org"), None);
+    }
+
+    #[test]
+    fn templates_say_what_is_wrong_with_them() {
+        let alias = |template| AliasTemplate::new(template, &network("n")).map(|_| ());
+        assert_eq!(alias("irc_$CHANNEL"), Err(TemplateError::Sigil('#')));
+        assert_eq!(alias("#irc_$NETWORK"), Err(TemplateError::Missing("$CHANNEL")));
+        assert_eq!(alias("#$CHANNEL$CHANNEL"), Err(TemplateError::Repeated("$CHANNEL")));
+        assert_eq!(alias("#$CHANNEL_$NICK"), Err(TemplateError::Unknown("$NICK".into())));
+        assert_eq!(alias("#a b$CHANNEL"), Err(TemplateError::Character(' ')));
+        assert_eq!(alias("#$CHANNEL:hs/x"), Err(TemplateError::Domain("hs/x".into())));
+        let own = AliasTemplate::new("#$SERVER.$CHANNEL:hs.org:8448", &network("n")).unwrap();
+        assert_eq!((own.domain(), own.localpart(&channel("#a"))), (Some("hs.org:8448"), "n.#a".into()));
+
+        let ghost = |template| GhostTemplate::new(template, &network("n")).map(|_| ());
+        assert_eq!(ghost("@IRC_$NICK"), Err(TemplateError::Character('I')));
+        assert_eq!(ghost("@irc_$NICK_$CHANNEL"), Err(TemplateError::Unknown("$CHANNEL".into())));
+
+        let nick = |template| NickTemplate::new(template).map(|_| ());
+        assert_eq!(nick("bridged"), Err(TemplateError::Missing("$DISPLAY")));
+        assert_eq!(nick("1$DISPLAY"), Err(TemplateError::Character('1')));
+        assert_eq!(nick("$DISPLAY m"), Err(TemplateError::Character(' ')));
+        assert_eq!(nick("$NAME"), Err(TemplateError::Unknown("$NAME".into())));
+    }
+
+    #[test]
+    fn ghosts_are_known_by_their_nick_and_nobody_elses() {
+        let alice = Nick::new("Alice[x]", MAP).unwrap();
+        let user = ghosts().user(&alice, "hs.org").unwrap();
+        assert_eq!(user.as_str(), "@irc_net_alice=7bx=7d:hs.org");
+        assert_eq!(ghosts().parse(user.localpart(), MAP), Some(alice));
+        assert!(ghosts().owns(&user, "hs.org") && !ghosts().owns(&user, "evil.org"));
+        for refused in ["irc_net_", "irc_net_Alice", "irc_net_=41", "irc_net_a=5b", "irc_net_=23a", "alice"] {
+            assert_eq!(ghosts().parse(refused, MAP), None, "{refused:?}");
+        }
+        assert!(ghosts().owns(&UserId::new("@irc_net_a=5b:hs.org").unwrap(), "hs.org"));
+        let long = Nick::new(&"É".repeat(60), MAP).unwrap();
+        assert_eq!(ghosts().user(&long, "hs.org"), None);
+    }
+
+    #[test]
+    fn networks_that_would_share_ghosts_are_noticed() {
+        let of = |name| GhostTemplate::new("@irc_$NETWORK_$NICK", &network(name)).unwrap();
+        assert!(of("a").overlaps(&of("a_b")) && of("a_b").overlaps(&of("a")));
+        assert!(!of("a").overlaps(&of("ab")) && !of("Net").overlaps(&of("net")));
+    }
+
+    #[test]
+    fn registration_patterns_fit_all_and_only_these_ids() {
+        let ours = regex::Regex::new(&aliases().regex("hs.org")).unwrap();
+        assert!(ours.is_match("#irc_net_#a[]:hs.org"));
+        assert!(!ours.is_match("#irc_net_#a:hsxorg") && !ours.is_match("x#irc_net_#a:hs.org.evil"));
+        let odd = AliasTemplate::new("#(a.b)*$CHANNEL+", &network("n")).unwrap();
+        assert_eq!(odd.regex("hs.org"), r"^#\(a\.b\)\*.+\+:hs\.org$");
+        assert_eq!(ghosts().regex("hs.org"), r"^@irc_net_.+:hs\.org$");
+    }
+
+    #[test]
+    fn the_name_is_shortened_and_never_the_text_around_it() {
+        assert_eq!(nick_for("$DISPLAY[m]", Some("Alice"), "@a:h", 30), "Alice[m]");
+        assert_eq!(nick_for("$DISPLAY[m]", Some("Abcdefghijkl"), "@a:h", 9), "Abcdef[m]");
+        assert_eq!(nick_for("$DISPLAY-$LOCALPART", Some("Abcdefgh"), "@xyz:h", 9), "Abcde-xyz");
+        assert_eq!(nick_for("m_$USERID", None, "@a:h.org", 30), "m_a_h_org");
+        assert_eq!(nick_for("$DISPLAY_on_matrix", Some("Abc"), "@a:h", 9), "Abc");
+    }
+
+    #[test]
+    fn a_name_is_never_a_template_and_always_something() {
+        assert_eq!(nick_for("$DISPLAY[m]", Some("$USERID"), "@a:h", 30), "USERID[m]");
+        assert_eq!(nick_for("$DISPLAY[m]", Some("日本"), "@ken:h", 30), "ken[m]");
+        assert_eq!(nick_for("$DISPLAY[m]", None, "@1:h", 30), "M1[m]");
+        let nameless = nick_for("$DISPLAY[m]", Some(""), "@日:h", 30);
+        assert!(nameless.starts_with('M') && nameless.ends_with("[m]") && nameless.len() == 12);
+    }
+
+    proptest! {
+        #[test]
+        fn a_channel_comes_back_from_its_alias(name in "[#&+!]([a-zA-Z0-9\\[~=:_-]|=[0-9a-f]{2}|[ =\u{a0}\u{85}]|\\PC){1,20}") {
+            let Some(channel) = ChannelName::new(&name, MAP) else { return Ok(()) };
+            let localpart = aliases().localpart(&channel);
+            prop_assert!(!localpart.chars().any(|c| c == ':' || c.is_whitespace() || c.is_control()));
+            let ranked = !name.starts_with('#') && name[1..].starts_with(['#', '&', '+', '!']);
+            prop_assert_eq!(aliases().parse(&localpart, MAP), (!ranked).then_some(channel.clone()));
+            let alias = aliases().alias(&channel, "hs.org").unwrap();
+            prop_assert_eq!(alias.localpart("hs.org"), Some(localpart.as_str()));
+        }
+
+        #[test]
+        fn any_alias_is_refused_or_settles_on_one_channel(text in "[#&+!@]?([a-cA-C,=:]|=[0-9a-fA-F]{2}|\\PC|[\u{0}-\u{20}]){0,12}") {
+            if let Some(found) = aliases().parse(&format!("irc_net_{text}"), MAP) {
+                prop_assert_eq!(found.as_str(), found.folded());
+                prop_assert_eq!(aliases().parse(&aliases().localpart(&found), MAP), Some(found));
+            }
+        }
+
+        #[test]
+        fn a_nick_comes_back_from_its_ghost(name in "[a-zA-Z0-9=_\\[{~.é-]{1,20}") {
+            for map in [CaseMap::Ascii, CaseMap::Rfc1459, CaseMap::StrictRfc1459] {
+                let nick = Nick::new(&name, map).unwrap();
+                let user = ghosts().user(&nick, "hs.org").unwrap();
+                prop_assert!(ghosts().owns(&user, "hs.org"));
+                prop_assert_eq!(ghosts().parse(user.localpart(), map), Some(nick));
+            }
+        }
+
+        #[test]
+        fn any_user_gets_a_legal_nick(display in prop::option::of("([a-z0-9$ -]|\\PC){0,30}"), local in "[a-z0-9=._日-]{1,12}", bytes_max in 0_usize..40) {
+            let user = UserId::new(&format!("@{local}:hs.org")).unwrap();
+            for template in ["$DISPLAY[m]", "$DISPLAY", "m-$LOCALPART-$DISPLAY", "$USERID$LOCALPART_$DISPLAY"] {
+                let nick = NickTemplate::new(template).unwrap().fill(display.as_deref(), &user, bytes_max);
+                prop_assert!(nick.len() <= bytes_max.max(NICK_BYTES_MIN));
+                prop_assert_eq!(nick::legal_nick(&nick, bytes_max), nick.clone());
+                prop_assert!(template != "$DISPLAY[m]" || nick.ends_with("[m]"));
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Rooms: making them, who is in them, what they are called.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::request::{understood, well_formed};
+use super::{Client, ClientError};
+use crate::bridge::input::Member;
+use crate::ids::{RoomAlias, RoomId, UserId};
+
+/// A portal room to be made by the bot.
+#[derive(Clone, Debug)]
+pub struct CreateRoom {
+    /// The part of its alias between `#` and the homeserver's name.
+    pub alias_localpart: String,
+    pub name: String,
+    pub topic: Option<String>,
+    /// Users with all power besides the bot. In room version 12 and later nobody can ever take it from them.
+    pub admins: Vec<UserId>,
+    pub federation: Federation,
+    /// The homeserver's default where `None`.
+    pub room_version: Option<String>,
+}
+
+/// Whether users of other homeservers can come into a room; settled for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Federation {
+    Open,
+    LocalOnly,
+}
+
+#[derive(Deserialize)]
+struct Room {
+    room_id: String,
+}
+
+impl Client {
+    /// Makes a room that anybody may join by its alias, that is in no directory, and that shows people only
+    /// what was said while they were in it: that is so from its first event on. Not safe to repeat: after
+    /// [`ClientError::Unavailable`] the room may exist; then a second call is [`ClientError::Exists`].
+    pub async fn create_room(&self, wanted: &CreateRoom) -> Result<RoomId, ClientError> {
+        let version = match &wanted.room_version {
+            Some(version) => version.clone(),
+            None => self.default_room_version().await?,
+        };
+        let url = self.url("/v3/createRoom").as_user(self.bot());
+        room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)
+    }
+
+    /// The room version the homeserver makes when none is named (`/capabilities`); asked until answered once.
+    pub async fn default_room_version(&self) -> Result<String, ClientError> {
+        let ask = || async {
+            let answer: Value = self.get(self.url("/v3/capabilities").as_user(self.bot())).await?;
+            let version = answer["capabilities"]["m.room_versions"]["default"].as_str();
+            // "If absent, version 1 is the default" (client-server API, capabilities).
+            Ok(version.unwrap_or("1").to_owned())
+        };
+        self.inner.room_version.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Joins a room as `user`; being in it already is fine.
+    pub async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/join").as_user(user);
+        self.post(url, &json!({})).await.map(drop)
+    }
+
+    /// Joins the room with this alias as `user`.
+    pub async fn join_alias(&self, user: &UserId, alias: &RoomAlias) -> Result<RoomId, ClientError> {
+        let url = self.url("/v3/join").segment(alias.as_str()).as_user(user);
+        room_id(&self.post(url, &json!({})).await?)
+    }
+
+    /// Invites a user, as the bot. Somebody who is in the room already is [`ClientError::Forbidden`].
+    pub async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/invite").as_user(self.bot());
+        self.post(url, &json!({ "user_id": user.as_str() })).await.map(drop)
+    }
+
+    /// Leaves a room as `user`.
+    pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/leave").as_user(user);
+        self.post(url, &json!({})).await.map(drop)
+    }
+
+    /// Removes a user from a room, as the bot.
+    pub async fn kick(&self, room: &RoomId, user: &UserId, reason: &str) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/kick").as_user(self.bot());
+        self.post(url, &json!({ "user_id": user.as_str(), "reason": reason })).await.map(drop)
+    }
+
+    /// Gives a room one more alias, as the bot. [`ClientError::Exists`] when the alias is taken, be it by
+    /// this room.
+    pub async fn add_alias(&self, room: &RoomId, alias: &RoomAlias) -> Result<(), ClientError> {
+        let url = self.url("/v3/directory/room").segment(alias.as_str()).as_user(self.bot());
+        self.put(url, json!({ "room_id": room.as_str() }).to_string()).await.map(drop)
+    }
+
+    /// The room of an alias; [`ClientError::NotFound`] when there is none. For an alias of ours that has no
+    /// room, the homeserver first asks *us* (`Host::alias_exists`), and waits for the answer.
+    pub async fn resolve_alias(&self, alias: &RoomAlias) -> Result<RoomId, ClientError> {
+        let answer: Room =
+            self.get(self.url("/v3/directory/room").segment(alias.as_str()).as_user(self.bot())).await?;
+        well_formed(RoomId::new(&answer.room_id))
+    }
+
+    /// Who is joined to a room the bot is in. Users with ids that nobody could have are left out.
+    pub async fn joined_members(&self, room: &RoomId) -> Result<Vec<Member>, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            joined: Map<String, Value>,
+        }
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/joined_members").as_user(self.bot());
+        let answer: Answer = self.get(url).await?;
+        let member = |(user, profile): (String, Value)| {
+            let display_name =
+                profile["display_name"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+            Some(Member { user: UserId::new(&user)?, display_name })
+        };
+        Ok(answer.joined.into_iter().filter_map(member).collect())
+    }
+}
+
+fn room_id(answer: &[u8]) -> Result<RoomId, ClientError> {
+    well_formed(RoomId::new(&understood::<Room>(answer)?.room_id))
+}
+
+/// The body of `POST /createRoom`.
+fn creation(wanted: &CreateRoom, version: &str, bot: &UserId) -> Value {
+    let mut creation_content = Map::new();
+    if wanted.federation == Federation::LocalOnly {
+        creation_content.insert("m.federate".to_owned(), json!(false));
+    }
+    let mut body = json!({
+        "visibility": "private",
+        "preset": "public_chat",
+        "room_alias_name": wanted.alias_localpart,
+        "name": wanted.name,
+        "room_version": version,
+        "initial_state": [
+            state("m.room.history_visibility", &json!({ "history_visibility": "joined" })),
+            state("m.room.guest_access", &json!({ "guest_access": "forbidden" })),
+        ],
+    });
+    if let Some(topic) = &wanted.topic {
+        body["topic"] = json!(topic);
+    }
+    let admins: Vec<&str> = wanted.admins.iter().filter(|admin| *admin != bot).map(UserId::as_str).collect();
+    match powers(version) {
+        Powers::Creators if admins.is_empty() => {}
+        Powers::Creators => {
+            creation_content.insert("additional_creators".to_owned(), json!(admins));
+        }
+        Powers::Levels => {
+            let users = admins.into_iter().chain([bot.as_str()]).map(|user| (user.to_owned(), json!(100)));
+            body["power_level_content_override"] = json!({ "users": users.collect::<Map<_, _>>() });
+        }
+    }
+    body["creation_content"] = Value::Object(creation_content);
+    body
+}
+
+fn state(kind: &str, content: &Value) -> Value {
+    json!({ "type": kind, "state_key": "", "content": content })
+}
+
+/// Where a room version writes who has all power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Powers {
+    /// In `m.room.power_levels`, the creator too.
+    Levels,
+    /// In `m.room.create`; naming a creator in the power levels is an error (room version 12, MSC4289).
+    Creators,
+}
+
+/// Numbered versions count; the one unstable name that became version 12 is known; other names are taken for old ones.
+fn powers(version: &str) -> Powers {
+    let numbered = version.parse().is_ok_and(|number: u32| number >= 12);
+    if numbered || version == "org.matrix.hydra.11" { Powers::Creators } else { Powers::Levels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> CreateRoom {
+        CreateRoom {
+            alias_localpart: "irc_#rust".into(),
+            name: "#rust".into(),
+            topic: None,
+            admins: vec![UserId::new("@op:lab.test").unwrap(), UserId::new("@ircbot:lab.test").unwrap()],
+            federation: Federation::Open,
+            room_version: None,
+        }
+    }
+
+    #[test]
+    fn the_bot_is_never_named_among_the_users_of_a_version_12_room() {
+        let bot = UserId::new("@ircbot:lab.test").unwrap();
+        let body = creation(&wanted(), "12", &bot);
+        assert_eq!(body["creation_content"]["additional_creators"], json!(["@op:lab.test"]));
+        assert_eq!(body.get("power_level_content_override"), None);
+        let old = creation(&wanted(), "11", &bot);
+        assert_eq!(
+            old["power_level_content_override"]["users"],
+            json!({"@op:lab.test": 100, "@ircbot:lab.test": 100})
+        );
+        assert_eq!(old["creation_content"], json!({}));
+    }
+
+    #[test]
+    fn history_is_closed_before_anybody_can_come() {
+        let bot = UserId::new("@ircbot:lab.test").unwrap();
+        let body = creation(&CreateRoom { federation: Federation::LocalOnly, ..wanted() }, "12", &bot);
+        assert_eq!(body["visibility"], "private");
+        assert_eq!(body["initial_state"][0]["content"]["history_visibility"], "joined");
+        assert_eq!(body["initial_state"][1]["content"]["guest_access"], "forbidden");
+        assert_eq!(body["creation_content"]["m.federate"], false);
+    }
+}

@@ -1,0 +1,66 @@
+//! Percent encoding of one path segment or query value (RFC 3986 section 2.3), written straight into the URL
+//! that is being built.
+
+/// Appends `text` to `url` with everything escaped that is not unreserved. A text of dots only is escaped
+/// as well: `.` and `..` would be taken for steps in the path.
+pub(super) fn push(url: &mut String, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let dots_only = text.bytes().all(|b| b == b'.');
+    for byte in text.bytes() {
+        let plain = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'~')
+            || (byte == b'.' && !dots_only);
+        if plain {
+            url.push(char::from(byte));
+        } else {
+            url.push('%');
+            url.push(char::from(HEX[usize::from(byte >> 4)]));
+            url.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+/// The bytes that a form-encoded query value stands for; a `%` without two hex digits stands for itself.
+pub(super) fn decode(value: &str) -> Vec<u8> {
+    let hex = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16));
+    let bytes = value.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match (byte, hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 2;
+            }
+            (b'+', _, _) => decoded.push(b' '),
+            (_, _, _) => decoded.push(byte),
+        }
+        at += 1;
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_stays_one_segment() {
+        let check = |text: &str, expected: &str| {
+            let mut url = String::new();
+            push(&mut url, text);
+            assert_eq!(url, expected);
+        };
+        check("!abc:lab.test", "%21abc%3Alab.test");
+        check("#irc_#a/b?c%2f", "%23irc_%23a%2Fb%3Fc%252f");
+        check("é\0 ~", "%C3%A9%00%20~");
+        check("..", "%2E%2E");
+    }
+
+    #[test]
+    fn a_query_value_is_read_whatever_it_holds() {
+        assert_eq!(decode("a%2Fb+c"), b"a/b c");
+        assert_eq!(decode("%zz%4%"), b"%zz%4%");
+        assert_eq!(decode("%ff"), [0xff]);
+    }
+}
