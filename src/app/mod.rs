@@ -1,3 +1,20 @@
-//! app adapter.
+//! The wiring: the only place that starts tasks and performs what the machine asks for.
+//!
+//! ```text
+//!   homeserver ──▶ host (axum) ──▶ store ──▶ inbox_pump ─┐                  ┌─▶ irc connections
+//!                                                        ├─▶ network_task ──┤
+//!   irc connections ─────────────────────────────────────┘   (one each)     └─▶ outbox ──▶ homeserver
+//! ```
+//!
+//! [`run`] starts everything and ends it in order. Nothing here decides about chat.
 
+pub mod clock;
+pub mod host;
+pub mod inbox_pump;
+pub mod logs;
+pub mod network_task;
+pub mod perform;
+pub mod run;
 pub mod settings;
+pub mod shell;
+pub mod startup;

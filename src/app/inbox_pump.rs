@@ -1,0 +1,141 @@
+//! Moves accepted events from the inbox to the network that owns their room, in order.
+//!
+//! Fresh rows come straight from the transaction that stored them; when [`FRESH_MAX`] transactions wait already,
+//! or after a start, they are read from the disk instead. Nothing is lost either way: a row stays in the inbox
+//! until its network settles it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::shell::{Mailboxes, Shell};
+use crate::bridge::effect::Outcome;
+use crate::bridge::input::{Input, MatrixEvent};
+use crate::ids::{InboxSeq, RoomId};
+use crate::matrix::decode::decode;
+use crate::store::InboxRow;
+
+/// Transactions that wait for the pump in memory, at most. Full: the pump reads them from the disk.
+pub const FRESH_MAX: usize = 64;
+/// Rows read from the disk at once.
+const READ_ROWS: u32 = 512;
+/// The wait after a read that failed.
+const READ_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Where a transaction's rows go in.
+pub struct Feed {
+    fresh: mpsc::Sender<Vec<InboxRow>>,
+    disk: Arc<Disk>,
+}
+
+/// Whether the disk has rows that the pump was not given.
+#[derive(Default)]
+struct Disk {
+    ahead: AtomicBool,
+    changed: Notify,
+}
+
+impl Feed {
+    /// Gives rows to the pump, in the order of their numbers over all calls.
+    pub fn push(&mut self, rows: Vec<InboxRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        // Once the disk is ahead, everything goes that way until the pump has caught up.
+        if self.disk.ahead.load(Ordering::Acquire) || self.fresh.try_send(rows).is_err() {
+            self.look_at_disk();
+        }
+    }
+
+    /// Makes the pump look for rows on the disk.
+    pub fn look_at_disk(&mut self) {
+        self.disk.ahead.store(true, Ordering::Release);
+        self.disk.changed.notify_one();
+    }
+}
+
+/// The pump, to be run.
+pub struct InboxPump {
+    shell: Arc<Shell>,
+    mailboxes: Mailboxes,
+    fresh: mpsc::Receiver<Vec<InboxRow>>,
+    disk: Arc<Disk>,
+    /// The last row that was moved.
+    cursor: InboxSeq,
+}
+
+impl InboxPump {
+    /// A pump that begins with what an earlier run left on the disk.
+    pub fn new(shell: Arc<Shell>, mailboxes: Mailboxes) -> (Feed, Self) {
+        let (sender, fresh) = mpsc::channel(FRESH_MAX);
+        let disk = Arc::new(Disk::default());
+        disk.ahead.store(true, Ordering::Release);
+        disk.changed.notify_one();
+        let feed = Feed { fresh: sender, disk: Arc::clone(&disk) };
+        (feed, Self { shell, mailboxes, fresh, disk, cursor: InboxSeq(0) })
+    }
+
+    /// Moves rows until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                Some(rows) = self.fresh.recv() => self.move_rows(rows).await,
+                () = self.disk.changed.notified() => self.read_disk(&cancel).await,
+            }
+        }
+    }
+
+    /// Reads until the disk has nothing more. Rows that came by memory before are known by their numbers.
+    async fn read_disk(&mut self, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            while let Ok(rows) = self.fresh.try_recv() {
+                self.move_rows(rows).await;
+            }
+            // Lowered before the read: a row that is stored after it raises the flag again.
+            self.disk.ahead.store(false, Ordering::Release);
+            match self.shell.store.inbox_after(self.cursor, READ_ROWS).await {
+                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) => {
+                    self.disk.ahead.store(true, Ordering::Release);
+                    self.move_rows(rows).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the inbox cannot be read");
+                    self.disk.ahead.store(true, Ordering::Release);
+                    tokio::time::sleep(READ_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn move_rows(&mut self, rows: Vec<InboxRow>) {
+        for row in rows {
+            if row.seq <= self.cursor {
+                continue;
+            }
+            self.cursor = row.seq;
+            self.move_row(row).await;
+        }
+    }
+
+    async fn move_row(&self, row: InboxRow) {
+        let network = RoomId::new(&row.room_id).and_then(|room| self.shell.routes.of(&room));
+        let mailbox = network.and_then(|id| self.mailboxes.iter().find(|mailbox| mailbox.network == id));
+        let event = mailbox.and_then(|_| decode(&row.json)).filter(|event| has_room(event, &row.room_id));
+        let (Some(mailbox), Some(event)) = (mailbox, event) else {
+            return self.shell.settle(row.seq, &Outcome::Delivered).await;
+        };
+        // A network that is gone means that the bridge is stopping; the row stays for the next start.
+        mailbox.inputs.send(Input::Matrix { seq: row.seq, event }).await.ok();
+    }
+}
+
+/// The event's own word for its room has to be the one it was filed under.
+fn has_room(event: &MatrixEvent, room_id: &str) -> bool {
+    let (MatrixEvent::Message { room, .. } | MatrixEvent::Member { room, .. } | MatrixEvent::Other { room, .. }) =
+        event;
+    room.as_str() == room_id
+}

@@ -1,0 +1,134 @@
+//! Performs effects: one match, each arm a call of an adapter.
+//!
+//! Quick things are done on the spot; what waits for the homeserver runs beside, and its answer comes back as
+//! an input.
+
+use std::sync::Arc;
+
+use super::network_task::NetworkTask;
+use super::shell::Shell;
+use crate::bridge::effect::{Chat, Effect, Presence};
+use crate::bridge::input::{Input, PortalRow};
+use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
+use crate::irc::connection;
+use crate::irc::framer::Observe;
+use crate::matrix::client::{ClientError, CreateRoom, Federation};
+use crate::store::StoreError;
+
+impl NetworkTask {
+    /// Does one thing. Matched without `_`, so that a new effect shows this place.
+    pub(super) async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { conn, user } => self.connect(conn, &user),
+            Effect::Send { conn, line } => self.send(conn, line),
+            Effect::Close { conn } => {
+                if let Some(handle) = self.conns.get(&conn) {
+                    handle.close();
+                }
+            }
+            Effect::Observe { conn, chat } => {
+                if let Some(handle) = self.conns.get(&conn) {
+                    handle.observe(match chat {
+                        Chat::Read => Observe::Chat,
+                        Chat::Skip => Observe::NoChat,
+                    });
+                }
+            }
+            Effect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
+            Effect::Relay(relay) => self.shell.outbox.submit(relay),
+            Effect::Kick { room, user, reason } => {
+                tracing::info!(network = %self.id, %room, %user, "removing somebody whose channel will not have them");
+                self.shell.outbox.kick(room, user, reason);
+            }
+            Effect::CreateRoom { channel, alias } => self.create_room(&channel, alias),
+            Effect::AddAlias { room, alias } => self.add_alias(room, alias),
+            Effect::Answer { ask, existence } => self.shell.asks.answer(ask, existence),
+            Effect::SavePortal(row) => self.save_portal(row).await,
+            Effect::SaveMember { room, user, display_name, presence } => {
+                let saved = match presence {
+                    Presence::In => self.shell.store.member_save(&room, &user, display_name.as_deref()).await,
+                    Presence::Out => self.shell.store.member_remove(&room, &user).await,
+                };
+                self.note(saved, "a member could not be remembered");
+            }
+            Effect::SaveCaseMap { name } => {
+                let saved = self.shell.store.casemap_save(&self.id, name).await;
+                self.note(saved, "the case mapping could not be remembered");
+            }
+        }
+    }
+
+    fn note(&self, result: Result<(), StoreError>, what: &str) {
+        if let Err(error) = result {
+            tracing::error!(network = %self.id, %error, "{what}");
+        }
+    }
+
+    fn connect(&mut self, conn: ConnId, user: &UserId) {
+        tracing::info!(network = %self.id, %conn, %user, "connecting to irc");
+        let (handle, commands) = connection::channel();
+        self.conns.insert(conn, handle);
+        let plan = Arc::clone(&self.plan);
+        let (charset, inputs) = (self.charset, self.inputs.clone());
+        // Each attempt of a puppet tries the next server of the list.
+        self.shell.tasks.spawn(connection::run(conn, plan, conn.generation, charset, inputs, commands));
+    }
+
+    fn send(&mut self, conn: ConnId, line: String) {
+        let Some(handle) = self.conns.get(&conn) else { return };
+        if handle.send(line).is_err() {
+            // The machine gives a connection no more lines than its queue holds.
+            debug_assert!(false, "the send window is larger than the connection's queue");
+            tracing::error!(network = %self.id, %conn, "a connection was given too many lines; closing it");
+            handle.close();
+        }
+    }
+
+    async fn save_portal(&mut self, row: PortalRow) {
+        tracing::info!(network = %self.id, room = %row.room, channel = row.channel, "new portal");
+        self.shell.routes.set(row.room.clone(), self.id.clone());
+        let saved = self.shell.store.portal_save(&self.id, &row).await;
+        self.note(saved, "a portal could not be remembered; it lasts until the next start");
+    }
+
+    fn create_room(&self, channel: &ChannelName, alias: RoomAlias) {
+        let wanted = CreateRoom {
+            alias_localpart: alias.localpart(self.shell.client.server_name()).unwrap_or_default().to_owned(),
+            name: channel.as_str().to_owned(),
+            topic: None,
+            admins: self.shell.admins.clone(),
+            federation: if self.portals.federate { Federation::Open } else { Federation::LocalOnly },
+            room_version: self.portals.room_version.clone(),
+        };
+        let (shell, inputs) = (Arc::clone(&self.shell), self.inputs.clone());
+        self.shell.tasks.spawn(async move {
+            let result = make_room(&shell, &wanted, &alias).await.map_err(|error| {
+                tracing::error!(%alias, %error, "a portal room could not be made");
+                error.to_string()
+            });
+            inputs.send(Input::RoomCreated { alias, result }).await.ok();
+        });
+    }
+
+    fn add_alias(&self, room: RoomId, alias: RoomAlias) {
+        let (shell, inputs) = (Arc::clone(&self.shell), self.inputs.clone());
+        self.shell.tasks.spawn(async move {
+            let result = match shell.client.add_alias(&room, &alias).await {
+                Ok(()) | Err(ClientError::Exists) => Ok(()),
+                Err(error) => {
+                    tracing::error!(%alias, %room, %error, "an alias could not be added");
+                    Err(error.to_string())
+                }
+            };
+            inputs.send(Input::AliasAdded { alias, result }).await.ok();
+        });
+    }
+}
+
+/// Makes a portal room; one that was made before the bridge could remember it is found by its alias.
+async fn make_room(shell: &Shell, wanted: &CreateRoom, alias: &RoomAlias) -> Result<RoomId, ClientError> {
+    match shell.client.create_room(wanted).await {
+        Err(ClientError::Exists) => shell.client.resolve_alias(alias).await,
+        result => result,
+    }
+}

@@ -1,0 +1,324 @@
+//! Starts the bridge, and ends it in order: the listener first, then the pump, then the networks (each puppet
+//! says QUIT), then the outbox, then the store. What is left undone is on the disk for the next start.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::host::BridgeHost;
+use super::inbox_pump::InboxPump;
+use super::logs::Logs;
+use super::network_task::{MAILBOX_MAX, NetworkTask};
+use super::shell::{Asks, Mailbox, Mailboxes, Routes, Shell};
+use super::{settings, startup};
+use crate::bridge::input::{Input, PortalOrigin};
+use crate::bridge::network::{Network, RelaySeqs};
+use crate::bridge::policy::Policy;
+use crate::config::{self, Config, Registration};
+use crate::ids::{RelaySeq, UserId};
+use crate::irc::dial::{DialPlan, ServerAddr, Transport};
+use crate::irc::framer::Charset;
+use crate::irc::tls::{TlsOptions, TlsSetup, Verify};
+use crate::matrix::appservice;
+use crate::matrix::client::{Client, ClientConfig};
+use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
+use crate::store::Store;
+
+/// The device that bot and ghosts send with.
+const DEVICE: &str = "BUNRAKU";
+/// How long sessions may take to say goodbye.
+const QUIT_WAIT: Duration = Duration::from_secs(7);
+/// How long the outbox may take to say what it has.
+const OUTBOX_WAIT: Duration = Duration::from_secs(5);
+/// How long each step of a dial may take.
+const DIAL_MS_MAX: u64 = 30_000;
+/// How often settled rows that are old enough are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Settled rows and transaction ids are kept for three days.
+const KEEP_MS: u64 = 3 * 24 * 3600 * 1000;
+
+/// Runs the bridge until it is asked to stop.
+///
+/// # Errors
+/// What keeps it from starting, in one sentence: the database, the port, a certificate file, or a homeserver
+/// that refuses the registration.
+pub async fn run(config: Config, registration: Registration) -> anyhow::Result<()> {
+    let bridge = Bridge::assemble(&config, &registration).await?;
+    bridge.run(config).await
+}
+
+/// Everything, put together and not yet moving.
+struct Bridge {
+    shell: Arc<Shell>,
+    listener: TcpListener,
+    router: axum::Router,
+    pump: InboxPump,
+    outbox: Outbox,
+    networks: Vec<NetworkTask>,
+    mailboxes: Mailboxes,
+}
+
+impl Bridge {
+    async fn assemble(config: &Config, registration: &Registration) -> anyhow::Result<Self> {
+        let listen = &config.appservice.listen;
+        let listener = TcpListener::bind(listen.as_str())
+            .await
+            .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
+        let store = Store::open(config.database.url.reveal()).await?;
+        let clock = Clock::start();
+        let tasks = TaskTracker::new();
+        let routes = Arc::new(Routes::default());
+        let (logs, carrying) = Logs::new(store.clone(), clock, Arc::clone(&routes));
+        tasks.spawn(carrying);
+        let client = client(config, registration)?;
+        let book = book(&store, &logs).await?;
+        let (outbox, outbox_task) = Outbox::new(client.clone(), logs.clone(), book);
+        restore(&store, &outbox).await?;
+        let open = store.inbox_counts().await?.open;
+        let shell = Arc::new(Shell {
+            clock,
+            client,
+            outbox,
+            admins: config.appservice.admins.iter().filter_map(|admin| UserId::new(admin)).collect(),
+            tasks,
+            routes,
+            asks: Asks::default(),
+            open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
+            store,
+        });
+        let policies = Arc::new(settings::policies(config, registration));
+        let (networks, mailboxes) = networks(config, &policies, &shell).await?;
+        let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
+        let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), policies, feed);
+        let hs_token = crate::matrix::Secret::new(registration.hs_token.reveal());
+        let router = appservice::router(Arc::new(host), hs_token);
+        Ok(Self { shell, listener, router, pump, outbox: outbox_task, networks, mailboxes })
+    }
+
+    async fn run(self, config: Config) -> anyhow::Result<()> {
+        let Self { shell, listener, router, pump, outbox, networks, mailboxes } = self;
+        let mut stop = Stop::listen()?;
+        let (serving, pumping, saying, starting) = (
+            CancellationToken::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
+        let served = axum::serve(listener, router).with_graceful_shutdown(serving.clone().cancelled_owned());
+        shell.tasks.spawn(async move { served.await.map_err(|error| tracing::error!(%error, "the listener failed")) });
+        let network_tasks = TaskTracker::new();
+        for network in networks {
+            network_tasks.spawn(network.run());
+        }
+        network_tasks.close();
+        shell.tasks.spawn(outbox.run(saying.clone()));
+        shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
+
+        let refused = tokio::select! {
+            contact = startup::contact(&shell, &starting) => contact.err(),
+            () = stop.asked() => { starting.cancel(); None }
+        };
+        let result = match refused {
+            Some(error) => Err(anyhow!(error).context(
+                "the homeserver does not take this bridge: is the registration file in its configuration, and was it restarted since",
+            )),
+            None => {
+                if !starting.is_cancelled() {
+                    begin(&shell, &mailboxes, config, &starting).await;
+                    shell.tasks.spawn(pump.run(pumping.clone()));
+                    tracing::info!("ready");
+                    stop.asked().await;
+                }
+                Ok(())
+            }
+        };
+        tracing::info!("stopping");
+        starting.cancel();
+        serving.cancel();
+        pumping.cancel();
+        for mailbox in mailboxes.iter() {
+            mailbox.inputs.send(Input::Stopping).await.ok();
+        }
+        if tokio::time::timeout(QUIT_WAIT, network_tasks.wait()).await.is_err() {
+            tracing::warn!("some connections did not close in time");
+        }
+        let left = shell.outbox.drain(OUTBOX_WAIT).await;
+        saying.cancel();
+        if left > 0 {
+            tracing::info!(left, "lines are kept for the next start");
+        }
+        shell.store.close().await.context("the database did not close")?;
+        tracing::info!("stopped");
+        result
+    }
+}
+
+/// Gives the networks what is known, and lets them begin.
+async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel: &CancellationToken) {
+    for (mailbox, network) in mailboxes.iter().zip(config.networks.into_values()) {
+        mailbox.inputs.send(Input::Started).await.ok();
+        let linking =
+            startup::link_mapped_rooms(Arc::clone(shell), mailbox.clone(), network.channels, cancel.clone());
+        shell.tasks.spawn(linking);
+    }
+}
+
+fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
+    Ok(Client::new(ClientConfig {
+        homeserver_url: config.homeserver.url.clone(),
+        as_token: crate::matrix::Secret::new(registration.as_token.reveal()),
+        appservice_id: registration.id.clone(),
+        server_name: config.homeserver.domain.clone(),
+        bot: registration.bot.clone(),
+        device: DEVICE.to_owned(),
+    })?)
+}
+
+/// The book of ghosts, with what earlier runs learned.
+async fn book(store: &Store, logs: &Arc<Logs>) -> anyhow::Result<Arc<GhostBook>> {
+    let book = GhostBook::new(logs.clone());
+    for ghost in store.ghosts().await? {
+        let user = ghost.user;
+        book.preload([
+            GhostFact::Registered { user: user.clone() },
+            GhostFact::HasDevice { user: user.clone() },
+            GhostFact::Named { user, display_name: ghost.display_name },
+        ]);
+    }
+    let rooms = store.ghost_rooms().await?;
+    book.preload(rooms.into_iter().map(|(room, user)| GhostFact::Joined { room, user }));
+    Ok(Arc::new(book))
+}
+
+/// Takes up what an earlier run had not said.
+async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
+    let rows = store.outbox_load().await?;
+    if !rows.is_empty() {
+        tracing::info!(lines = rows.len(), "lines of the last run are said first");
+    }
+    rows.into_iter().for_each(|row| outbox.restore(row.relay));
+    Ok(())
+}
+
+/// The networks' machines, with everything that was remembered of them.
+async fn networks(
+    config: &Config,
+    policies: &[Policy],
+    shell: &Arc<Shell>,
+) -> anyhow::Result<(Vec<NetworkTask>, Mailboxes)> {
+    let last = shell.store.outbox_last().await?.unwrap_or(RelaySeq(0));
+    let step = i64::try_from(policies.len()).unwrap_or(1);
+    let mut tasks = Vec::new();
+    let mut mailboxes = Vec::new();
+    for ((index, policy), settings) in (1..).zip(policies).zip(config.networks.values()) {
+        let id = policy.network.clone();
+        let casemap = shell.store.casemap(&id).await?;
+        let casemap = casemap.and_then(|name| crate::text::casemap::CaseMap::from_isupport(&name));
+        let seqs = RelaySeqs { next: RelaySeq(last.0 + index), step };
+        let mut network = Network::new(policy.clone(), casemap, seqs, rand::random());
+        remember(&mut network, policy, settings, shell).await?;
+        let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
+        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone() });
+        tasks.push(NetworkTask {
+            id,
+            network,
+            shell: Arc::clone(shell),
+            plan: Arc::new(dial_plan(settings)?),
+            charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
+            portals: settings.portals.clone(),
+            conns: HashMap::new(),
+            inputs,
+            mailbox,
+        });
+    }
+    Ok((tasks, Arc::new(mailboxes)))
+}
+
+/// Gives a machine its portals and members of the last run. A mapping that is no longer configured is dropped.
+async fn remember(
+    network: &mut Network,
+    policy: &Policy,
+    settings: &config::Network,
+    shell: &Shell,
+) -> anyhow::Result<()> {
+    let now = shell.clock.now();
+    let is_mapped = |channel: &str| settings.channels.iter().any(|mapped| mapped.channel == channel);
+    for row in shell.store.portals(&policy.network).await? {
+        if row.origin == PortalOrigin::Config && !is_mapped(&row.channel) {
+            shell.store.portal_remove(&policy.network, &row.room).await?;
+            continue;
+        }
+        shell.routes.set(row.room.clone(), policy.network.clone());
+        network.handle(now, Input::Portal(row));
+    }
+    for (room, members) in shell.store.members(&policy.network).await? {
+        network.handle(now, Input::Members { room, members });
+    }
+    Ok(())
+}
+
+fn dial_plan(settings: &config::Network) -> anyhow::Result<DialPlan> {
+    let server = |server: &config::Server| ServerAddr {
+        host: server.host.clone(),
+        port: server.port,
+        transport: if server.tls { Transport::Tls } else { Transport::Plain },
+    };
+    let extra_ca_pem = settings.tls.ca_file.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| format!("cannot read {} (tls.ca_file)", file.display()))
+    });
+    let options = TlsOptions {
+        extra_ca_pem: extra_ca_pem.transpose()?,
+        verify: if settings.tls.verify { Verify::Full } else { Verify::None },
+        server_name: settings.tls.server_name.clone(),
+    };
+    Ok(DialPlan {
+        servers: settings.servers.iter().map(server).collect(),
+        tls: TlsSetup::new(options)?,
+        source: None,
+        timeout_ms: DIAL_MS_MAX,
+    })
+}
+
+/// Removes what has been settled for long, now and then.
+async fn prune(shell: Arc<Shell>, cancel: CancellationToken) {
+    let mut every = tokio::time::interval(PRUNE_EVERY);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let older_than = crate::ids::Time(shell.clock.now().0.saturating_sub(KEEP_MS));
+        match shell.store.prune(older_than).await {
+            Ok(rows) => tracing::debug!(rows, "old rows removed"),
+            Err(error) => tracing::warn!(%error, "old rows could not be removed"),
+        }
+    }
+}
+
+/// SIGTERM or SIGINT.
+struct Stop {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

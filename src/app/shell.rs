@@ -1,0 +1,92 @@
+//! What all tasks of the wiring share: the adapters, and the two small registers between them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use crate::bridge::effect::{Existence, Outcome};
+use crate::bridge::input::{AskId, Input};
+use crate::ids::{InboxSeq, NetworkId, RoomId, UserId};
+use crate::matrix::client::Client;
+use crate::matrix::outbox::OutboxHandle;
+use crate::store::Store;
+
+/// The adapters and registers. Knows no network's state.
+pub struct Shell {
+    pub clock: Clock,
+    pub store: Store,
+    pub client: Client,
+    pub outbox: OutboxHandle,
+    pub admins: Vec<UserId>,
+    pub tasks: TaskTracker,
+    pub routes: Arc<Routes>,
+    pub asks: Asks,
+    /// Inbox rows accepted and not settled, as far as this run knows.
+    pub open: AtomicI64,
+}
+
+impl Shell {
+    /// Notes the end of an inbox row.
+    pub async fn settle(&self, seq: InboxSeq, outcome: &Outcome) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = self.store.settle(seq, outcome).await {
+            tracing::error!(seq = seq.0, %error, "an inbox row could not be settled; it comes again at the next start");
+        }
+    }
+}
+
+/// Which network a room belongs to, and how to reach it.
+#[derive(Default)]
+pub struct Routes(RwLock<HashMap<RoomId, NetworkId>>);
+
+impl Routes {
+    pub fn set(&self, room: RoomId, network: NetworkId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(room, network);
+    }
+
+    pub fn of(&self, room: &RoomId) -> Option<NetworkId> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+}
+
+/// The homeserver's questions that wait for a network's answer.
+#[derive(Default)]
+pub struct Asks {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<AskId, oneshot::Sender<Existence>>>,
+}
+
+impl Asks {
+    /// Makes a question: its number, and where the answer will be.
+    pub fn make(self: &Asks) -> (AskId, oneshot::Receiver<Existence>) {
+        let ask = AskId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever asked may have gone away; their questions go with the next one.
+        waiting.retain(|_, sender| !sender.is_closed());
+        waiting.insert(ask, sender);
+        (ask, receiver)
+    }
+
+    pub fn answer(&self, ask: AskId, existence: Existence) {
+        let sender = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask);
+        if let Some(sender) = sender {
+            // The homeserver may have hung up meanwhile; it will ask again.
+            sender.send(existence).ok();
+        }
+    }
+}
+
+/// The way into a network's task.
+#[derive(Clone)]
+pub struct Mailbox {
+    pub network: NetworkId,
+    pub inputs: mpsc::Sender<Input>,
+}
+
+/// All networks' mailboxes.
+pub type Mailboxes = Arc<Vec<Mailbox>>;
