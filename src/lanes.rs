@@ -266,7 +266,8 @@ mod tests {
                         }
                     }
                     Step::Next => {
-                        let ready = |at: &usize| !queues[*at].is_empty() && in_hand[*at].is_none() && !parked[*at];
+                        let free = |at: &usize| in_hand[*at].is_none() && !parked[*at];
+                        let ready = |at: &usize| !queues[*at].is_empty() && free(at);
                         let ready: Vec<usize> = (0..4).filter(ready).collect();
                         let Some((key, item)) = lanes.next() else {
                             prop_assert!(ready.is_empty());

@@ -91,7 +91,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_fold_is_stable_keeps_the_length_and_agrees_with_eq(a in "\\PC{0,20}", b in "[a-cA-C\\[{~^]{0,2}", c in "[a-cA-C\\[{~^]{0,2}") {
+        fn a_fold_is_stable_keeps_the_length_and_agrees_with_eq(
+            a in "\\PC{0,20}",
+            b in "[a-cA-C\\[{~^]{0,2}",
+            c in "[a-cA-C\\[{~^]{0,2}",
+        ) {
             for map in [CaseMap::Ascii, CaseMap::Rfc1459, CaseMap::StrictRfc1459] {
                 let folded = map.fold(&a);
                 prop_assert_eq!(map.fold(&folded), folded.clone());

@@ -1,4 +1,6 @@
-//! Text as each side writes it: IRC lines, case mappings, nicks, templates, splitting. Pure; no I/O, no clock.
+//! Text as each side writes it: IRC lines, case mappings, nicks, templates, splitting.
+//!
+//! Pure: no I/O, no clock, no randomness; nothing here panics on any text.
 
 pub mod casemap;
 pub mod irc_codes;

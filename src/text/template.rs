@@ -499,7 +499,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_channel_comes_back_from_its_alias(name in "[#&+!]([a-zA-Z0-9\\[~=:_-]|=[0-9a-f]{2}|[ =\u{a0}\u{85}]|\\PC){1,20}") {
+        fn a_channel_comes_back_from_its_alias(
+            name in "[#&+!]([a-zA-Z0-9\\[~=:_-]|=[0-9a-f]{2}|[ =\u{a0}\u{85}]|\\PC){1,20}",
+        ) {
             let Some(channel) = ChannelName::new(&name, MAP) else { return Ok(()) };
             let localpart = aliases().localpart(&channel);
             prop_assert!(!localpart.chars().any(|c| c == ':' || c.is_whitespace() || c.is_control()));
@@ -510,7 +512,9 @@ mod tests {
         }
 
         #[test]
-        fn any_alias_is_refused_or_settles_on_one_channel(text in "[#&+!@]?([a-cA-C,=:]|=[0-9a-fA-F]{2}|\\PC|[\u{0}-\u{20}]){0,12}") {
+        fn any_alias_is_refused_or_settles_on_one_channel(
+            text in "[#&+!@]?([a-cA-C,=:]|=[0-9a-fA-F]{2}|\\PC|[\u{0}-\u{20}]){0,12}",
+        ) {
             if let Some(found) = aliases().parse(&format!("irc_net_{text}"), MAP) {
                 prop_assert_eq!(found.as_str(), found.folded());
                 prop_assert_eq!(aliases().parse(&aliases().localpart(&found), MAP), Some(found));
@@ -528,9 +532,14 @@ mod tests {
         }
 
         #[test]
-        fn any_user_gets_a_legal_nick(display in prop::option::of("([a-z0-9$ -]|\\PC){0,30}"), local in "[a-z0-9=._日-]{1,12}", bytes_max in 0_usize..40) {
+        fn any_user_gets_a_legal_nick(
+            display in prop::option::of("([a-z0-9$ -]|\\PC){0,30}"),
+            local in "[a-z0-9=._日-]{1,12}",
+            bytes_max in 0_usize..40,
+        ) {
             let user = UserId::new(&format!("@{local}:hs.org")).unwrap();
-            for template in ["$DISPLAY[m]", "$DISPLAY", "m-$LOCALPART-$DISPLAY", "$USERID$LOCALPART_$DISPLAY"] {
+            let templates = ["$DISPLAY[m]", "$DISPLAY", "m-$LOCALPART-$DISPLAY", "$USERID$LOCALPART_"];
+            for template in templates {
                 let nick = NickTemplate::new(template).unwrap().fill(display.as_deref(), &user, bytes_max);
                 prop_assert!(nick.len() <= bytes_max.max(NICK_BYTES_MIN));
                 prop_assert_eq!(nick::legal_nick(&nick, bytes_max), nick.clone());
