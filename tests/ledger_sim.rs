@@ -194,7 +194,7 @@ impl<B: Broker> World<B> {
             }
         }
         if let News::Gone(who) = &news {
-            who.iter().for_each(|c| drop(self.servers[at].members.remove(c)));
+            self.servers[at].members.retain(|c| !who.contains(c));
         }
         if crosses {
             let last = self.servers[at].link.back().map_or(0, |(arrives, _)| *arrives);
@@ -212,7 +212,8 @@ impl<B: Broker> World<B> {
             let name = self.name(at);
             self.broker.joining(c, name);
         }
-        let stream = Stream { server: at, queue: VecDeque::new(), due: None, open: true, view: None, observing };
+        let stream =
+            Stream { server: at, queue: VecDeque::new(), due: None, open: true, view: None, observing };
         self.streams.insert(c, stream);
         self.publish(at, News::Join(vec![c], BTreeSet::new()), true);
     }
@@ -220,7 +221,8 @@ impl<B: Broker> World<B> {
     /// Somebody says something on a server. It crosses only if that server knows of members over there.
     fn say(&mut self, line: u32) {
         let at = self.random.below(self.servers.len() as u64) as usize;
-        let far = self.servers[at].members.iter().any(|c| self.streams.get(c).is_some_and(|s| s.server != at));
+        let far =
+            self.servers[at].members.iter().any(|c| self.streams.get(c).is_some_and(|s| s.server != at));
         self.publish(at, News::Line(line), far);
     }
 
@@ -374,7 +376,8 @@ impl<B: Broker> World<B> {
         assert!(owner == self.owner || epoch > self.epoch, "a new owner is a new epoch");
         let inside = |c: ConnId| self.streams.get(&c).is_some_and(|s| s.view.is_some() && s.observing);
         assert!(owner.is_none_or(inside), "the owner {owner:?} is joined and observes");
-        assert!(self.broker.waiting() <= 2 * QUEUE_LEN_MAX * (self.streams.len() + self.deaths.len() + 60));
+        let queues = 1 + 2 * self.born as usize;
+        assert!(self.broker.waiting() <= QUEUE_LEN_MAX * queues, "queues keep their bounds");
         (self.owner, self.epoch) = (owner, epoch);
     }
 
@@ -499,6 +502,9 @@ fn netsplits_lose_and_double_nothing_with_msgid() {
 #[test]
 fn report() {
     sum("leaving", Ledger::<u32>::new, LEAVING, any);
+    sum("ref leaving", || Reference::new(Trap::None), LEAVING, any);
+    sum("two servers, msgid", Ledger::<u32>::new, with_msgid(TWO_SERVERS), any);
+    sum("splits, msgid", Ledger::<u32>::new, with_msgid(SPLITS), any);
     sum("loud", Ledger::<u32>::new, LOUD, any);
     sum("half silent", Ledger::<u32>::new, HALF_SILENT, any);
     sum("rare", Ledger::<u32>::new, RARE, any);

@@ -26,6 +26,8 @@ use crate::ids::{ConnId, Epoch, Time};
 pub const HOLD_MS: u64 = 5_000;
 /// How long a relayed line is remembered for a connection that has not shown it, in milliseconds.
 pub const WINDOW_MS: u64 = 120_000;
+/// How long a relayed line is kept for observers yet to come, in milliseconds.
+pub const RECENT_MS: u64 = 20_000;
 /// Entries in one `held` and in one `unseen` queue. A full `held` is a hold that ran out early: its
 /// connection is that far ahead of the owner, so it takes the lease and nothing is lost. In a full `unseen`
 /// the oldest entry loses its name and stays as a number: that many unknown lines on the connection are
@@ -56,7 +58,7 @@ pub struct Counters {
     pub moved_by_hold: u64,
     pub moved_by_leave: u64,
     pub moved_by_preference: u64,
-    /// Relayed lines that a connection did not show within the window, and doubtful first lines dropped.
+    /// Relayed lines that a connection did not show within the window.
     pub expired: u64,
     /// Entries that came to a full queue.
     pub overflowed: u64,
@@ -75,6 +77,8 @@ pub struct Ledger<L> {
     turns: u64,
     /// No later than the earliest end of anything that waits.
     wake: Option<Time>,
+    /// Lines relayed a moment ago; see [`Self::watching_on`]. Above [`QUEUE_LEN_MAX`] the oldest goes.
+    recent: VecDeque<Recent>,
     /// Entries in all `held` queues.
     held_len: usize,
     counters: Counters,
@@ -95,6 +99,7 @@ impl<L> Ledger<L> {
             epoch: Epoch::default(),
             turns: 0,
             wake: None,
+            recent: VecDeque::new(),
             held_len: 0,
             counters: Counters::default(),
         }
@@ -108,14 +113,10 @@ impl<L> Ledger<L> {
     }
 
     /// As [`Self::joining`], where the name of the server that `c` is connected to is known. Only streams of
-    /// one server have one order; between servers, what one shows earlier proves nothing about the other.
+    /// one server have one order: what another shows earlier proves nothing about this one, and a line that
+    /// was relayed just before may still be on its way to `c`'s server.
     pub fn joining_on(&mut self, c: ConnId, server: Option<Arc<str>>) {
-        let observer = self.open(c);
-        observer.server = server;
-        if observer.standing == Standing::Gone {
-            observer.standing = Standing::Joining;
-            observer.settled_from = Time(u64::MAX);
-        }
+        self.enter(c, server.clone(), |recent| recent.server != server);
     }
 
     /// `c` saw its own JOIN. The first one becomes the owner.
@@ -135,11 +136,9 @@ impl<L> Ledger<L> {
     }
 
     /// `c` has been in the channel without being observed, and its chat lines come in from now on: the entry
-    /// for a cap on observers. What it shows in its first [`HOLD_MS`] may have been relayed before its queues
-    /// opened, so such a line only cancels, and is never relayed from here.
+    /// for a cap on observers. What was relayed in the last [`RECENT_MS`] may or may not come on it.
     pub fn watching_on(&mut self, now: Time, c: ConnId, server: Option<Arc<str>>, out: &mut Vec<L>) {
-        self.joining_on(c, server);
-        self.open(c).trust = Trust::Fresh { until: now.plus_ms(HOLD_MS) };
+        self.enter(c, server, |_| true);
         self.joined(now, c, out);
     }
 
@@ -156,9 +155,8 @@ impl<L> Ledger<L> {
         if observer.shows(now, hash, &key) {
             return;
         }
-        let worth = observer.worth();
         let mark = Mark { hash, key: Arc::new(key) };
-        let entry = Held { mark, line, since: now, peers: Arc::clone(peers), worth };
+        let entry = Held { mark, line, since: now, peers: Arc::clone(peers) };
         if self.owner == Some(c) {
             self.relay(now, c, entry, out);
         } else {
@@ -220,15 +218,16 @@ impl<L> Ledger<L> {
         for observer in &mut self.observers {
             self.counters.expired += observer.forget(now);
         }
+        while self.recent.front().is_some_and(|recent| recent.end <= now) {
+            self.recent.pop_front();
+        }
         while let Some(at) = self.latest_hold(now) {
-            match self.observers[at].held[0].worth {
-                Worth::Sure => self.hold_ran_out(now, at, out),
-                Worth::Doubtful => self.drop_first(at),
-            }
+            self.hold_ran_out(now, at, out);
         }
         self.prefer_now(now, out);
         self.sweep();
-        self.wake = self.observers.iter().filter_map(Observer::end).min();
+        let recent = self.recent.front().map(|recent| recent.end);
+        self.wake = self.observers.iter().filter_map(Observer::end).chain(recent).min();
         self.wake_for_preference();
     }
 
@@ -253,7 +252,7 @@ impl<L> Ledger<L> {
 
     /// Entries that wait in all queues together.
     pub fn waiting(&self) -> usize {
-        self.held_len + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
+        self.held_len + self.recent.len() + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
     }
 
     /// `c`, a configured relay bot, is to own the lease whenever it is in the channel and not suspect. It
@@ -279,6 +278,21 @@ impl<L> Ledger<L> {
         &mut self.observers[at]
     }
 
+    /// Opens the queues of `c`, which may show those of the recent lines that `under_way` says.
+    fn enter(&mut self, c: ConnId, server: Option<Arc<str>>, under_way: impl Fn(&Recent) -> bool) {
+        let under_way = self.recent.iter().filter(|recent| under_way(recent));
+        let unseen: Vec<Unseen> = under_way.map(Recent::perhaps).collect();
+        let observer = self.open(c);
+        observer.server = server;
+        if observer.standing == Standing::Gone {
+            observer.standing = Standing::Joining;
+        }
+        if observer.standing == Standing::Joining {
+            observer.settled_from = Time(u64::MAX);
+            observer.unseen = unseen.into();
+        }
+    }
+
     fn wake_by(&mut self, at: Time) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
@@ -288,14 +302,9 @@ impl<L> Ledger<L> {
         self.held_len += 1;
         self.counters.held += 1;
         self.wake_by(now.plus_ms(HOLD_MS));
-        let observer = &self.observers[at];
-        if observer.held.len() < QUEUE_LEN_MAX {
-            return;
-        }
-        self.counters.overflowed += 1;
-        match observer.held[0].worth {
-            Worth::Sure => self.hold_ran_out(now, at, out),
-            Worth::Doubtful => self.drop_first(at),
+        if self.observers[at].held.len() >= QUEUE_LEN_MAX {
+            self.counters.overflowed += 1;
+            self.hold_ran_out(now, at, out);
         }
     }
 
@@ -329,21 +338,10 @@ impl<L> Ledger<L> {
         }
     }
 
-    /// The oldest held entry that may be relayed; doubtful ones before it are dropped.
     fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
-        while self.observers[at].held.front()?.worth == Worth::Doubtful {
-            self.drop_first(at);
-        }
         let entry = self.observers[at].held.pop_front()?;
         self.held_len -= 1;
         Some(entry)
-    }
-
-    fn drop_first(&mut self, at: usize) {
-        if self.observers[at].held.pop_front().is_some() {
-            self.held_len -= 1;
-            self.counters.expired += 1;
-        }
     }
 
     /// Relays `entry`, seen on `c`, after all that other streams of the same server prove to be earlier. By a
@@ -374,11 +372,7 @@ impl<L> Ledger<L> {
                 && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
             {
                 let conn = d.conn;
-                match d.held[0].worth {
-                    Worth::Sure => return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 }),
-                    Worth::Doubtful => self.drop_first(at),
-                }
-                continue;
+                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
             }
             frame.next += 1;
         }
@@ -409,7 +403,16 @@ impl<L> Ledger<L> {
             self.wake_by(end);
         }
         self.counters.relayed += 1;
+        self.remember(Recent { mark: entry.mark, server, end: now.plus_ms(RECENT_MS) });
         out.push(entry.line);
+    }
+
+    fn remember(&mut self, recent: Recent) {
+        self.wake_by(recent.end);
+        self.recent.push_back(recent);
+        if self.recent.len() > QUEUE_LEN_MAX {
+            self.recent.pop_front();
+        }
     }
 
     /// The observer whose oldest entry has waited longest, if its hold is over.
@@ -488,24 +491,12 @@ enum Standing {
     Gone,
 }
 
-/// Whether a connection's silence or its first lines can be believed.
+/// Whether a connection can be believed to be alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     Proven,
     /// It lost the lease by a hold and has shown nothing since.
     Suspect,
-    /// Observed since a moment ago only.
-    Fresh {
-        until: Time,
-    },
-}
-
-/// Whether a held line may be relayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Worth {
-    Sure,
-    /// It may have been relayed before the queues opened; it only cancels.
-    Doubtful,
 }
 
 impl<L> Observer<L> {
@@ -531,22 +522,13 @@ impl<L> Observer<L> {
                 self.trust = Trust::Proven;
                 self.prefer_from = now.plus_ms(WINDOW_MS);
             }
-            Trust::Fresh { until } if now >= until => self.trust = Trust::Proven,
-            Trust::Fresh { .. } => {}
-        }
-    }
-
-    fn worth(&self) -> Worth {
-        match self.trust {
-            Trust::Proven | Trust::Suspect => Worth::Sure,
-            Trust::Fresh { .. } => Worth::Doubtful,
         }
     }
 
     /// True when this sighting is of a line that was relayed. Only the one entry goes: earlier ones are
     /// of lines that this stream has yet to show, or of an equal text that stands for a later line.
     fn shows(&mut self, now: Time, hash: u64, key: &Key) -> bool {
-        let matches = |u: &Unseen| u.mark.hash == hash && *u.mark.key == *key;
+        let matches = |u: &Unseen| u.mark.hash == hash && now < u.end && *u.mark.key == *key;
         let sure = self.unseen.iter().position(|u| u.odds == Odds::Sure && matches(u));
         if let Some(k) = sure.or_else(|| self.unseen.iter().position(matches)) {
             self.unseen.remove(k);
@@ -619,7 +601,6 @@ struct Held<L> {
     line: L,
     since: Time,
     peers: Peers,
-    worth: Worth,
 }
 
 #[derive(Debug)]
@@ -627,6 +608,20 @@ struct Unseen {
     mark: Mark,
     end: Time,
     odds: Odds,
+}
+
+/// A line relayed a moment ago, seen on this server.
+#[derive(Debug)]
+struct Recent {
+    mark: Mark,
+    server: Option<Arc<str>>,
+    end: Time,
+}
+
+impl Recent {
+    fn perhaps(&self) -> Unseen {
+        Unseen { mark: self.mark.clone(), end: self.end, odds: Odds::Perhaps }
+    }
 }
 
 /// Whether a stream is going to show a line.
