@@ -218,7 +218,7 @@ impl<L> Ledger<L> {
         for observer in &mut self.observers {
             self.counters.expired += observer.forget(now);
         }
-        while self.recent.front().is_some_and(|recent| recent.end <= now) {
+        while self.recent.front().is_some_and(|recent| recent.since.plus_ms(RECENT_MS) <= now) {
             self.recent.pop_front();
         }
         while let Some(at) = self.latest_hold(now) {
@@ -226,7 +226,7 @@ impl<L> Ledger<L> {
         }
         self.prefer_now(now, out);
         self.sweep();
-        let recent = self.recent.front().map(|recent| recent.end);
+        let recent = self.recent.front().map(|recent| recent.since.plus_ms(RECENT_MS));
         self.wake = self.observers.iter().filter_map(Observer::end).chain(recent).min();
         self.wake_for_preference();
     }
@@ -403,12 +403,12 @@ impl<L> Ledger<L> {
             self.wake_by(end);
         }
         self.counters.relayed += 1;
-        self.remember(Recent { mark: entry.mark, server, end: now.plus_ms(RECENT_MS) });
+        self.remember(Recent { mark: entry.mark, server, since: now });
         out.push(entry.line);
     }
 
     fn remember(&mut self, recent: Recent) {
-        self.wake_by(recent.end);
+        self.wake_by(recent.since.plus_ms(RECENT_MS));
         self.recent.push_back(recent);
         if self.recent.len() > QUEUE_LEN_MAX {
             self.recent.pop_front();
@@ -615,12 +615,17 @@ struct Unseen {
 struct Recent {
     mark: Mark,
     server: Option<Arc<str>>,
-    end: Time,
+    since: Time,
 }
 
 impl Recent {
+    /// A text is soon said again, a msgid is not: so the one is expected for a shorter time.
     fn perhaps(&self) -> Unseen {
-        Unseen { mark: self.mark.clone(), end: self.end, odds: Odds::Perhaps }
+        let end = match *self.mark.key {
+            Key::MsgId(_) => self.since.plus_ms(RECENT_MS),
+            Key::Said { .. } => self.since.plus_ms(HOLD_MS),
+        };
+        Unseen { mark: self.mark.clone(), end, odds: Odds::Perhaps }
     }
 }
 
