@@ -92,30 +92,29 @@ fn discarding_earlier_unseen_entries_on_a_match_doubles() {
 
 #[test]
 fn leaving_out_the_peers_check_doubles() {
-    // "ok" was said before 2 was in the channel, and again after. 2 sees the second one first. The owner, far
-    // behind, relays the first: it must not cancel what 2 holds, or the second is told apart from it no more.
+    // "ok" is said, 3 comes, then "no" and "ok" again. The owner is behind and shows the first "ok". Were 3 a
+    // peer, its "ok" would be taken for this one and its "no" pulled forward; "no" pulls the first "ok" out of
+    // 2, and the owner then relays that same "ok" once more.
     let story = [
         Asks(1),
         In(1),
         Asks(2),
         In(2),
+        Sees(2, "ok", 1, &[1, 2]),
         Asks(3),
         In(3),
-        Sees(2, "first", 5, &[1, 2]),
-        Sees(2, "ok", 6, &[1, 2]),
-        // said before 2 came; 2 never shows it
-        Sees(1, "ok", 4, &[1, 3]),
-        Sees(3, "ok", 4, &[1, 3]),
-        Sees(1, "first", 5, &[1, 2, 3]),
-        Sees(3, "first", 5, &[1, 2, 3]),
-        Sees(1, "ok", 6, &[1, 2, 3]),
-        Sees(3, "ok", 6, &[1, 2, 3]),
+        Sees(2, "no", 2, &[1, 2, 3]),
+        Sees(3, "no", 2, &[1, 2, 3]),
+        Sees(2, "ok", 3, &[1, 2, 3]),
+        Sees(3, "ok", 3, &[1, 2, 3]),
+        Sees(1, "ok", 1, &[1, 2]),
+        Sees(1, "no", 2, &[1, 2, 3]),
+        Sees(1, "ok", 3, &[1, 2, 3]),
         Wait(HOLD_MS),
     ];
-    let out = ledger(&story);
-    assert_eq!(out, [4, 5, 6]);
+    assert_eq!(ledger(&story), [1, 2, 3]);
     let out = trapped(Trap::NoPeers, &story);
-    assert_ne!(out, [4, 5, 6], "{out:?}");
+    assert_eq!(out.iter().filter(|line| **line == 1).count(), 2, "{out:?}");
 }
 
 #[test]

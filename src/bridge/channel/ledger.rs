@@ -116,7 +116,7 @@ impl<L> Ledger<L> {
     /// one server have one order: what another shows earlier proves nothing about this one, and a line that
     /// was relayed just before may still be on its way to `c`'s server.
     pub fn joining_on(&mut self, c: ConnId, server: Option<Arc<str>>) {
-        self.enter(c, server.clone(), |recent| recent.server != server);
+        self.enter(c, server.clone(), |recent| (recent.server != server).then(|| recent.crossing()));
     }
 
     /// `c` saw its own JOIN. The first one becomes the owner.
@@ -138,7 +138,7 @@ impl<L> Ledger<L> {
     /// `c` has been in the channel without being observed, and its chat lines come in from now on: the entry
     /// for a cap on observers. What was relayed in the last [`RECENT_MS`] may or may not come on it.
     pub fn watching_on(&mut self, now: Time, c: ConnId, server: Option<Arc<str>>, out: &mut Vec<L>) {
-        self.enter(c, server, |_| true);
+        self.enter(c, server, |recent| Some(recent.perhaps(RECENT_MS)));
         self.joined(now, c, out);
     }
 
@@ -279,9 +279,13 @@ impl<L> Ledger<L> {
     }
 
     /// Opens the queues of `c`, which may show those of the recent lines that `under_way` says.
-    fn enter(&mut self, c: ConnId, server: Option<Arc<str>>, under_way: impl Fn(&Recent) -> bool) {
-        let under_way = self.recent.iter().filter(|recent| under_way(recent));
-        let unseen: Vec<Unseen> = under_way.map(Recent::perhaps).collect();
+    fn enter(
+        &mut self,
+        c: ConnId,
+        server: Option<Arc<str>>,
+        under_way: impl FnMut(&Recent) -> Option<Unseen>,
+    ) {
+        let unseen: VecDeque<Unseen> = self.recent.iter().filter_map(under_way).collect();
         let observer = self.open(c);
         observer.server = server;
         if observer.standing == Standing::Gone {
@@ -289,7 +293,7 @@ impl<L> Ledger<L> {
         }
         if observer.standing == Standing::Joining {
             observer.settled_from = Time(u64::MAX);
-            observer.unseen = unseen.into();
+            observer.unseen = unseen;
         }
     }
 
@@ -619,13 +623,17 @@ struct Recent {
 }
 
 impl Recent {
-    /// A text is soon said again, a msgid is not: so the one is expected for a shorter time.
-    fn perhaps(&self) -> Unseen {
-        let end = match *self.mark.key {
-            Key::MsgId(_) => self.since.plus_ms(RECENT_MS),
-            Key::Said { .. } => self.since.plus_ms(HOLD_MS),
-        };
-        Unseen { mark: self.mark.clone(), end, odds: Odds::Perhaps }
+    /// For one that joins on another server: a text is soon said again, a msgid is not, so the one is
+    /// expected for a shorter time.
+    fn crossing(&self) -> Unseen {
+        match *self.mark.key {
+            Key::MsgId(_) => self.perhaps(RECENT_MS),
+            Key::Said { .. } => self.perhaps(HOLD_MS),
+        }
+    }
+
+    fn perhaps(&self, for_ms: u64) -> Unseen {
+        Unseen { mark: self.mark.clone(), end: self.since.plus_ms(for_ms), odds: Odds::Perhaps }
     }
 }
 

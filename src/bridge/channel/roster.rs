@@ -1,1 +1,345 @@
-//! Who is in one channel.
+//! Who is in one channel, as its nominee's stream shows it.
+//!
+//! NAMES replaces the whole list (353 … 366); JOIN, PART, QUIT, KICK, NICK and MODE change it in between.
+//! While a list is coming in, changes go to both the old and the new one, so that neither forgets them. It
+//! never asks for anything and never knows a Matrix user.
+
+use std::collections::BTreeMap;
+
+use crate::ids::Nick;
+use crate::text::casemap::CaseMap;
+
+/// Members kept at most. Who comes to a full roster is counted and otherwise unknown: their lines are relayed
+/// all the same, only their membership is not shown.
+pub const MEMBERS_MAX: usize = 20_000;
+
+/// Modes that a network gives to members, with the signs that NAMES shows for them (ISUPPORT PREFIX), highest
+/// first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefixes(Vec<(char, char)>);
+
+impl Default for Prefixes {
+    /// What a network without the token means: `(ov)@+`.
+    fn default() -> Self {
+        Self(vec![('o', '@'), ('v', '+')])
+    }
+}
+
+impl Prefixes {
+    /// Reads the value of PREFIX, for example `(qaohv)~&@%+`; empty for a network without any; `None` when
+    /// modes and signs do not pair up.
+    pub fn parse(value: &str) -> Option<Self> {
+        if value.is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        let (modes, signs) = value.strip_prefix('(')?.split_once(')')?;
+        let pairs: Vec<_> = modes.chars().zip(signs.chars()).collect();
+        (pairs.len() == modes.chars().count() && pairs.len() == signs.chars().count()).then_some(Self(pairs))
+    }
+
+    fn rank(&self, mode: char) -> Option<usize> {
+        self.0.iter().position(|(known, _)| *known == mode)
+    }
+
+    /// Cuts the leading signs off a NAMES entry (several with `multi-prefix`): their modes, and the rest.
+    fn split<'a>(&self, entry: &'a str) -> (String, &'a str) {
+        let mut modes = String::new();
+        let mut rest = entry;
+        while let Some(sign) = rest.chars().next()
+            && let Some((mode, _)) = self.0.iter().find(|(_, known)| *known == sign)
+        {
+            if !modes.contains(*mode) {
+                modes.push(*mode);
+            }
+            rest = &rest[sign.len_utf8()..];
+        }
+        (modes, rest)
+    }
+}
+
+/// Somebody in the channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    pub nick: Nick,
+    /// Letters of the modes they have, highest first, for example `ov`.
+    pub modes: String,
+}
+
+/// What a whole list brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub arrived: Vec<Nick>,
+    pub gone: Vec<Nick>,
+}
+
+/// The members of one channel.
+#[derive(Clone, Debug, Default)]
+pub struct Roster {
+    members: Members,
+    /// The list that is coming in.
+    incoming: Option<Members>,
+    refused: u64,
+}
+
+type Members = BTreeMap<Nick, Present>;
+
+impl Roster {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A list begins: NAMES was asked, or our own JOIN seen. One that was under way is dropped.
+    pub fn names_begin(&mut self) {
+        self.incoming = Some(Members::new());
+    }
+
+    /// The last parameter of one 353 (RFC 2812 section 5.1); signs, `nick!user@host` (`userhost-in-names`) and
+    /// extra spaces are taken, what is no nick is counted. Without a begin, this is one.
+    pub fn names_add(&mut self, names: &str, prefixes: &Prefixes, map: CaseMap) {
+        let incoming = self.incoming.get_or_insert_default();
+        for entry in names.split(' ').filter(|entry| !entry.is_empty()) {
+            let (modes, rest) = prefixes.split(entry);
+            match Nick::new(rest.split('!').next().unwrap_or_default(), map) {
+                Some(nick) => self.refused += insert(incoming, Present { nick, modes }),
+                None => self.refused += 1,
+            }
+        }
+    }
+
+    /// 366: the list is complete and replaces the one we had. Without a begin or a 353 it means nothing: some
+    /// servers answer so to a NAMES that they refuse.
+    pub fn names_end(&mut self) -> Changes {
+        let Some(new) = self.incoming.take() else { return Changes::default() };
+        let old = std::mem::replace(&mut self.members, new);
+        Changes { arrived: missing(&self.members, &old), gone: missing(&old, &self.members) }
+    }
+
+    /// JOIN. Who is here already keeps their modes.
+    pub fn join(&mut self, nick: &Nick) {
+        let mut refused = 0;
+        for members in self.lists() {
+            if !members.contains_key(nick) {
+                refused |= insert(members, Present { nick: nick.clone(), modes: String::new() });
+            }
+        }
+        self.refused += refused;
+    }
+
+    /// PART: who it was, if they were known.
+    pub fn part(&mut self, nick: &Nick) -> Option<Present> {
+        self.remove(nick)
+    }
+
+    /// QUIT: who it was, if they were known; a QUIT names no channel, so this tells whether it was in this one.
+    pub fn quit(&mut self, nick: &Nick) -> Option<Present> {
+        self.remove(nick)
+    }
+
+    /// KICK: who it was, if they were known.
+    pub fn kick(&mut self, nick: &Nick) -> Option<Present> {
+        self.remove(nick)
+    }
+
+    /// NICK. Who had the new name is gone without our notice, unless it is one name in two spellings. `None`
+    /// when the old name was not here.
+    pub fn rename(&mut self, old: &Nick, new: &Nick) -> Option<&Present> {
+        for members in self.lists() {
+            if let Some(present) = members.remove(old) {
+                members.remove(new);
+                members.insert(new.clone(), Present { nick: new.clone(), ..present });
+            }
+        }
+        self.members.get(new)
+    }
+
+    /// MODE `+mode nick`, for a mode of `prefixes`; others are not kept.
+    pub fn grant(&mut self, nick: &Nick, mode: char, prefixes: &Prefixes) {
+        let Some(rank) = prefixes.rank(mode) else { return };
+        for members in self.lists() {
+            if let Some(present) = members.get_mut(nick).filter(|present| !present.modes.contains(mode)) {
+                let higher = |had: &char| prefixes.rank(*had).is_some_and(|other| other < rank);
+                let at = present.modes.chars().take_while(higher).map(char::len_utf8).sum();
+                present.modes.insert(at, mode);
+            }
+        }
+    }
+
+    /// MODE `-mode nick`.
+    pub fn revoke(&mut self, nick: &Nick, mode: char) {
+        for members in self.lists() {
+            if let Some(present) = members.get_mut(nick) {
+                present.modes.retain(|had| had != mode);
+            }
+        }
+    }
+
+    /// We are out of the channel and know nothing any more.
+    pub fn clear(&mut self) {
+        self.members.clear();
+        self.incoming = None;
+    }
+
+    pub fn get(&self, nick: &Nick) -> Option<&Present> {
+        self.members.get(nick)
+    }
+
+    /// All members, by folded nick.
+    pub fn iter(&self) -> impl Iterator<Item = &Present> + '_ {
+        self.members.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Entries that were no nick or found the roster full.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn lists(&mut self) -> impl Iterator<Item = &mut Members> {
+        [Some(&mut self.members), self.incoming.as_mut()].into_iter().flatten()
+    }
+
+    fn remove(&mut self, nick: &Nick) -> Option<Present> {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.remove(nick);
+        }
+        self.members.remove(nick)
+    }
+}
+
+/// 1 when there was no place.
+fn insert(members: &mut Members, present: Present) -> u64 {
+    if members.len() >= MEMBERS_MAX && !members.contains_key(&present.nick) {
+        return 1;
+    }
+    members.insert(present.nick.clone(), present);
+    0
+}
+
+fn missing(from: &Members, than: &Members) -> Vec<Nick> {
+    from.keys().filter(|nick| !than.contains_key(*nick)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nick(text: &str) -> Nick {
+        Nick::new(text, CaseMap::Ascii).expect("a nick")
+    }
+
+    fn prefixes() -> Prefixes {
+        Prefixes::parse("(qov)~@+").expect("pairs")
+    }
+
+    fn list(roster: &mut Roster, lines: &[&str]) -> Changes {
+        roster.names_begin();
+        lines.iter().for_each(|line| roster.names_add(line, &prefixes(), CaseMap::Ascii));
+        roster.names_end()
+    }
+
+    fn check(roster: &Roster, expected: &str) {
+        let shown: Vec<String> = roster.iter().map(|p| format!("{}:{}", p.nick, p.modes)).collect();
+        assert_eq!(shown.join(" "), expected);
+    }
+
+    #[test]
+    fn a_list_in_two_lines_replaces_the_one_before() {
+        let mut roster = Roster::new();
+        let changes = list(&mut roster, &["@Ann +bob ", "~@+Carl!c@host dora"]);
+        check(&roster, "Ann:o bob:v Carl:qov dora:");
+        assert_eq!((changes.arrived.len(), changes.gone.len()), (4, 0));
+        let changes = list(&mut roster, &["ANN erik"]);
+        check(&roster, "ANN: erik:");
+        assert_eq!(changes.arrived, [nick("erik")]);
+        assert_eq!(changes.gone, [nick("bob"), nick("carl"), nick("dora")]);
+    }
+
+    #[test]
+    fn until_its_end_a_list_does_not_show_but_changes_are_not_lost() {
+        let mut roster = Roster::new();
+        list(&mut roster, &["ann bob"]);
+        roster.names_begin();
+        roster.names_add("@ann bob", &prefixes(), CaseMap::Ascii);
+        check(&roster, "ann: bob:");
+        roster.join(&nick("dora"));
+        roster.quit(&nick("bob"));
+        roster.grant(&nick("dora"), 'v', &prefixes());
+        check(&roster, "ann: dora:v");
+        let changes = roster.names_end();
+        check(&roster, "ann:o dora:v");
+        assert_eq!(changes, Changes::default());
+    }
+
+    #[test]
+    fn an_end_without_a_list_changes_nothing() {
+        let mut roster = Roster::new();
+        list(&mut roster, &["ann"]);
+        assert_eq!(roster.names_end(), Changes::default());
+        check(&roster, "ann:");
+    }
+
+    #[test]
+    fn members_come_rise_rename_and_go() {
+        let mut roster = Roster::new();
+        for name in ["ann", "bob", "carl", "dora"] {
+            roster.join(&nick(name));
+        }
+        for (name, mode) in [("ann", 'v'), ("ann", 'q'), ("ann", 'o'), ("ann", 'o'), ("bob", 'b')] {
+            roster.grant(&nick(name), mode, &prefixes());
+        }
+        check(&roster, "ann:qov bob: carl: dora:");
+        roster.revoke(&nick("ANN"), 'o');
+        assert!(roster.rename(&nick("ann"), &nick("Zoe")).is_some());
+        assert!(roster.rename(&nick("nobody"), &nick("x")).is_none());
+        roster.join(&nick("zoe"));
+        check(&roster, "bob: carl: dora: Zoe:qv");
+        assert_eq!(roster.part(&nick("bob")).map(|p| p.nick), Some(nick("bob")));
+        assert_eq!(roster.kick(&nick("carl")).map(|p| p.modes), Some(String::new()));
+        assert_eq!(roster.quit(&nick("carl")), None);
+        check(&roster, "dora: Zoe:qv");
+        roster.clear();
+        assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn a_new_spelling_of_one_name_keeps_the_member() {
+        let mut roster = Roster::new();
+        list(&mut roster, &["@ann"]);
+        roster.rename(&nick("ann"), &nick("Ann"));
+        check(&roster, "Ann:o");
+    }
+
+    #[test]
+    fn a_full_roster_counts_and_does_not_grow() {
+        let mut roster = Roster::new();
+        let names: Vec<String> = (0..MEMBERS_MAX + 5).map(|n| format!("n{n}")).collect();
+        list(&mut roster, &[&names.join(" ")]);
+        roster.join(&nick("late"));
+        list(&mut roster, &[&names.join(" ")]);
+        assert_eq!((roster.len(), roster.refused()), (MEMBERS_MAX, 5 + 1 + 5));
+    }
+
+    #[test]
+    fn nonsense_in_a_list_is_counted() {
+        let mut roster = Roster::new();
+        list(&mut roster, &["@ + ! @!x@y a*b \u{1} #c ok", "", "   "]);
+        check(&roster, "ok:");
+        assert_eq!(roster.refused(), 7);
+    }
+
+    #[test]
+    fn a_prefix_token_pairs_up_or_is_refused() {
+        assert_eq!(Prefixes::parse("(ov)@+"), Some(Prefixes::default()));
+        assert_eq!(Prefixes::parse(""), Some(Prefixes(Vec::new())));
+        for bad in ["ov@+", "(ov)@", "(o)@+", "(ov"] {
+            assert_eq!(Prefixes::parse(bad), None, "{bad}");
+        }
+    }
+}
