@@ -194,7 +194,7 @@ impl<B: Broker> World<B> {
             }
         }
         if let News::Gone(who) = &news {
-            who.iter().for_each(|c| drop(self.servers[at].members.remove(c)));
+            self.servers[at].members.retain(|c| !who.contains(c));
         }
         if crosses {
             let last = self.servers[at].link.back().map_or(0, |(arrives, _)| *arrives);
@@ -212,7 +212,8 @@ impl<B: Broker> World<B> {
             let name = self.name(at);
             self.broker.joining(c, name);
         }
-        let stream = Stream { server: at, queue: VecDeque::new(), due: None, open: true, view: None, observing };
+        let stream =
+            Stream { server: at, queue: VecDeque::new(), due: None, open: true, view: None, observing };
         self.streams.insert(c, stream);
         self.publish(at, News::Join(vec![c], BTreeSet::new()), true);
     }
@@ -220,7 +221,8 @@ impl<B: Broker> World<B> {
     /// Somebody says something on a server. It crosses only if that server knows of members over there.
     fn say(&mut self, line: u32) {
         let at = self.random.below(self.servers.len() as u64) as usize;
-        let far = self.servers[at].members.iter().any(|c| self.streams.get(c).is_some_and(|s| s.server != at));
+        let far =
+            self.servers[at].members.iter().any(|c| self.streams.get(c).is_some_and(|s| s.server != at));
         self.publish(at, News::Line(line), far);
     }
 
@@ -374,7 +376,8 @@ impl<B: Broker> World<B> {
         assert!(owner == self.owner || epoch > self.epoch, "a new owner is a new epoch");
         let inside = |c: ConnId| self.streams.get(&c).is_some_and(|s| s.view.is_some() && s.observing);
         assert!(owner.is_none_or(inside), "the owner {owner:?} is joined and observes");
-        assert!(self.broker.waiting() <= 2 * QUEUE_LEN_MAX * (self.streams.len() + self.deaths.len() + 60));
+        let queues = 1 + 2 * self.born as usize;
+        assert!(self.broker.waiting() <= QUEUE_LEN_MAX * queues, "queues keep their bounds");
         (self.owner, self.epoch) = (owner, epoch);
     }
 
@@ -467,48 +470,125 @@ fn disordered(score: &Score) -> bool {
     lost_or_doubled(score) || score.disordered > 0
 }
 
-/// True when at most `per_million` of the lines, plus three for a short run, are meant by `count`.
-fn within(count: u64, score: Score, per_million: u64) -> bool {
-    count <= score.lines * per_million / 1_000_000 + 3
+/// At most this many of a million lines are lost and doubled; plus three, for a short run.
+fn at_most(score: Score, lost: u64, doubled: u64) {
+    let bound = |per_million: u64| score.lines * per_million / 1_000_000 + 3;
+    assert!(score.lost <= bound(lost), "lost too many: {score:?}");
+    assert!(score.doubled <= bound(doubled), "doubled too many: {score:?}");
+}
+
+fn ledger(title: &str, scenario: Scenario, bad: fn(&Score) -> bool) -> Score {
+    sum(title, Ledger::<u32>::new, scenario, bad)
 }
 
 #[test]
-fn calm_channel_is_relayed_exactly_and_in_order() {
-    sum("calm", Ledger::<u32>::new, CALM, disordered);
-    sum("calm, msgid", Ledger::<u32>::new, with_msgid(CALM), disordered);
+fn a_calm_channel_is_relayed_exactly_and_in_order() {
+    ledger("calm", CALM, disordered);
+    ledger("calm, msgid", with_msgid(CALM), disordered);
+}
+
+// With msgid: nothing lost, nothing doubled, on every seed.
+
+#[test]
+fn msgid_voluntary_leaves() {
+    ledger("leaving, msgid", with_msgid(LEAVING), lost_or_doubled);
 }
 
 #[test]
-fn voluntary_leaves_lose_and_double_nothing_with_msgid() {
-    sum("leaving, msgid", Ledger::<u32>::new, with_msgid(LEAVING), lost_or_doubled);
+fn msgid_deaths_noticed_at_once() {
+    ledger("15 % loud, msgid", with_msgid(LOUD), lost_or_doubled);
 }
 
 #[test]
-fn deaths_lose_and_double_nothing_with_msgid() {
-    sum("loud, msgid", Ledger::<u32>::new, with_msgid(LOUD), lost_or_doubled);
-    sum("half silent, msgid", Ledger::<u32>::new, with_msgid(HALF_SILENT), lost_or_doubled);
-    sum("rare, msgid", Ledger::<u32>::new, with_msgid(RARE), lost_or_doubled);
+fn msgid_deaths_half_silent() {
+    ledger("15 % half silent, msgid", with_msgid(HALF_SILENT), lost_or_doubled);
 }
 
 #[test]
-fn netsplits_lose_and_double_nothing_with_msgid() {
-    sum("two servers, msgid", Ledger::<u32>::new, with_msgid(TWO_SERVERS), lost_or_doubled);
-    sum("splits, msgid", Ledger::<u32>::new, with_msgid(SPLITS), lost_or_doubled);
+fn msgid_two_servers() {
+    ledger("two servers, msgid", with_msgid(TWO_SERVERS), lost_or_doubled);
 }
 
 #[test]
-fn report() {
-    sum("leaving", Ledger::<u32>::new, LEAVING, any);
-    sum("loud", Ledger::<u32>::new, LOUD, any);
-    sum("half silent", Ledger::<u32>::new, HALF_SILENT, any);
-    sum("rare", Ledger::<u32>::new, RARE, any);
-    sum("two servers", Ledger::<u32>::new, TWO_SERVERS, any);
-    sum("splits", Ledger::<u32>::new, SPLITS, any);
-    sum("three observe", Ledger::<u32>::new, THREE_OBSERVE, any);
-    sum("three observe, msgid", Ledger::<u32>::new, with_msgid(THREE_OBSERVE), any);
-    sum("ref half silent", || Reference::new(Trap::None), HALF_SILENT, any);
-    sum("echo", || Reference::new(Trap::OpenAtEcho), CALM, any);
-    sum("discard", || Reference::new(Trap::DiscardEarlier), HALF_SILENT, any);
-    sum("peers", || Reference::new(Trap::NoPeers), HALF_SILENT, any);
-    sum("owner only", || Reference::new(Trap::OwnerOnly), HALF_SILENT, any);
+fn msgid_netsplits() {
+    ledger("netsplits, msgid", with_msgid(SPLITS), lost_or_doubled);
+}
+
+/// An observer that comes midway is sure of the lines of the last 20 s only, and streams lag more at times.
+#[test]
+fn msgid_three_observe() {
+    at_most(ledger("three observe, msgid", with_msgid(THREE_OBSERVE), any), 0, 3_000);
+}
+
+// Ten texts only, one a second: equal texts cannot always be told apart. Bounds are about twice what long runs
+// show.
+
+#[test]
+fn ten_texts_deaths_noticed_at_once() {
+    at_most(ledger("15 % loud", LOUD, any), 1_000, 50);
+}
+
+#[test]
+fn ten_texts_deaths_half_silent() {
+    at_most(ledger("15 % half silent", HALF_SILENT, any), 1_800, 50);
+}
+
+#[test]
+fn ten_texts_rare_deaths() {
+    at_most(ledger("3 % half silent", RARE, any), 50, 50);
+}
+
+#[test]
+fn ten_texts_voluntary_leaves() {
+    at_most(ledger("leaving", LEAVING, any), 500, 1_500);
+}
+
+#[test]
+fn ten_texts_two_servers() {
+    at_most(ledger("two servers", TWO_SERVERS, any), 500, 5_000);
+}
+
+#[test]
+fn ten_texts_netsplits() {
+    at_most(ledger("netsplits", SPLITS, any), 12_000, 5_000);
+}
+
+#[test]
+fn ten_texts_three_observe() {
+    at_most(ledger("three observe", THREE_OBSERVE, any), 50_000, 5_000);
+}
+
+// The traps: the same schedules see them, so the tests above can fail.
+
+/// True when at least this many of a million lines are doubled; one run proves nothing.
+fn doubles(score: Score, per_million: u64) -> bool {
+    score.runs < 256 || score.doubled >= score.lines * per_million / 1_000_000
+}
+
+#[test]
+fn trap_opening_at_our_join_echo_shows() {
+    assert!(doubles(sum("trap: open at echo", || Reference::new(Trap::OpenAtEcho), CALM, any), 7_000));
+}
+
+#[test]
+fn trap_discarding_earlier_unseen_shows() {
+    let make = || Reference::new(Trap::DiscardEarlier);
+    assert!(doubles(sum("trap: discard earlier", make, HALF_SILENT, any), 3_000));
+}
+
+#[test]
+fn trap_no_peers_check_shows() {
+    assert!(doubles(sum("trap: no peers check", || Reference::new(Trap::NoPeers), HALF_SILENT, any), 1_000));
+}
+
+#[test]
+fn owner_only_loses_what_the_ledger_keeps() {
+    let score = sum("owner only", || Reference::new(Trap::OwnerOnly), HALF_SILENT, any);
+    assert!(score.runs < 256 || score.lost > score.lines / 3, "{score:?}");
+}
+
+/// The short form and the real one agree where bounds and servers play no part.
+#[test]
+fn the_reference_is_as_good_on_one_server() {
+    at_most(sum("reference", || Reference::new(Trap::None), HALF_SILENT, any), 1_800, 50);
 }

@@ -244,6 +244,7 @@ impl Broker for Reference {
         self.epoch
     }
     fn waiting(&self) -> usize {
-        self.held.values().map(VecDeque::len).sum::<usize>() + self.unseen.values().map(VecDeque::len).sum::<usize>()
+        self.held.values().map(VecDeque::len).sum::<usize>()
+            + self.unseen.values().map(VecDeque::len).sum::<usize>()
     }
 }

@@ -14,18 +14,21 @@
 //! It knows no wire and no Matrix, never compares a connection's clock with another's, and relays nothing
 //! for the owner that the owner's stream (or another's hold) did not show.
 
-use std::collections::{BTreeSet, VecDeque, btree_set};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::iter::Peekable;
+mod observer;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::bridge::input::BodyKind;
 use crate::ids::{ConnId, Epoch, Time};
+use observer::{Held, Mark, Observer, Recent, Shown, Standing, Trust, Unseen, hash_of};
 
 /// How long a line waits for the owner, in milliseconds; then the owner is suspect.
 pub const HOLD_MS: u64 = 5_000;
 /// How long a relayed line is remembered for a connection that has not shown it, in milliseconds.
 pub const WINDOW_MS: u64 = 120_000;
+/// How long a relayed line is kept for observers yet to come, in milliseconds.
+pub const RECENT_MS: u64 = 20_000;
 /// Entries in one `held` and in one `unseen` queue. A full `held` is a hold that ran out early: its
 /// connection is that far ahead of the owner, so it takes the lease and nothing is lost. In a full `unseen`
 /// the oldest entry loses its name and stays as a number: that many unknown lines on the connection are
@@ -56,7 +59,7 @@ pub struct Counters {
     pub moved_by_hold: u64,
     pub moved_by_leave: u64,
     pub moved_by_preference: u64,
-    /// Relayed lines that a connection did not show within the window, and doubtful first lines dropped.
+    /// Relayed lines that a connection did not show within the window.
     pub expired: u64,
     /// Entries that came to a full queue.
     pub overflowed: u64,
@@ -75,6 +78,8 @@ pub struct Ledger<L> {
     turns: u64,
     /// No later than the earliest end of anything that waits.
     wake: Option<Time>,
+    /// Lines relayed a moment ago; see [`Self::watching_on`]. Above [`QUEUE_LEN_MAX`] the oldest goes.
+    recent: VecDeque<Recent>,
     /// Entries in all `held` queues.
     held_len: usize,
     counters: Counters,
@@ -95,6 +100,7 @@ impl<L> Ledger<L> {
             epoch: Epoch::default(),
             turns: 0,
             wake: None,
+            recent: VecDeque::new(),
             held_len: 0,
             counters: Counters::default(),
         }
@@ -108,14 +114,10 @@ impl<L> Ledger<L> {
     }
 
     /// As [`Self::joining`], where the name of the server that `c` is connected to is known. Only streams of
-    /// one server have one order; between servers, what one shows earlier proves nothing about the other.
+    /// one server have one order: what another shows earlier proves nothing about this one, and a line that
+    /// was relayed just before may still be on its way to `c`'s server.
     pub fn joining_on(&mut self, c: ConnId, server: Option<Arc<str>>) {
-        let observer = self.open(c);
-        observer.server = server;
-        if observer.standing == Standing::Gone {
-            observer.standing = Standing::Joining;
-            observer.settled_from = Time(u64::MAX);
-        }
+        self.enter(c, server.clone(), |recent| (recent.server != server).then(|| recent.crossing()));
     }
 
     /// `c` saw its own JOIN. The first one becomes the owner.
@@ -135,11 +137,9 @@ impl<L> Ledger<L> {
     }
 
     /// `c` has been in the channel without being observed, and its chat lines come in from now on: the entry
-    /// for a cap on observers. What it shows in its first [`HOLD_MS`] may have been relayed before its queues
-    /// opened, so such a line only cancels, and is never relayed from here.
+    /// for a cap on observers. What was relayed in the last [`RECENT_MS`] may or may not come on it.
     pub fn watching_on(&mut self, now: Time, c: ConnId, server: Option<Arc<str>>, out: &mut Vec<L>) {
-        self.joining_on(c, server);
-        self.open(c).trust = Trust::Fresh { until: now.plus_ms(HOLD_MS) };
+        self.enter(c, server, |recent| Some(recent.perhaps(RECENT_MS)));
         self.joined(now, c, out);
     }
 
@@ -156,9 +156,8 @@ impl<L> Ledger<L> {
         if observer.shows(now, hash, &key) {
             return;
         }
-        let worth = observer.worth();
         let mark = Mark { hash, key: Arc::new(key) };
-        let entry = Held { mark, line, since: now, peers: Arc::clone(peers), worth };
+        let entry = Held { mark, line, since: now, peers: Arc::clone(peers) };
         if self.owner == Some(c) {
             self.relay(now, c, entry, out);
         } else {
@@ -220,15 +219,16 @@ impl<L> Ledger<L> {
         for observer in &mut self.observers {
             self.counters.expired += observer.forget(now);
         }
+        while self.recent.front().is_some_and(|recent| recent.since.plus_ms(RECENT_MS) <= now) {
+            self.recent.pop_front();
+        }
         while let Some(at) = self.latest_hold(now) {
-            match self.observers[at].held[0].worth {
-                Worth::Sure => self.hold_ran_out(now, at, out),
-                Worth::Doubtful => self.drop_first(at),
-            }
+            self.hold_ran_out(now, at, out);
         }
         self.prefer_now(now, out);
         self.sweep();
-        self.wake = self.observers.iter().filter_map(Observer::end).min();
+        let recent = self.recent.front().map(|recent| recent.since.plus_ms(RECENT_MS));
+        self.wake = self.observers.iter().filter_map(Observer::end).chain(recent).min();
         self.wake_for_preference();
     }
 
@@ -253,7 +253,7 @@ impl<L> Ledger<L> {
 
     /// Entries that wait in all queues together.
     pub fn waiting(&self) -> usize {
-        self.held_len + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
+        self.held_len + self.recent.len() + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
     }
 
     /// `c`, a configured relay bot, is to own the lease whenever it is in the channel and not suspect. It
@@ -279,6 +279,25 @@ impl<L> Ledger<L> {
         &mut self.observers[at]
     }
 
+    /// Opens the queues of `c`, which may show those of the recent lines that `under_way` says.
+    fn enter(
+        &mut self,
+        c: ConnId,
+        server: Option<Arc<str>>,
+        under_way: impl FnMut(&Recent) -> Option<Unseen>,
+    ) {
+        let unseen: VecDeque<Unseen> = self.recent.iter().filter_map(under_way).collect();
+        let observer = self.open(c);
+        observer.server = server;
+        if observer.standing == Standing::Gone {
+            observer.standing = Standing::Joining;
+        }
+        if observer.standing == Standing::Joining {
+            observer.settled_from = Time(u64::MAX);
+            observer.unseen = unseen;
+        }
+    }
+
     fn wake_by(&mut self, at: Time) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
@@ -288,14 +307,9 @@ impl<L> Ledger<L> {
         self.held_len += 1;
         self.counters.held += 1;
         self.wake_by(now.plus_ms(HOLD_MS));
-        let observer = &self.observers[at];
-        if observer.held.len() < QUEUE_LEN_MAX {
-            return;
-        }
-        self.counters.overflowed += 1;
-        match observer.held[0].worth {
-            Worth::Sure => self.hold_ran_out(now, at, out),
-            Worth::Doubtful => self.drop_first(at),
+        if self.observers[at].held.len() >= QUEUE_LEN_MAX {
+            self.counters.overflowed += 1;
+            self.hold_ran_out(now, at, out);
         }
     }
 
@@ -329,21 +343,10 @@ impl<L> Ledger<L> {
         }
     }
 
-    /// The oldest held entry that may be relayed; doubtful ones before it are dropped.
     fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
-        while self.observers[at].held.front()?.worth == Worth::Doubtful {
-            self.drop_first(at);
-        }
         let entry = self.observers[at].held.pop_front()?;
         self.held_len -= 1;
         Some(entry)
-    }
-
-    fn drop_first(&mut self, at: usize) {
-        if self.observers[at].held.pop_front().is_some() {
-            self.held_len -= 1;
-            self.counters.expired += 1;
-        }
     }
 
     /// Relays `entry`, seen on `c`, after all that other streams of the same server prove to be earlier. By a
@@ -374,11 +377,7 @@ impl<L> Ledger<L> {
                 && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
             {
                 let conn = d.conn;
-                match d.held[0].worth {
-                    Worth::Sure => return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 }),
-                    Worth::Doubtful => self.drop_first(at),
-                }
-                continue;
+                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
             }
             frame.next += 1;
         }
@@ -409,7 +408,16 @@ impl<L> Ledger<L> {
             self.wake_by(end);
         }
         self.counters.relayed += 1;
+        self.remember(Recent { mark: entry.mark, server, since: now });
         out.push(entry.line);
+    }
+
+    fn remember(&mut self, recent: Recent) {
+        self.wake_by(recent.since.plus_ms(RECENT_MS));
+        self.recent.push_back(recent);
+        if self.recent.len() > QUEUE_LEN_MAX {
+            self.recent.pop_front();
+        }
     }
 
     /// The observer whose oldest entry has waited longest, if its hold is over.
@@ -458,221 +466,9 @@ impl<L> Ledger<L> {
     }
 }
 
-/// One connection's side of the ledger.
-#[derive(Debug)]
-struct Observer<L> {
-    conn: ConnId,
-    server: Option<Arc<str>>,
-    standing: Standing,
-    trust: Trust,
-    /// When it may get the lease for being preferred.
-    prefer_from: Time,
-    /// When every stream shows it in the channel; the end of time while it is joining.
-    settled_from: Time,
-    held: VecDeque<Held<L>>,
-    unseen: VecDeque<Unseen>,
-    /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
-    nameless: u64,
-    nameless_end: Time,
-}
-
-/// Where a connection is on its way through the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Joining,
-    /// `turn` orders the connections by how long they are in the channel.
-    Joined {
-        turn: u64,
-    },
-    Leaving,
-    Gone,
-}
-
-/// Whether a connection's silence or its first lines can be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
-    Proven,
-    /// It lost the lease by a hold and has shown nothing since.
-    Suspect,
-    /// Observed since a moment ago only.
-    Fresh {
-        until: Time,
-    },
-}
-
-/// Whether a held line may be relayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Worth {
-    Sure,
-    /// It may have been relayed before the queues opened; it only cancels.
-    Doubtful,
-}
-
-impl<L> Observer<L> {
-    fn new(conn: ConnId) -> Self {
-        Self {
-            conn,
-            server: None,
-            standing: Standing::Joining,
-            trust: Trust::Proven,
-            prefer_from: Time::default(),
-            settled_from: Time(u64::MAX),
-            held: VecDeque::new(),
-            unseen: VecDeque::new(),
-            nameless: 0,
-            nameless_end: Time::default(),
-        }
-    }
-
-    fn gains_trust(&mut self, now: Time) {
-        match self.trust {
-            Trust::Proven => {}
-            Trust::Suspect => {
-                self.trust = Trust::Proven;
-                self.prefer_from = now.plus_ms(WINDOW_MS);
-            }
-            Trust::Fresh { until } if now >= until => self.trust = Trust::Proven,
-            Trust::Fresh { .. } => {}
-        }
-    }
-
-    fn worth(&self) -> Worth {
-        match self.trust {
-            Trust::Proven | Trust::Suspect => Worth::Sure,
-            Trust::Fresh { .. } => Worth::Doubtful,
-        }
-    }
-
-    /// True when this sighting is of a line that was relayed. Only the one entry goes: earlier ones are
-    /// of lines that this stream has yet to show, or of an equal text that stands for a later line.
-    fn shows(&mut self, now: Time, hash: u64, key: &Key) -> bool {
-        let matches = |u: &Unseen| u.mark.hash == hash && *u.mark.key == *key;
-        let sure = self.unseen.iter().position(|u| u.odds == Odds::Sure && matches(u));
-        if let Some(k) = sure.or_else(|| self.unseen.iter().position(matches)) {
-            self.unseen.remove(k);
-            return true;
-        }
-        let forgotten = self.nameless > 0 && now < self.nameless_end;
-        if forgotten {
-            self.nameless -= 1;
-        }
-        forgotten
-    }
-
-    fn holds(&self, mark: &Mark) -> Option<usize> {
-        self.held.iter().position(|entry| entry.mark == *mark)
-    }
-
-    /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
-    /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
-    /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
-    /// either order, so who has just joined elsewhere may or may not show it.
-    fn outlook(&self, now: Time, mark: &Mark, shown: bool, server: &Option<Arc<str>>) -> Option<Unseen> {
-        let crossing = now < self.settled_from && self.server != *server;
-        let (odds, window_ms) = match *mark.key {
-            _ if shown => (Odds::Sure, WINDOW_MS),
-            Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
-            Key::Said { .. } if crossing => (Odds::Perhaps, HOLD_MS),
-            Key::Said { .. } => return None,
-        };
-        Some(Unseen { mark: mark.clone(), end: now.plus_ms(window_ms), odds })
-    }
-
-    /// Notes a relayed line that this stream has yet to show; the number of entries that fell out for it.
-    fn expect(&mut self, unseen: Unseen) -> u64 {
-        self.unseen.push_back(unseen);
-        if self.unseen.len() <= QUEUE_LEN_MAX {
-            return 0;
-        }
-        if let Some(oldest) = self.unseen.pop_front()
-            && oldest.odds == Odds::Sure
-        {
-            self.nameless += 1;
-            self.nameless_end = oldest.end;
-        }
-        1
-    }
-
-    /// Lets go of what is older than its window; how much that was.
-    fn forget(&mut self, now: Time) -> u64 {
-        let before = self.unseen.len() as u64;
-        self.unseen.retain(|u| now < u.end);
-        let mut expired = before - self.unseen.len() as u64;
-        if self.nameless_end <= now {
-            expired += std::mem::take(&mut self.nameless);
-        }
-        expired
-    }
-
-    /// When the first thing that waits here ends.
-    fn end(&self) -> Option<Time> {
-        let hold = self.held.front().map(|entry| entry.since.plus_ms(HOLD_MS));
-        let window = self.unseen.iter().map(|u| u.end).min();
-        let nameless = (self.nameless > 0).then_some(self.nameless_end);
-        [hold, window, nameless].into_iter().flatten().min()
-    }
-}
-
-#[derive(Debug)]
-struct Held<L> {
-    mark: Mark,
-    line: L,
-    since: Time,
-    peers: Peers,
-    worth: Worth,
-}
-
-#[derive(Debug)]
-struct Unseen {
-    mark: Mark,
-    end: Time,
-    odds: Odds,
-}
-
-/// Whether a stream is going to show a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Odds {
-    Sure,
-    Perhaps,
-}
-
 /// A line on its way out, and how far the search for earlier ones has come.
 struct Frame<L> {
     conn: ConnId,
     entry: Held<L>,
     next: usize,
-}
-
-/// A shared key with its hash in front, so that unequal ones are told apart by one number. The hash is a
-/// filter only: somebody who makes texts collide gains a comparison.
-#[derive(Clone, Debug)]
-struct Mark {
-    hash: u64,
-    key: Arc<Key>,
-}
-
-fn hash_of(key: &Key) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
-}
-
-impl PartialEq for Mark {
-    fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && (Arc::ptr_eq(&self.key, &other.key) || self.key == other.key)
-    }
-}
-
-/// Membership in a sorted set, asked in rising order: one walk for all observers.
-struct Shown<'a>(Peekable<btree_set::Iter<'a, ConnId>>);
-
-impl<'a> Shown<'a> {
-    fn new(peers: &'a BTreeSet<ConnId>) -> Self {
-        Self(peers.iter().peekable())
-    }
-
-    fn has(&mut self, c: ConnId) -> bool {
-        while self.0.next_if(|shown| **shown < c).is_some() {}
-        self.0.peek().is_some_and(|shown| **shown == c)
-    }
 }
