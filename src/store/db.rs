@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
@@ -21,7 +21,7 @@ use super::StoreError;
 /// Longest wait for a connection or for one read.
 const WAIT_MS_MAX: u64 = 10_000;
 /// How long SQLite waits for another process that holds the file.
-const BUSY_MS_MAX: u64 = 5_000;
+const BUSY_MS_MAX: u64 = 2_000;
 /// Connections for reading.
 const READERS_MAX: u32 = 4;
 
@@ -99,7 +99,7 @@ pub(super) enum Row {
 /// Whose fault it was.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The change itself cannot be stored, now or later.
+    /// This change cannot be stored, now or later.
     Change(String),
     /// The database (file, disk, server, network) failed; the same change may pass later.
     Database(String),
@@ -326,11 +326,15 @@ impl Row {
 }
 
 impl From<sqlx::Error> for Fault {
-    /// A change is to blame only where the database says so; all the rest may pass later.
+    /// What the database says about a statement is about the change, unless it is known to be about the
+    /// database itself: one change that can never pass must not stop the others for ever.
     fn from(error: sqlx::Error) -> Self {
         let blamed = match &error {
-            sqlx::Error::Encode(_) => true,
-            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| blames_change(&code)),
+            sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } => true,
+            sqlx::Error::Database(refusal) => match refusal.try_downcast_ref::<PgDatabaseError>() {
+                Some(refusal) => !postgres_failed(refusal.code()),
+                None => !sqlite_failed(&refusal.code().unwrap_or_default()),
+            },
             _ => false,
         };
         if blamed { Self::Change(error.to_string()) } else { Self::Database(error.to_string()) }
@@ -346,13 +350,17 @@ impl From<Fault> for StoreError {
     }
 }
 
-/// SQLite: TOOBIG 18, CONSTRAINT 19, MISMATCH 20, RANGE 25 (low byte of the extended code). PostgreSQL:
-/// classes 22 data, 23 integrity, 54 limit exceeded.
-fn blames_change(code: &str) -> bool {
-    match code.parse::<u32>() {
-        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 18 | 19 | 20 | 25),
-        Ok(_) | Err(_) => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
-    }
+/// BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, AUTH, NOTADB: the low
+/// byte of the extended code (sqlite.org/rescode.html).
+fn sqlite_failed(code: &str) -> bool {
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=11 | 13..=15 | 23 | 26))
+}
+
+/// Connection, transaction state, login, rollback, resources, state of an object, operator, system, internal,
+/// and a missing privilege (PostgreSQL manual, appendix A).
+fn postgres_failed(code: &str) -> bool {
+    let classes = ["08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"];
+    code == "42501" || classes.iter().any(|class| code.starts_with(class))
 }
 
 /// NUL is not text to PostgreSQL. It becomes U+0001 `0`, and U+0001 becomes U+0001 `1`.

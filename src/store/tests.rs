@@ -1,1 +1,494 @@
+//! One suite of stories, run on SQLite always and on PostgreSQL with the feature `real-parts`, where
+//! `BUNRAKU_TEST_POSTGRES` is the URL of a server on which databases may be made.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sqlx::{Executor, SqlSafeStr};
+
+use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
+use super::*;
+use crate::bridge::effect::{Ghost, Outcome, Relay, Speaker};
+use crate::bridge::input::{BodyKind, Member, PortalOrigin, PortalRow};
+use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, UserId};
+
+/// A database of its own. The folder goes with it; on a server it stays, for the server is a throw-away one.
+struct Place {
+    url: String,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    async fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { url: format!("sqlite:{}", dir.path().join("bunraku.db").display()), _dir: Some(dir) }
+    }
+
+    #[cfg(feature = "real-parts")]
+    async fn postgres() -> Self {
+        use sqlx::{AssertSqlSafe, Connection};
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("BUNRAKU_TEST_POSTGRES").expect("BUNRAKU_TEST_POSTGRES names a server");
+        let name = format!("bunraku_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut conn = sqlx::PgConnection::connect(&server).await.unwrap();
+        let make = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+        conn.execute(AssertSqlSafe(make).into_sql_str()).await.unwrap();
+        let (base, query) = server.split_once('?').map_or((server.as_str(), ""), |parts| parts);
+        let authority = base.splitn(4, '/').nth(2).unwrap();
+        Self { url: format!("postgres://{authority}/{name}?{query}"), _dir: None }
+    }
+
+    async fn open(&self) -> Store {
+        Store::open(&self.url).await.unwrap()
+    }
+
+    async fn conn(&self) -> Conn {
+        Source::parse(&self.url).unwrap().connect().await.unwrap()
+    }
+}
+
+macro_rules! stories {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() { super::$story(super::Place::sqlite().await).await })*
+        }
+        #[cfg(feature = "real-parts")]
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() { super::$story(super::Place::postgres().await).await })*
+        }
+    };
+}
+
+stories![
+    a_transaction_is_taken_once,
+    fifty_copies_of_a_transaction_give_one_delivery,
+    a_transaction_id_used_again_loses_nothing,
+    a_settled_row_is_over_and_its_text_gone,
+    pruning_keeps_a_day_and_what_is_open,
+    hostile_ids_do_not_fail_their_neighbours,
+    lines_wait_in_the_outbox_over_a_restart,
+    a_refused_line_becomes_a_dead_letter,
+    outbox_numbers_are_never_used_again,
+    a_room_is_in_one_portal,
+    a_refused_change_leaves_its_neighbours,
+    members_and_ghosts_are_remembered,
+    facts_are_remembered,
+    a_crash_loses_nothing_accepted,
+    a_closed_store_says_so,
+    a_newer_database_is_left_alone,
+    every_statement_is_understood,
+];
+
+fn event(id: &str) -> NewEvent {
+    NewEvent { event_id: id.into(), room_id: "!room:hs".into(), json: format!("{{\"id\":\"{id}\"}}") }
+}
+
+fn ids(rows: &[InboxRow]) -> Vec<&str> {
+    rows.iter().map(|row| row.event_id.as_str()).collect()
+}
+
+fn net(name: &str) -> NetworkId {
+    NetworkId::new(name).unwrap()
+}
+
+fn room(name: &str) -> RoomId {
+    RoomId::new(&format!("!{name}:hs")).unwrap()
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(&format!("@{name}:hs")).unwrap()
+}
+
+fn line(seq: i64, speaker: Speaker, text: &str) -> OutboxRow {
+    let about = EventId::new("$about").filter(|_| speaker == Speaker::Bot);
+    let relay = Relay {
+        seq: RelaySeq(seq),
+        room: room("a"),
+        speaker,
+        kind: BodyKind::Emote,
+        text: text.into(),
+        about,
+    };
+    OutboxRow { seq: RelaySeq(seq), network: "net".into(), relay, created: Time(77) }
+}
+
+async fn a_transaction_is_taken_once(place: Place) {
+    let store = place.open().await;
+    let first = store.accept("1", vec![event("$a"), event("$b")]).await.unwrap();
+    assert_eq!(ids(&first), ["$a", "$b"]);
+    assert!(first[0].seq < first[1].seq);
+    assert_eq!(store.accept("1", vec![event("$a"), event("$b")]).await.unwrap(), []);
+    let second = store.accept("2", vec![event("$b"), event("$c"), event("$c")]).await.unwrap();
+    assert_eq!(ids(&second), ["$c"], "known event ids are left out");
+    let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();
+    assert_eq!(open, [first.clone(), second].concat(), "all of them wait, in order");
+    assert_eq!(ids(&store.inbox_after(first[0].seq, 1).await.unwrap()), ["$b"]);
+}
+
+async fn fifty_copies_of_a_transaction_give_one_delivery(place: Place) {
+    let store = place.open().await;
+    let copies: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.accept("same", vec![event("$a"), event("$b")]).await.unwrap() })
+        })
+        .collect();
+    let mut deliveries = Vec::new();
+    for copy in copies {
+        deliveries.extend(Some(copy.await.unwrap()).filter(|rows| !rows.is_empty()));
+    }
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(ids(&deliveries[0]), ["$a", "$b"]);
+    assert_eq!(store.inbox_counts().await.unwrap(), InboxCounts { open: 2, ..InboxCounts::default() });
+}
+
+async fn a_transaction_id_used_again_loses_nothing(place: Place) {
+    let store = place.open().await;
+    store.accept("1", vec![event("$a")]).await.unwrap();
+    let taken = store.accept("1", vec![event("$from-a-new-homeserver")]).await.unwrap();
+    assert_eq!(ids(&taken), ["$from-a-new-homeserver"]);
+}
+
+async fn a_settled_row_is_over_and_its_text_gone(place: Place) {
+    let store = place.open().await;
+    let rows = store.accept("1", ["$a", "$b", "$c", "$d"].map(event).to_vec()).await.unwrap();
+    let outcomes = [Outcome::Delivered, Outcome::Failed("no \0 'such' nick".into()), Outcome::Expired];
+    for (row, outcome) in rows.iter().zip(&outcomes) {
+        store.settle(row.seq, outcome).await.unwrap();
+    }
+    assert_eq!(ids(&store.inbox_after(InboxSeq(0), 10).await.unwrap()), ["$d"]);
+    store.settle(rows[0].seq, &Outcome::Expired).await.unwrap();
+    let counts = InboxCounts { open: 1, delivered: 1, failed: 1, expired: 1 };
+    assert_eq!(store.inbox_counts().await.unwrap(), counts, "the first outcome stays");
+    let left = place.conn().await.fetch("SELECT json, reason FROM inbox ORDER BY seq", &[]).await.unwrap();
+    assert_eq!(left[1].maybe_text(0).unwrap(), None);
+    assert_eq!(left[1].text(1).unwrap(), "no \0 'such' nick");
+    assert!(left[3].maybe_text(0).unwrap().is_some());
+    assert_eq!(store.accept("2", vec![event("$a")]).await.unwrap(), [], "the event id is still known");
+}
+
+async fn pruning_keeps_a_day_and_what_is_open(place: Place) {
+    let store = place.open().await;
+    let many: Vec<_> = (0..1_200).map(|n| event(&format!("$e{n}"))).collect();
+    let rows = store.accept("1", many).await.unwrap();
+    for row in &rows[..1_100] {
+        store.settle(row.seq, &Outcome::Delivered).await.unwrap();
+    }
+    assert_eq!(store.prune(Time(u64::MAX)).await.unwrap(), 0, "all of it is of the last day");
+    store.flush().await.unwrap();
+    let gone = store.prune_before(now().plus_ms(60_000)).await.unwrap();
+    assert_eq!(gone, 1_100 + 1, "the settled rows and the transaction id");
+    let counts = InboxCounts { open: 100, ..InboxCounts::default() };
+    assert_eq!(store.inbox_counts().await.unwrap(), counts);
+    let again = store.accept("1", vec![event("$e0")]).await.unwrap();
+    assert!(again[0].seq > rows[1_199].seq, "places are not used again");
+}
+
+async fn hostile_ids_do_not_fail_their_neighbours(place: Place) {
+    let store = place.open().await;
+    let long = |tail: &str| format!("${}{tail}", (0..60_000).map(|n| n.to_string()).collect::<String>());
+    let mut hostile: Vec<_> =
+        ["", "$nul\0", "$nul\u{1}0", "$'; DROP TABLE inbox; --", "$\"\\", "$\u{10FFFF}\u{FFFD}é", "$ok"]
+            .map(event)
+            .to_vec();
+    hostile.extend([event(&long("x")), event(&long("y"))]);
+    hostile[1].room_id = "!\0'\"".into();
+    hostile[1].json = "{\"raw\":\"\0\u{1}\", \"escaped\":\"\\u0000\"}".into();
+    let rows = store.accept("txn \0'", hostile.clone()).await.unwrap();
+    assert_eq!(rows.len(), hostile.len(), "each is another event");
+    for (row, sent) in rows.iter().zip(&hostile[..7]) {
+        let same = (&row.event_id, &row.room_id, &row.json) == (&sent.event_id, &sent.room_id, &sent.json);
+        assert!(same, "{row:?}");
+    }
+    assert!(EventId::new(&rows[7].event_id).is_none(), "a shortened id is no legal id");
+    assert_eq!(store.inbox_after(InboxSeq(0), 100).await.unwrap(), rows);
+    assert_eq!(store.accept("txn \0'", hostile.clone()).await.unwrap(), []);
+    assert_eq!(store.accept(&long("txn"), hostile).await.unwrap(), []);
+}
+
+async fn lines_wait_in_the_outbox_over_a_restart(place: Place) {
+    let store = place.open().await;
+    let ghost = Ghost { user: user("irc_nick"), display_name: "ni'ck\0".into() };
+    let lines = [line(1, Speaker::Bot, "a \0 \u{1}ACTION\u{1} \"b\""), line(2, Speaker::Ghost(ghost), "ö")];
+    for line in [&lines[1], &lines[0], &line(3, Speaker::Bot, "gone"), &lines[0]] {
+        store.outbox_put(line.clone()).await.unwrap();
+    }
+    store.flush().await.unwrap();
+    store.outbox_done(RelaySeq(3)).await.unwrap();
+    store.outbox_put(line(4, Speaker::Bot, "in and out")).await.unwrap();
+    store.outbox_done(RelaySeq(4)).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(place.open().await.outbox_load().await.unwrap(), lines);
+}
+
+async fn a_refused_line_becomes_a_dead_letter(place: Place) {
+    let store = place.open().await;
+    store.outbox_put(line(1, Speaker::Bot, "too long")).await.unwrap();
+    store.outbox_fail(RelaySeq(1), "M_TOO_LARGE").await.unwrap();
+    store.outbox_fail(RelaySeq(2), "never was").await.unwrap();
+    assert_eq!(store.outbox_load().await.unwrap(), []);
+    let dead = store.dead_letters(10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].row, line(1, Speaker::Bot, "too long"));
+    assert_eq!(dead[0].reason, "M_TOO_LARGE");
+}
+
+async fn outbox_numbers_are_never_used_again(place: Place) {
+    let store = place.open().await;
+    assert_eq!(store.outbox_last().await.unwrap(), None);
+    let far = 5_000_000;
+    for seq in [1, far] {
+        store.outbox_put(line(seq, Speaker::Bot, "hi")).await.unwrap();
+        store.outbox_done(RelaySeq(seq)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let last = store.outbox_last().await.unwrap();
+    assert!(last >= Some(RelaySeq(far)), "{last:?}");
+    store.close().await.unwrap();
+    assert!(place.open().await.outbox_last().await.unwrap() > last, "the block that was given out is used");
+}
+
+async fn a_room_is_in_one_portal(place: Place) {
+    let store = place.open().await;
+    let row = |name: &str, channel: &str| {
+        let channel = channel.to_owned();
+        PortalRow { room: room(name), channel, origin: PortalOrigin::Alias }
+    };
+    let plumbed = PortalRow { origin: PortalOrigin::Config, ..row("b", "#b'\u{1F980}") };
+    for portal in [&row("a", "#a"), &plumbed, &row("a", "#other")] {
+        store.portal_save(&net("one"), portal).await.unwrap();
+    }
+    let refused = store.portal_save(&net("two"), &row("a", "#a")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
+    assert_eq!(store.portals(&net("one")).await.unwrap(), [row("a", "#other"), plumbed.clone()]);
+    assert_eq!(store.portals(&net("two")).await.unwrap(), []);
+    store.member_save(&room("a"), &user("alice"), None).await.unwrap();
+    store.portal_remove(&net("two"), &room("a")).await.unwrap();
+    assert_eq!(store.members(&net("one")).await.unwrap().len(), 1, "another network's portal is not touched");
+    store.portal_remove(&net("one"), &room("a")).await.unwrap();
+    assert_eq!(store.portals(&net("one")).await.unwrap(), [plumbed]);
+    assert_eq!(store.members(&net("one")).await.unwrap(), []);
+}
+
+async fn a_refused_change_leaves_its_neighbours(place: Place) {
+    let store = place.open().await;
+    let portal = PortalRow { room: room("a"), channel: "#a".into(), origin: PortalOrigin::Alias };
+    store.portal_save(&net("one"), &portal).await.unwrap();
+    let rows = store.accept("1", vec![event("$a")]).await.unwrap();
+    // Lazy changes wait for company, so they share a commit with the awaited ones behind them.
+    store.outbox_put(line(1, Speaker::Bot, "hi")).await.unwrap();
+    store.settle(rows[0].seq, &Outcome::Delivered).await.unwrap();
+    store.member_save(&room("a"), &user("alice"), Some("Alice")).await.unwrap();
+    let two = net("two");
+    let (refused, accepted, noted) = tokio::join!(
+        store.portal_save(&two, &portal),
+        store.accept("2", vec![event("$b")]),
+        store.meta_set("name", "value"),
+    );
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
+    assert_eq!(ids(&accepted.unwrap()), ["$b"]);
+    noted.unwrap();
+    assert_eq!(store.outbox_load().await.unwrap().len(), 1);
+    assert_eq!(store.members(&net("one")).await.unwrap().len(), 1);
+    let counts = InboxCounts { open: 1, delivered: 1, ..InboxCounts::default() };
+    assert_eq!(store.inbox_counts().await.unwrap(), counts);
+}
+
+async fn members_and_ghosts_are_remembered(place: Place) {
+    let store = place.open().await;
+    for name in ["a", "b"] {
+        let portal = PortalRow { room: room(name), channel: "#c".into(), origin: PortalOrigin::Alias };
+        store.portal_save(&net("one"), &portal).await.unwrap();
+    }
+    store.member_save(&room("a"), &user("alice"), Some("A")).await.unwrap();
+    store.member_remove(&room("a"), &user("alice")).await.unwrap();
+    store.member_save(&room("a"), &user("alice"), Some("Al\0ice")).await.unwrap();
+    store.member_save(&room("b"), &user("bob"), None).await.unwrap();
+    store.member_save(&room("b"), &user("carol"), None).await.unwrap();
+    store.member_remove(&room("b"), &user("carol")).await.unwrap();
+    store.ghost_save(&user("irc_x"), "x").await.unwrap();
+    store.ghost_save(&user("irc_x"), "X").await.unwrap();
+    store.ghost_joined(&room("a"), &user("irc_x")).await.unwrap();
+    store.ghost_joined(&room("b"), &user("irc_x")).await.unwrap();
+    store.ghost_left(&room("b"), &user("irc_x")).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let member = |name: &str, display_name: Option<&str>| {
+        vec![Member { user: user(name), display_name: display_name.map(str::to_owned) }]
+    };
+    let expected = [(room("a"), member("alice", Some("Al\0ice"))), (room("b"), member("bob", None))];
+    assert_eq!(store.members(&net("one")).await.unwrap(), expected, "the last word of each counts");
+    let ghost = Ghost { user: user("irc_x"), display_name: "X".into() };
+    assert_eq!(store.ghosts().await.unwrap(), [ghost]);
+    assert_eq!(store.ghost_rooms().await.unwrap(), [(room("a"), user("irc_x"))]);
+}
+
+async fn facts_are_remembered(place: Place) {
+    let store = place.open().await;
+    assert_eq!(store.casemap(&net("one")).await.unwrap(), None);
+    store.casemap_save(&net("one"), "ascii").await.unwrap();
+    store.casemap_save(&net("one"), "rfc1459").await.unwrap();
+    assert_eq!(store.casemap(&net("one")).await.unwrap().as_deref(), Some("rfc1459"));
+    assert_eq!(store.meta_get("control room").await.unwrap(), None);
+    store.meta_set("control room", "!a:hs").await.unwrap();
+    assert_eq!(store.meta_get("control room").await.unwrap().as_deref(), Some("!a:hs"));
+}
+
+async fn a_crash_loses_nothing_accepted(place: Place) {
+    let url = place.url.clone();
+    let accepted = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let rows = runtime.block_on(async {
+            let store = Store::open(&url).await.unwrap();
+            let rows = store.accept("1", vec![event("$a"), event("$b")]).await.unwrap();
+            store.outbox_put(line(1, Speaker::Bot, "lazy")).await.unwrap();
+            rows
+        });
+        runtime.shutdown_background();
+        rows
+    });
+    let accepted = accepted.join().unwrap();
+    let store = place.open().await;
+    assert_eq!(store.inbox_after(InboxSeq(0), 10).await.unwrap(), accepted);
+    assert_eq!(store.accept("1", vec![event("$a"), event("$b")]).await.unwrap(), []);
+}
+
+async fn a_closed_store_says_so(place: Place) {
+    let store = place.open().await;
+    let other = store.clone();
+    other.meta_set("a", "b").await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(other.meta_get("a").await, Err(StoreError::Closed));
+    assert_eq!(other.settle(InboxSeq(1), &Outcome::Expired).await, Err(StoreError::Closed));
+    assert_eq!(other.close().await, Err(StoreError::Closed));
+}
+
+async fn a_newer_database_is_left_alone(place: Place) {
+    place.open().await.close().await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+        SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
+    place.conn().await.execute(newer, &[]).await.unwrap();
+    let told = Store::open(&place.url).await.err().expect("refused");
+    assert_eq!(told, StoreError::Newer { found: 9999, known: 1 });
+}
+
+async fn every_statement_is_understood(place: Place) {
+    place.open().await.close().await.unwrap();
+    let mut conn = place.conn().await;
+    let mut understood = HashSet::new();
+    for (name, sql) in STATEMENTS.iter().copied().flatten() {
+        let prepared = match &mut conn {
+            Conn::Sqlite(_) if name.ends_with("_POSTGRES") => continue,
+            Conn::Postgres(_) if name.ends_with("_SQLITE") => continue,
+            Conn::Sqlite(conn) => (&mut **conn).prepare(sql.into_sql_str()).await.map(|_| ()),
+            Conn::Postgres(conn) => (&mut **conn).prepare(sql.into_sql_str()).await.map(|_| ()),
+        };
+        assert!(prepared.is_ok(), "{name}: {prepared:?}");
+        understood.insert(sql);
+    }
+    assert!(understood.len() > 30, "{} statements", understood.len());
+}
+
+#[test]
+fn every_schema_file_is_embedded_for_both_databases() {
+    let folder = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    let versions = |schema: &sqlx::migrate::Migrator| {
+        schema.iter().map(|step| (step.version, step.description.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(versions(&SQLITE_SCHEMA), versions(&POSTGRES_SCHEMA));
+    assert_eq!(versions(&SQLITE_SCHEMA).len(), folder("sqlite"));
+    assert_eq!(versions(&POSTGRES_SCHEMA).len(), folder("postgres"));
+}
+
+async fn refusal(url: &str) -> StoreError {
+    Store::open(url).await.err().expect("it cannot be opened")
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named() {
+    for url in ["", "mysql://x", "sqlite::memory:", "sqlite:x?mode=memory", "postgres://u:secret@h:port/x"] {
+        let told = refusal(url).await;
+        assert!(matches!(told, StoreError::BadUrl(_)), "{url}: {told}");
+        assert!(!told.to_string().contains("secret"), "{told}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let told = refusal(&format!("sqlite:{}", path("no/such/db"))).await.to_string();
+    assert!(told.ends_with("no/such/db cannot be written: its folder does not exist"), "{told}");
+    let told = refusal(&format!("sqlite:{}", dir.path().display())).await.to_string();
+    assert!(told.ends_with("it is a folder"), "{told}");
+    std::fs::write(path("text"), "not a database, however long one looks at it".repeat(100)).unwrap();
+    let told = refusal(&format!("sqlite:{}", path("text"))).await.to_string();
+    assert!(told.ends_with("text is not an SQLite database"), "{told}");
+    let told = refusal("postgres://u:secret@127.0.0.1:1/x").await;
+    assert!(matches!(&told, StoreError::Unreachable { address, .. } if address == "127.0.0.1:1"), "{told}");
+}
+
+#[tokio::test]
+async fn a_read_only_file_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let url = format!("sqlite:{}", path.display());
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+    // The superuser may write all the same; for SQLite the file is then made read-only by the URL.
+    let superuser = std::fs::OpenOptions::new().append(true).open(&path).is_ok();
+    let url = if superuser { format!("{url}?mode=ro") } else { url };
+    let told = refusal(&url).await;
+    assert!(matches!(told, StoreError::NotWritable { .. }), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_handed_over_before_the_last_clone_goes_is_committed() {
+    let place = Place::sqlite().await;
+    let store = place.open().await;
+    store.outbox_put(line(1, Speaker::Bot, "hi")).await.unwrap();
+    drop(store);
+    let seen = async {
+        while place.open().await.outbox_load().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), seen).await.expect("committed soon");
+}
+
+#[cfg(feature = "real-parts")]
+mod postgres_only {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wrong_user_and_a_missing_database_are_named() {
+        let place = Place::postgres().await;
+        let (_, rest) = place.url.split_once("//").unwrap();
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        let told = refusal(&format!("postgres://nobody_known:secret@{host}")).await;
+        assert!(matches!(&told, StoreError::LoginRefused { user, .. } if user == "nobody_known"), "{told}");
+        assert!(!told.to_string().contains("secret"), "{told}");
+        let told = refusal(&place.url.replace("bunraku_test", "no_such")).await;
+        assert!(matches!(&told, StoreError::Unusable(why) if why.contains("does not exist")), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_made_again_and_loses_nothing() {
+        let place = Place::postgres().await;
+        let store = place.open().await;
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        place.conn().await.fetch(cut, &[]).await.unwrap();
+        store.outbox_put(line(1, Speaker::Bot, "hi")).await.unwrap();
+        let told = store.accept("1", vec![event("$a")]).await;
+        assert!(matches!(told, Err(StoreError::Unavailable(_)) | Ok(_)), "{told:?}");
+        while store.flush().await.is_err() {}
+        store.accept("1", vec![event("$a")]).await.unwrap();
+        assert_eq!(store.outbox_load().await.unwrap().len(), 1);
+        assert_eq!(ids(&store.inbox_after(InboxSeq(0), 10).await.unwrap()), ["$a"]);
+    }
+}

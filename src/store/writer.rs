@@ -170,6 +170,14 @@ impl Writer {
 
 /// The queue's two ends: the handle, and the task to be spawned.
 pub(super) fn new(source: Source, conn: Conn) -> (Writer, impl Future<Output = ()> + Send) {
+    with_patience(source, conn, Duration::from_millis(FAILING_MS_MAX))
+}
+
+fn with_patience(
+    source: Source,
+    conn: Conn,
+    patience: Duration,
+) -> (Writer, impl Future<Output = ()> + Send) {
     let (queue, incoming) = mpsc::channel(QUEUE_LEN_MAX);
     let broken = Arc::new(OnceLock::new());
     let task = Task {
@@ -180,6 +188,7 @@ pub(super) fn new(source: Source, conn: Conn) -> (Writer, impl Future<Output = (
         batch: Batch::default(),
         mark: None,
         failing: None,
+        patience,
         closing: Closing::No,
     };
     (Writer { queue, broken }, task.run())
@@ -195,6 +204,8 @@ struct Task {
     /// Outbox numbers up to this one are reserved on disk, as far as this task knows.
     mark: Option<RelaySeq>,
     failing: Option<Failing>,
+    /// How long a failing database is tried.
+    patience: Duration,
     closing: Closing,
 }
 
@@ -321,7 +332,7 @@ impl Task {
             self.failing = None;
             return;
         }
-        if failing.since.elapsed() > Duration::from_millis(FAILING_MS_MAX) {
+        if failing.since.elapsed() > self.patience {
             tracing::error!(%why, lost = self.batch.len(), "the database failed for too long, the store has stopped");
             self.broken.set(why).ok();
             self.batch = Batch::default();
@@ -559,5 +570,103 @@ fn words(fault: Fault) -> String {
 fn warn_refused(why: Option<String>) {
     if let Some(why) = why {
         tracing::warn!(%why, "the database refused a change, it is lost");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::effect::{Relay, Speaker};
+    use crate::bridge::input::BodyKind;
+
+    fn put(seq: i64) -> Job {
+        let seq = RelaySeq(seq);
+        let room = RoomId::new("!room:hs").unwrap();
+        let relay =
+            Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
+        let row = OutboxRow { seq, network: "net".into(), relay, created: Time(1) };
+        Job { write: Write::OutboxPut(row), answer: None }
+    }
+
+    fn done(seq: i64) -> Job {
+        Job { write: Write::OutboxDone(RelaySeq(seq)), answer: None }
+    }
+
+    #[test]
+    fn a_done_cancels_the_put_it_meets() {
+        let mut batch = Batch::default();
+        batch.add(put(1));
+        batch.add(put(2));
+        batch.add(done(1));
+        assert_eq!(batch.len(), 1, "only the second put is left");
+        batch.add(done(2));
+        assert!(batch.is_empty() && matches!(batch.due(), Due::Never), "nothing is left to commit");
+        batch.add(done(2));
+        assert_eq!(batch.len(), 1, "a done without its put is a delete");
+    }
+
+    #[test]
+    fn numbers_of_cancelled_puts_count_as_used() {
+        let mut batch = Batch::default();
+        batch.add(put(7));
+        batch.add(done(7));
+        let wanted = batch.mark_wanted(None).unwrap();
+        assert!(wanted.0 > 7);
+        assert_eq!(batch.mark_wanted(Some(wanted)), None, "reserved far enough");
+        batch.add(put(wanted.0 - outbox::MARK_MARGIN + 1));
+        assert!(batch.mark_wanted(Some(wanted)) > Some(wanted));
+    }
+
+    #[test]
+    fn the_first_outcome_of_a_row_stays() {
+        let mut batch = Batch::default();
+        for outcome in [Outcome::Expired, Outcome::Delivered] {
+            batch.add(Job { write: Write::Settle { seq: InboxSeq(1), outcome }, answer: None });
+        }
+        assert_eq!(batch.settles[&InboxSeq(1)], Outcome::Expired);
+    }
+
+    const LOCK: &str = "BEGIN EXCLUSIVE";
+
+    /// A store's file, a writer on it with this patience, and another process's grip on the file.
+    async fn locked(dir: &tempfile::TempDir, patience: Duration) -> (Writer, Conn) {
+        let url = format!("sqlite:{}", dir.path().join("db").display());
+        super::super::Store::open(&url).await.unwrap().close().await.unwrap();
+        let Source::Sqlite(options) = Source::parse(&url).unwrap() else { unreachable!() };
+        let source = Source::Sqlite(options.busy_timeout(Duration::from_millis(20)));
+        let mut other = source.connect().await.unwrap();
+        let (writer, task) = with_patience(source.clone(), source.connect().await.unwrap(), patience);
+        other.execute(LOCK, &[]).await.unwrap();
+        tokio::spawn(task);
+        (writer, other)
+    }
+
+    #[tokio::test]
+    async fn a_database_that_fails_for_a_while_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, mut other) = locked(&dir, Duration::from_secs(60)).await;
+        writer.write_soon(put(1).write).await.unwrap();
+        let told = writer.write(Write::Nothing).await.unwrap_err();
+        assert!(matches!(told, StoreError::Unavailable(_)), "who waits is told: {told}");
+        other.rollback().await.unwrap();
+        while writer.write(Write::Nothing).await.is_err() {}
+        let rows = other.fetch("SELECT seq FROM outbox", &[]).await.unwrap();
+        assert_eq!(rows.len(), 1, "the lazy change was kept and tried again");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_fails_for_too_long_breaks_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, _other) = locked(&dir, Duration::from_millis(100)).await;
+        writer.write_soon(put(1).write).await.unwrap();
+        let end = loop {
+            match writer.write(Write::Nothing).await.unwrap_err() {
+                StoreError::Unavailable(_) => {}
+                end => break end,
+            }
+        };
+        assert!(matches!(end, StoreError::Broken(_)), "{end}");
+        assert!(matches!(writer.write_soon(put(2).write).await, Err(StoreError::Broken(_))));
+        assert!(matches!(writer.close().await, Err(StoreError::Broken(_))));
     }
 }
