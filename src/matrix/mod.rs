@@ -9,6 +9,7 @@ pub mod appservice;
 pub mod client;
 mod content;
 pub mod decode;
+pub mod outbox;
 mod percent;
 mod secret;
 

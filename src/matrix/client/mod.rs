@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 pub use error::ClientError;
 pub use rooms::{CreateRoom, Federation};
 pub use send::{As, DeviceUse};
+pub use users::Registered;
 
 use super::Secret;
 use crate::ids::UserId;

@@ -9,6 +9,13 @@ use super::request::{understood, well_formed};
 use super::{Client, ClientError};
 use crate::ids::UserId;
 
+/// Whether a user was made, or was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    Now,
+    Before,
+}
+
 impl Client {
     /// The specification versions the homeserver speaks, as it writes them.
     pub async fn versions(&self) -> Result<Vec<String>, ClientError> {
@@ -42,7 +49,7 @@ impl Client {
     }
 
     /// Makes a user of ours; one that is there already is fine.
-    pub async fn register(&self, localpart: &str) -> Result<(), ClientError> {
+    pub async fn register(&self, localpart: &str) -> Result<Registered, ClientError> {
         let body = json!({
             "type": "m.login.application_service",
             "username": localpart,
@@ -50,7 +57,8 @@ impl Client {
             "inhibit_login": true,
         });
         match self.post(self.url("/v3/register"), &body).await {
-            Ok(_) | Err(ClientError::Exists) => Ok(()),
+            Ok(_) => Ok(Registered::Now),
+            Err(ClientError::Exists) => Ok(Registered::Before),
             Err(error) => Err(error),
         }
     }

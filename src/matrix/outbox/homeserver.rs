@@ -1,0 +1,72 @@
+//! The part of the homeserver that the outbox needs: the [`Client`], or a model of it in a test.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+use crate::ids::{RoomId, UserId};
+use crate::matrix::client::{As, Client, ClientError, Registered};
+
+/// See the methods of the same names at [`Client`].
+pub trait Homeserver: Send + Sync + 'static {
+    fn register(&self, localpart: &str) -> impl Future<Output = Result<Registered, ClientError>> + Send;
+    fn ensure_device(&self, user: &UserId) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn set_display_name(
+        &self,
+        user: &UserId,
+        name: &str,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn join(&self, user: &UserId, room: &RoomId) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn invite(&self, room: &RoomId, user: &UserId) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn kick(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        why: &str,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn send_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        kind: &str,
+        txn: &str,
+        content: Bytes,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+}
+
+impl Homeserver for Client {
+    async fn register(&self, localpart: &str) -> Result<Registered, ClientError> {
+        Client::register(self, localpart).await
+    }
+
+    async fn ensure_device(&self, user: &UserId) -> Result<(), ClientError> {
+        Client::ensure_device(self, user).await
+    }
+
+    async fn set_display_name(&self, user: &UserId, name: &str) -> Result<(), ClientError> {
+        Client::set_display_name(self, user, name).await
+    }
+
+    async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
+        Client::join(self, user, room).await
+    }
+
+    async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
+        Client::invite(self, room, user).await
+    }
+
+    async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
+        Client::kick(self, room, user, why).await
+    }
+
+    async fn send_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        kind: &str,
+        txn: &str,
+        content: Bytes,
+    ) -> Result<(), ClientError> {
+        Client::send_event(self, who, room, kind, txn, content).await.map(drop)
+    }
+}

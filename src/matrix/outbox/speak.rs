@@ -1,0 +1,177 @@
+//! Saying one line: what a ghost needs before it can speak in a room, and what to do when it cannot.
+//!
+//! Straight-line work over the homeserver and the book; no queue and no waiting here. Everything in it may be
+//! repeated: each step is known to the book once done, and the line has its transaction id for life.
+
+use bytes::Bytes;
+
+use super::book::{GhostBook, GhostFact, Known};
+use super::homeserver::Homeserver;
+use crate::bridge::effect::{Relay, Speaker};
+use crate::ids::{RoomId, UserId};
+use crate::matrix::client::{As, ClientError, DeviceUse, Registered};
+use crate::matrix::content;
+
+pub(super) struct Voice<H> {
+    pub(super) homeserver: H,
+    pub(super) book: std::sync::Arc<GhostBook>,
+    pub(super) bot: UserId,
+}
+
+/// Who speaks; the bot keeps whatever name it has.
+#[derive(Clone, Copy)]
+struct Mouth<'a> {
+    user: &'a UserId,
+    display_name: Option<&'a str>,
+}
+
+impl<H: Homeserver> Voice<H> {
+    pub(super) async fn say(&self, relay: &Relay) -> Result<(), ClientError> {
+        let mouth = match &relay.speaker {
+            Speaker::Bot => self.bot_mouth(),
+            Speaker::Ghost(ghost) => Mouth { user: &ghost.user, display_name: Some(&ghost.display_name) },
+        };
+        // Unique over all our users, because the homeserver does not tell their transactions apart; and the
+        // same for the line's life, also over our restart.
+        let txn = format!("bunraku.{}", relay.seq.0);
+        self.say_as(mouth, &relay.room, &txn, content::of_relay(relay).into()).await
+    }
+
+    pub(super) async fn tell(&self, room: &RoomId, txn: &str, words: &str) -> Result<(), ClientError> {
+        self.say_as(self.bot_mouth(), room, txn, content::of_notice(words).into()).await
+    }
+
+    fn bot_mouth(&self) -> Mouth<'_> {
+        Mouth { user: &self.bot, display_name: None }
+    }
+
+    /// When the homeserver knows better than the book, the book is corrected and the line sent once more.
+    async fn say_as(
+        &self,
+        mouth: Mouth<'_>,
+        room: &RoomId,
+        txn: &str,
+        content: Bytes,
+    ) -> Result<(), ClientError> {
+        let device = self.enter(mouth, room).await?;
+        match self.send(mouth, device, room, txn, content.clone()).await {
+            Err(ClientError::Forbidden { .. }) => {
+                self.book.learn_room(GhostFact::Left { room: room.clone(), user: mouth.user.clone() });
+            }
+            Err(ClientError::UnknownDevice) => self.forget(mouth.user).await,
+            sent => return sent,
+        }
+        let device = self.enter(mouth, room).await?;
+        self.send(mouth, device, room, txn, content).await
+    }
+
+    async fn send(
+        &self,
+        mouth: Mouth<'_>,
+        device: DeviceUse,
+        room: &RoomId,
+        txn: &str,
+        content: Bytes,
+    ) -> Result<(), ClientError> {
+        let who = As { user: mouth.user, device };
+        self.homeserver.send_event(who, room, "m.room.message", txn, content).await
+    }
+
+    /// Makes sure that this user can speak in this room, as far as the book knows.
+    async fn enter(&self, mouth: Mouth<'_>, room: &RoomId) -> Result<DeviceUse, ClientError> {
+        let mut device = self.ready(mouth).await?;
+        if !self.book.is_joined(room, mouth.user) {
+            device = self.join(mouth, room, device).await?;
+            self.book.learn_room(GhostFact::Joined { room: room.clone(), user: mouth.user.clone() });
+        }
+        Ok(device)
+    }
+
+    /// Registered, with a device, and named.
+    async fn ready(&self, mouth: Mouth<'_>) -> Result<DeviceUse, ClientError> {
+        let user = mouth.user;
+        let entry = self.book.entry(user);
+        let mut known = entry.lock().await;
+        if !known.registered {
+            self.homeserver.register(user.localpart()).await?;
+            self.book.learn(&mut known, &GhostFact::Registered { user: user.clone() });
+        }
+        if !known.device && self.book.devices_exist() {
+            self.give_device(user, &mut known).await?;
+        }
+        if let Some(name) = mouth.display_name
+            && known.display_name.as_deref() != Some(name)
+        {
+            self.name(user, name, &mut known).await?;
+        }
+        Ok(if known.device && self.book.devices_exist() { DeviceUse::Named } else { DeviceUse::None })
+    }
+
+    async fn give_device(&self, user: &UserId, known: &mut Known) -> Result<(), ClientError> {
+        match self.homeserver.ensure_device(user).await {
+            Ok(()) => self.book.learn(known, &GhostFact::HasDevice { user: user.clone() }),
+            Err(ClientError::NoDevices(why)) => {
+                if self.book.devices_refused() {
+                    tracing::warn!(
+                        why,
+                        "no devices for the bridge: a line may be said twice when the homeserver restarts \
+                         (io.element.msc4190 in the registration helps)"
+                    );
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// A refused name is no reason to be silent: it is not tried again until it changes.
+    async fn name(&self, user: &UserId, name: &str, known: &mut Known) -> Result<(), ClientError> {
+        match self.homeserver.set_display_name(user, name).await {
+            Ok(()) => {}
+            Err(
+                error @ (ClientError::Limited { .. } | ClientError::Unavailable(_) | ClientError::WrongToken),
+            ) => {
+                return Err(error);
+            }
+            Err(error) => tracing::warn!(%user, %error, "a ghost could not be named"),
+        }
+        let fact = GhostFact::Named { user: user.clone(), display_name: name.to_owned() };
+        self.book.learn(known, &fact);
+        Ok(())
+    }
+
+    /// Joins; where that is not allowed, lets the bot invite first. A homeserver that lost our user (its
+    /// database was put back) says "not allowed" too.
+    async fn join(
+        &self,
+        mouth: Mouth<'_>,
+        room: &RoomId,
+        device: DeviceUse,
+    ) -> Result<DeviceUse, ClientError> {
+        match self.homeserver.join(mouth.user, room).await {
+            Err(ClientError::Forbidden { .. }) => {}
+            joined => return joined.map(|()| device),
+        }
+        let device = match self.homeserver.register(mouth.user.localpart()).await? {
+            Registered::Before => device,
+            Registered::Now => {
+                self.forget(mouth.user).await;
+                self.ready(mouth).await?
+            }
+        };
+        if *mouth.user != self.bot {
+            match self.homeserver.invite(room, mouth.user).await {
+                // It may be in the room already, or invited; the join will tell.
+                Ok(()) | Err(ClientError::Forbidden { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.homeserver.join(mouth.user, room).await.map(|()| device)
+    }
+
+    async fn forget(&self, user: &UserId) {
+        let entry = self.book.entry(user);
+        let mut known = entry.lock().await;
+        self.book.learn(&mut known, &GhostFact::Forgotten { user: user.clone() });
+    }
+}
