@@ -1,3 +1,4 @@
 //! app adapter.
 
+pub mod run;
 pub mod settings;
