@@ -1,0 +1,189 @@
+//! The program under test, run as a user would run it: a configuration file, `bunraku registration`, `bunraku run`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use super::process::{Daemon, free_port, tail};
+use super::synapse::DOMAIN;
+use super::{PATIENT, eventually};
+
+/// The key of the one network in every configuration here.
+pub const NETWORK: &str = "local";
+
+/// What the test chooses of the configuration; the rest is fixed in [`BridgeConfig::yaml`].
+#[derive(Clone, Debug)]
+pub struct BridgeConfig {
+    pub homeserver_url: String,
+    pub listen_port: u16,
+    pub irc_port: u16,
+    pub database_url: String,
+    /// Channels with the rooms that the configuration maps to them.
+    pub channels: Vec<(String, Vec<String>)>,
+}
+
+/// The bridge and its files. `daemon` is `None` while it is stopped.
+pub struct Bridge {
+    pub config: BridgeConfig,
+    dir: PathBuf,
+    daemon: Option<Daemon>,
+}
+
+impl BridgeConfig {
+    pub fn new(dir: &Path, homeserver_url: &str, irc_port: u16) -> BridgeConfig {
+        BridgeConfig {
+            homeserver_url: homeserver_url.to_owned(),
+            listen_port: free_port(),
+            irc_port,
+            database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
+            channels: Vec::new(),
+        }
+    }
+
+    /// The configuration file. Limits that protect a public network are off, so that a story takes no longer than
+    /// its servers.
+    pub fn yaml(&self) -> String {
+        let BridgeConfig { homeserver_url, listen_port, irc_port, database_url, .. } = self;
+        let mapping = |(channel, rooms): &(String, Vec<String>)| {
+            format!("{{ channel: {}, rooms: {} }}", quoted(channel), serde_json::json!(rooms))
+        };
+        let channels = self.channels.iter().map(mapping).collect::<Vec<_>>().join(", ");
+        format!(
+            r#"homeserver: {{ url: "{homeserver_url}", domain: {DOMAIN} }}
+appservice: {{ listen: "127.0.0.1:{listen_port}", url: "http://127.0.0.1:{listen_port}", registration: registration.yaml, admins: [] }}
+database: {{ url: "{database_url}" }}
+logging: {{ filter: "info,bunraku=debug", format: text }}
+networks:
+  {NETWORK}:
+    name: Local
+    servers: [ {{ host: 127.0.0.1, port: {irc_port}, tls: false }} ]
+    nick: "$DISPLAY[m]"
+    channels: [ {channels} ]
+    flood: {{ burst: 100, line_ms: 0 }}
+    connect: {{ burst: 100, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000 }}
+    ping: {{ after_ms: 60000, timeout_ms: 60000 }}
+"#
+        )
+    }
+}
+
+impl Bridge {
+    /// Writes the configuration into `dir` (there already) and makes the registration; nothing runs yet.
+    pub fn prepare(dir: &Path, config: BridgeConfig) -> Bridge {
+        let bridge = Bridge { config, dir: dir.to_owned(), daemon: None };
+        bridge.write_config();
+        bridge.make_registration();
+        bridge
+    }
+
+    /// `bunraku registration`; panics if it fails.
+    pub fn make_registration(&self) {
+        let made = self.command("registration").output().expect("the program is built");
+        assert!(made.status.success(), "bunraku registration: {}", words(&made));
+    }
+
+    pub fn write_config(&self) {
+        self.write_raw_config(&self.config.yaml());
+    }
+
+    /// For configurations no [`BridgeConfig`] would write.
+    pub fn write_raw_config(&self, yaml: &str) {
+        std::fs::write(self.config_path(), yaml).expect("a temporary directory takes files");
+    }
+
+    /// The file that `bunraku registration` writes and the homeserver reads.
+    pub fn registration(&self) -> PathBuf {
+        self.dir.join("registration.yaml")
+    }
+
+    /// The Matrix id of the bridge's own user, from the registration.
+    pub fn bot(&self) -> String {
+        let text = std::fs::read_to_string(self.registration()).expect("the registration was made");
+        let value = text.lines().find_map(|l| l.strip_prefix("sender_localpart:")).expect("a sender_localpart");
+        format!("@{}:{DOMAIN}", value.trim().trim_matches(['"', '\'']))
+    }
+
+    /// `bunraku run`, until its listener answers.
+    pub async fn run(&mut self) {
+        self.launch();
+        let port = self.config.listen_port;
+        let http = super::matrix::http();
+        let url = format!("http://127.0.0.1:{port}/");
+        eventually("the bridge's listener answers", PATIENT, || {
+            self.assert_running();
+            let request = http.get(&url).send();
+            async { request.await.ok() }
+        })
+        .await;
+    }
+
+    /// `bunraku run` without waiting for anything.
+    pub fn launch(&mut self) {
+        self.daemon = Some(Daemon::start(&mut self.command("run"), &self.log()));
+    }
+
+    pub fn assert_running(&mut self) {
+        self.daemon.as_mut().expect("the bridge was started").assert_running("bunraku");
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(Daemon::is_running)
+    }
+
+    /// SIGTERM; it must end with success within 10 s.
+    pub fn stop(&mut self) {
+        let mut daemon = self.daemon.take().expect("the bridge was started");
+        let status = daemon.terminate(Duration::from_secs(10)).expect("bunraku ends within 10 s of SIGTERM");
+        assert!(status.success(), "bunraku ended with {status} on SIGTERM; its log:\n{}", self.log_tail());
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.daemon = None;
+    }
+
+    /// `bunraku run` where it must not start: its exit code and all it printed.
+    pub fn run_refused(&self, limit: Duration) -> (i32, String) {
+        let mut daemon = Daemon::start(&mut self.command("run"), &self.dir.join("refused.log"));
+        let ended = daemon.wait(limit);
+        let printed = tail(&self.dir.join("refused.log"));
+        let status = ended.unwrap_or_else(|| panic!("bunraku still runs after {limit:?}; it printed:\n{printed}"));
+        (status.code().unwrap_or(-1), printed)
+    }
+
+    /// Waits for a line in the log that holds all of `words`, without regard to case.
+    pub async fn wait_log(&self, words: &[&str], limit: Duration) {
+        eventually(&format!("a log line with {words:?}"), limit, || {
+            let log = std::fs::read_to_string(self.log()).unwrap_or_default().to_lowercase();
+            let found = log.lines().any(|line| words.iter().all(|w| line.contains(&w.to_lowercase())));
+            async move { found.then_some(()) }
+        })
+        .await;
+    }
+
+    pub fn log_tail(&self) -> String {
+        tail(&self.log())
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bunraku"));
+        command.arg(name).arg("--config").arg(self.config_path()).current_dir(&self.dir).stdin(Stdio::null());
+        command
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.join("config.yaml")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("bunraku.log")
+    }
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

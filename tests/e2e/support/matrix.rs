@@ -1,0 +1,241 @@
+//! A small Matrix client for tests: one user, one access token, one sync position.
+//!
+//! It keeps every timeline event it has synced, so that a test can wait for one and count all afterwards.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::eventually;
+
+/// A logged-in user.
+pub struct MatrixUser {
+    pub id: String,
+    api: Api,
+    since: Option<String>,
+    events: Vec<RoomEvent>,
+}
+
+/// One event as it came down `/sync`, with the room it is in.
+#[derive(Clone, Debug)]
+pub struct RoomEvent {
+    pub room: String,
+    pub event: Value,
+}
+
+/// A chat message, flattened for comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub sender: String,
+    pub kind: String,
+    pub body: String,
+}
+
+/// A membership with the words that came with it.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    pub state: String,
+    pub sender: String,
+    pub reason: String,
+}
+
+impl MatrixUser {
+    /// Makes an account through the homeserver's open registration.
+    pub async fn register(homeserver: &str, name: &str) -> MatrixUser {
+        let mut api = Api { client: http(), base: homeserver.to_owned(), token: String::new() };
+        let body = json!({ "username": name, "password": name, "auth": { "type": "m.login.dummy" } });
+        let answer = api.ok(Method::POST, "register", &body).await;
+        api.token = text(&answer, "access_token");
+        let mut user = MatrixUser { id: text(&answer, "user_id"), api, since: None, events: Vec::new() };
+        user.sync(Duration::ZERO).await;
+        user
+    }
+
+    /// Joins by alias or room id; gives the room id. Retries nothing: an alias must work the first time.
+    pub async fn join(&self, room_or_alias: &str) -> String {
+        let answer = self.api.ok(Method::POST, &format!("join/{}", escape(room_or_alias)), &json!({})).await;
+        text(&answer, "room_id")
+    }
+
+    /// Asks the homeserver which room an alias points to; the homeserver asks the bridge if it does not know.
+    pub async fn resolve(&self, alias: &str) -> Result<String, StatusCode> {
+        let (status, body) =
+            self.api.call(Method::GET, &format!("directory/room/{}", escape(alias)), &Value::Null).await;
+        if status.is_success() { Ok(text(&body, "room_id")) } else { Err(status) }
+    }
+
+    /// Makes a room that anybody may join, as a human would who wants a channel in it.
+    pub async fn create_public_room(&self, name: &str) -> String {
+        let body = json!({ "preset": "public_chat", "name": name });
+        text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
+    }
+
+    pub async fn text(&self, room: &str, body: &str) -> String {
+        self.send(room, "m.text", body).await
+    }
+
+    pub async fn emote(&self, room: &str, body: &str) -> String {
+        self.send(room, "m.emote", body).await
+    }
+
+    pub async fn notice(&self, room: &str, body: &str) -> String {
+        self.send(room, "m.notice", body).await
+    }
+
+    pub async fn invite(&self, room: &str, user: &str) {
+        let path = format!("rooms/{}/invite", escape(room));
+        self.api.ok(Method::POST, &path, &json!({ "user_id": user })).await;
+    }
+
+    pub async fn leave(&self, room: &str) {
+        self.api.ok(Method::POST, &format!("rooms/{}/leave", escape(room)), &json!({})).await;
+    }
+
+    pub async fn set_display_name(&self, name: &str) {
+        let path = format!("profile/{}/displayname", escape(&self.id));
+        self.api.ok(Method::PUT, &path, &json!({ "displayname": name })).await;
+    }
+
+    /// Membership of `user` in `room` as this user may see it; `None` if there is none to see.
+    pub async fn membership(&self, room: &str, user: &str) -> Option<Membership> {
+        let path = format!("rooms/{}/state/m.room.member/{}?format=event", escape(room), escape(user));
+        let (status, event) = self.api.call(Method::GET, &path, &Value::Null).await;
+        let state = event["content"]["membership"].as_str().filter(|_| status.is_success())?;
+        let reason = event["content"]["reason"].as_str().unwrap_or_default().to_owned();
+        Some(Membership { state: state.to_owned(), sender: text(&event, "sender"), reason })
+    }
+
+    /// Waits until `user` has the membership `state` in `room`.
+    pub async fn wait_membership(&self, room: &str, user: &str, state: &str, limit: Duration) -> Membership {
+        eventually(&format!("{user} has membership {state}"), limit, || async {
+            self.membership(room, user).await.filter(|m| m.state == state)
+        })
+        .await
+    }
+
+    /// Syncs until a message in `room` is what `wanted` says, and gives the first such one.
+    pub async fn wait_message(
+        &mut self,
+        room: &str,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Message {
+        let end = Instant::now() + limit;
+        loop {
+            let seen = self.messages(room);
+            if let Some(found) = seen.iter().find(|m| wanted(m)) {
+                return found.clone();
+            }
+            assert!(Instant::now() < end, "{} did not get {what} within {limit:?}; it has {seen:#?}", self.id);
+            self.sync(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Waits for a text with exactly this body.
+    pub async fn wait_body(&mut self, room: &str, body: &str, limit: Duration) -> Message {
+        self.wait_message(room, &format!("{body:?}"), limit, |m| m.body == body).await
+    }
+
+    /// Syncs for `quiet`, so that what is still under way arrives.
+    pub async fn drain(&mut self, quiet: Duration) {
+        let end = Instant::now() + quiet;
+        while Instant::now() < end {
+            self.sync(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Every message synced so far in `room`, in the room's order.
+    pub fn messages(&self, room: &str) -> Vec<Message> {
+        let events = self.events.iter().filter(|e| e.room == room && e.event["type"] == "m.room.message");
+        events.map(|e| Message::of(&e.event)).collect()
+    }
+
+    /// The bodies of what `sender` said in `room`, in the room's order.
+    pub fn bodies_from(&self, room: &str, sender: &str) -> Vec<String> {
+        self.messages(room).into_iter().filter(|m| m.sender == sender).map(|m| m.body).collect()
+    }
+
+    async fn send(&self, room: &str, kind: &str, body: &str) -> String {
+        static NEXT_TXN: AtomicU64 = AtomicU64::new(1);
+        let txn = NEXT_TXN.fetch_add(1, Ordering::Relaxed);
+        let path = format!("rooms/{}/send/m.room.message/t{txn}", escape(room));
+        text(&self.api.ok(Method::PUT, &path, &json!({ "msgtype": kind, "body": body })).await, "event_id")
+    }
+
+    /// One `/sync`. A homeserver that is down for the moment is waited for by the caller's own limit.
+    async fn sync(&mut self, timeout: Duration) {
+        let filter = escape(r#"{"room":{"timeline":{"limit":1000}},"presence":{"types":[]}}"#);
+        let mut path = format!("sync?filter={filter}&timeout={}", timeout.as_millis());
+        if let Some(since) = &self.since {
+            path.push_str(&format!("&since={}", escape(since)));
+        }
+        let answer = self.api.ok(Method::GET, &path, &Value::Null).await;
+        self.since = Some(text(&answer, "next_batch"));
+        for section in ["join", "leave"] {
+            let Some(rooms) = answer["rooms"][section].as_object() else { continue };
+            for (room, value) in rooms {
+                let events = value["timeline"]["events"].as_array().cloned().unwrap_or_default();
+                self.events.extend(events.into_iter().map(|event| RoomEvent { room: room.clone(), event }));
+            }
+        }
+    }
+}
+
+impl Message {
+    fn of(event: &Value) -> Message {
+        let content = &event["content"];
+        Message { sender: text(event, "sender"), kind: text(content, "msgtype"), body: text(content, "body") }
+    }
+}
+
+/// The HTTP side of one user.
+struct Api {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+impl Api {
+    async fn ok(&self, method: Method, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.call(method.clone(), path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        let url = format!("{}/_matrix/client/v3/{path}", self.base);
+        let mut request = self.client.request(method.clone(), &url).timeout(Duration::from_secs(90));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if method != Method::GET {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+}
+
+/// An HTTP client for plain loopback.
+pub fn http() -> Client {
+    static PROVIDER: Once = Once::new();
+    // The client wants a TLS provider even where it never speaks TLS.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    Client::builder().no_proxy().build().expect("a plain HTTP client")
+}
+
+/// Percent-encodes one path segment or query value.
+fn escape(segment: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    segment.bytes().map(|b| if keep(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,60 @@
+//! The harness of the end-to-end tests: real servers and clients on loopback, nothing of the bridge's own code.
+//!
+//! What a test wants of a wire it reads with the parsers in here, so that a fault of the library cannot hide
+//! itself. Every child process belongs to a value and ends with it, by its own pid; every directory is temporary;
+//! every wait has an end and says what it waited for.
+
+pub mod bridge;
+pub mod irc;
+pub mod ircd;
+pub mod matrix;
+pub mod process;
+pub mod proxy;
+pub mod synapse;
+pub mod world;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// For things that take one round trip or two, on a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// For things that need joins on a real homeserver, a hold of the ledger, or a reconnect.
+pub const PATIENT: Duration = Duration::from_secs(60);
+
+/// Longer than a hold of the ledger (5 s): what would be doubled by a hold that runs out has been by then.
+pub const QUIET: Duration = Duration::from_secs(7);
+
+/// Asks `probe` again and again until it gives something; panics with `what` after `limit`.
+pub async fn eventually<T, F, Fut>(what: &str, limit: Duration, mut probe: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A path that `scripts/test` hands over in an environment variable.
+pub fn part(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => panic!("{variable} is not set: these tests need real servers, run them with scripts/test"),
+    }
+}
+
+/// Puts values in the place of `@NAME@` in one of the files of `conf/`.
+pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    values
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
+}

@@ -1,0 +1,156 @@
+//! One set of real parts per kind of IRC server, shared by the stories that run on it.
+//!
+//! ```text
+//! bunraku --- StallProxy --- IRC server --- IrcClient
+//!    |
+//! Synapse --- MatrixUser
+//! ```
+//!
+//! A Synapse takes seconds to start, so the stories of one kind take turns on one world: it lives as long as some
+//! story runs or waits for its turn, and ends with the last. Stories use channels and names of their own and leave
+//! the bridge running. When a story fails, the ends of all logs are printed with it.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::bridge::{Bridge, BridgeConfig, NETWORK};
+use super::irc::IrcClient;
+use super::ircd::{Ircd, IrcdKind};
+use super::matrix::MatrixUser;
+use super::process::{sub_dir, temp_dir};
+use super::proxy::StallProxy;
+use super::synapse::{DOMAIN, Synapse};
+
+/// The channel that the configuration maps to [`World::plumbed_room`].
+pub const PLUMBED_CHANNEL: &str = "#plumbed";
+
+/// The running parts. Fields end in this order.
+pub struct World {
+    pub bridge: Bridge,
+    pub proxy: StallProxy,
+    pub ircd: Ircd,
+    pub synapse: Synapse,
+    /// A room that a human made, on [`PLUMBED_CHANNEL`] by configuration, and that human.
+    pub plumbed_room: String,
+    pub plumber: MatrixUser,
+    _dir: tempfile::TempDir,
+}
+
+/// A turn on a world.
+pub struct Story {
+    world: OwnedMutexGuard<World>,
+}
+
+type Slot = Mutex<Weak<Mutex<World>>>;
+
+static WORLDS: [Slot; 3] = [const { Slot::const_new(Weak::new()) }; 3];
+
+impl Story {
+    /// Waits for the turn on the world of this kind of IRC server, starting it if there is none.
+    pub async fn begin(kind: IrcdKind) -> Story {
+        let world = {
+            let mut slot = WORLDS[kind as usize].lock().await;
+            match slot.upgrade() {
+                Some(world) => world,
+                None => {
+                    let world = Arc::new(Mutex::new(World::start(kind).await));
+                    *slot = Arc::downgrade(&world);
+                    world
+                }
+            }
+        };
+        let mut story = Story { world: world.lock_owned().await };
+        // An earlier story that failed may have left it stopped.
+        if !story.bridge.is_running() {
+            story.bridge.run().await;
+        }
+        story
+    }
+}
+
+impl World {
+    async fn start(kind: IrcdKind) -> World {
+        let dir = temp_dir();
+        let ircd = Ircd::start(kind, dir.path()).await;
+        let proxy = StallProxy::start(ircd.port);
+        // The registration must be there before Synapse starts, and Synapse's port before the registration.
+        let bridge_dir = sub_dir(dir.path(), "bunraku");
+        let registration = bridge_dir.join("registration.yaml");
+        let mut synapse = Synapse::prepare(dir.path(), &[&registration]);
+        let mut config = BridgeConfig::new(&bridge_dir, &synapse.url(), proxy.port);
+        let mut bridge = Bridge::prepare(&bridge_dir, config.clone());
+        synapse.run().await;
+
+        let plumber = synapse.user("plumber").await;
+        let plumbed_room = plumber.create_public_room("plumbed by hand").await;
+        plumber.invite(&plumbed_room, &bridge.bot()).await;
+        config.channels = vec![(PLUMBED_CHANNEL.to_owned(), vec![plumbed_room.clone()])];
+        bridge.config = config;
+        bridge.write_config();
+        bridge.run().await;
+        World { bridge, proxy, ircd, synapse, plumbed_room, plumber, _dir: dir }
+    }
+
+    /// A Matrix user with that display name.
+    pub async fn user(&self, name: &str) -> MatrixUser {
+        self.synapse.user(name).await
+    }
+
+    /// A client straight on the IRC server, not through the proxy.
+    pub async fn irc(&self, nick: &str) -> IrcClient {
+        self.ircd.client(nick).await
+    }
+
+    /// A new Matrix user who has joined the channel's portal by alias and whose puppet `witness`, an IRC user in
+    /// the channel, has seen there; with the room.
+    pub async fn joined(&self, name: &str, channel: &str, witness: &mut IrcClient) -> (MatrixUser, String) {
+        let user = self.user(name).await;
+        let room = user.join(&alias(channel)).await;
+        witness.wait_member(channel, &puppet(name)).await;
+        (user, room)
+    }
+
+    fn print_logs(&self) {
+        eprintln!("--- bunraku\n{}", self.bridge.log_tail());
+        eprintln!("--- Synapse\n{}", self.synapse.log_tail());
+        eprintln!("--- {:?}\n{}", self.ircd.kind, self.ircd.log_tail());
+    }
+}
+
+/// The alias of a channel's portal room.
+pub fn alias(channel: &str) -> String {
+    format!("#irc_{NETWORK}_{channel}:{DOMAIN}")
+}
+
+/// The Matrix id of an IRC user whose nick needs no escaping.
+pub fn ghost(nick: &str) -> String {
+    format!("@irc_{NETWORK}_{nick}:{DOMAIN}")
+}
+
+/// The nick of a Matrix user with that display name.
+pub fn puppet(name: &str) -> String {
+    format!("{name}[m]")
+}
+
+impl Deref for Story {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl DerefMut for Story {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_logs();
+        }
+    }
+}
