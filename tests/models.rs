@@ -29,7 +29,8 @@ impl Bridge {
     }
 
     async fn register(&mut self, localpart: &str) -> (u16, Value) {
-        let body = json!({"type": "m.login.application_service", "username": localpart, "inhibit_login": true});
+        let body =
+            json!({"type": "m.login.application_service", "username": localpart, "inhibit_login": true});
         self.call("POST", "v3/register", body).await
     }
 
@@ -40,7 +41,8 @@ impl Bridge {
 }
 
 async fn homeserver(appservice_url: &str) -> (Homeserver, Bridge) {
-    let server = Homeserver::start(HomeserverSettings::new("model.test", appservice_url)).await.expect("a port");
+    let server =
+        Homeserver::start(HomeserverSettings::new("model.test", appservice_url)).await.expect("a port");
     let alice = ("@alice:model.test".to_owned(), "Alice".to_owned());
     server.add_room(ROOM, JoinRule::Public, &[alice]);
     let bridge = Bridge(Client::new(&server.url()));
@@ -61,14 +63,16 @@ async fn with_ghosts() -> (Homeserver, Bridge) {
 #[tokio::test]
 async fn a_ghost_must_be_registered_before_it_may_act_and_only_once() {
     let (server, mut bridge) = homeserver("http://127.0.0.1:1").await;
-    let (status, body) = bridge.call("POST", &format!("v3/join/{ROOM}?user_id=@irc_a:model.test"), json!({})).await;
+    let (status, body) =
+        bridge.call("POST", &format!("v3/join/{ROOM}?user_id=@irc_a:model.test"), json!({})).await;
     assert_eq!((status, &body["errcode"]), (403, &json!("M_FORBIDDEN")));
 
     assert_eq!(bridge.register("irc_a").await, (200, json!({"user_id": "@irc_a:model.test"})));
     assert_eq!(bridge.register("irc_a").await.1["errcode"], "M_USER_IN_USE");
     assert_eq!(bridge.register("alice").await.1["errcode"], "M_EXCLUSIVE");
 
-    let (status, _) = bridge.call("POST", &format!("v3/join/{ROOM}?user_id=%40irc_a%3Amodel.test"), json!({})).await;
+    let (status, _) =
+        bridge.call("POST", &format!("v3/join/{ROOM}?user_id=%40irc_a%3Amodel.test"), json!({})).await;
     assert_eq!(status, 200);
     assert_eq!(server.joined(ROOM), ["@alice:model.test", "@irc_a:model.test"]);
 }
@@ -159,7 +163,8 @@ async fn appservice(statuses: &'static [u16]) -> (String, tokio::task::JoinHandl
 async fn a_refused_transaction_is_sent_again_under_its_id() {
     let (url, requests) = appservice(&[500, 503, 200, 200]).await;
     let (server, _bridge) = homeserver(&url).await;
-    let first = server.push(&[server.message(ROOM, "@alice:model.test", "hi")]).await.expect("taken in the end");
+    let first =
+        server.push(&[server.message(ROOM, "@alice:model.test", "hi")]).await.expect("taken in the end");
     let second = server.push(&[]).await.expect("taken at once");
     assert_eq!((first.attempts, second.attempts), (3, 1));
     assert!(first.answered - first.written >= Duration::from_millis(20 + 40), "with growing pauses");
@@ -258,7 +263,8 @@ async fn registration_ends_with_cap_end_and_without_cap() {
             assert_eq!(puppet.fence().await, [""; 0], "registration waits");
             puppet.send("CAP END").await;
         }
-        let codes: Vec<String> = puppet.until(" 422 ").await.iter().map(|line| line[11..14].to_owned()).collect();
+        let codes: Vec<String> =
+            puppet.until(" 422 ").await.iter().map(|line| line[11..14].to_owned()).collect();
         assert_eq!(codes, ["001", "002", "003", "004", "005", "422"]);
     }
 }

@@ -210,22 +210,27 @@ impl Homeserver {
         self.state().calls.get(endpoint).copied().unwrap_or(0)
     }
 
-    /// How many events were accepted since the last [`Self::take_sent`].
+    /// The state events that were accepted, in order; they are not in [`Self::sent`].
+    pub fn state_set(&self) -> Vec<Sent> {
+        self.state().state_set.clone()
+    }
+
+    /// How many messages (events without a state key) were accepted since the last [`Self::take_sent`].
     pub fn sent_len(&self) -> usize {
         self.state().sent.len()
     }
 
-    /// A copy of what was accepted, in order.
+    /// A copy of the messages that were accepted, in order.
     pub fn sent(&self) -> Vec<Sent> {
         self.state().sent.clone()
     }
 
-    /// What was accepted, in order; the record starts anew.
+    /// The messages that were accepted, in order; the record starts anew.
     pub fn take_sent(&self) -> Vec<Sent> {
         std::mem::take(&mut self.state().sent)
     }
 
-    /// Waits until `count` events were accepted since the last [`Self::take_sent`].
+    /// Waits until `count` messages were accepted since the last [`Self::take_sent`].
     ///
     /// # Errors
     /// When fewer were accepted `within` this time.

@@ -52,9 +52,15 @@ impl<'a> Request<'a> {
     /// Parses the request at the start of `buffer`.
     pub fn parse(buffer: &'a [u8]) -> Parsed<'a> {
         let Some(head_len) = memmem::find(buffer, b"\r\n\r\n") else {
-            return if buffer.len() > HEAD_BYTES_MAX { Parsed::Bad("head too long") } else { Parsed::Partial };
+            return if buffer.len() > HEAD_BYTES_MAX {
+                Parsed::Bad("head too long")
+            } else {
+                Parsed::Partial
+            };
         };
-        let Ok(head) = std::str::from_utf8(&buffer[..head_len]) else { return Parsed::Bad("head is not text") };
+        let Ok(head) = std::str::from_utf8(&buffer[..head_len]) else {
+            return Parsed::Bad("head is not text");
+        };
         let mut lines = head.split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ');
         let (Some(method), Some(target)) = (words.next(), words.next()) else {

@@ -39,6 +39,7 @@ pub struct State {
     pub aliases: HashMap<String, String>,
     transactions: HashMap<String, Remembered>,
     pub sent: Vec<Sent>,
+    pub state_set: Vec<Sent>,
     pub echoes: VecDeque<Event>,
     pub calls: HashMap<&'static str, u64>,
     pub faults: Vec<Fault>,
@@ -86,6 +87,7 @@ impl State {
             aliases: HashMap::new(),
             transactions: HashMap::new(),
             sent: Vec::new(),
+            state_set: Vec::new(),
             echoes: VecDeque::new(),
             calls: HashMap::new(),
             faults: Vec::new(),
@@ -98,7 +100,9 @@ impl State {
         let fault = if self.faults.is_empty() { None } else { self.take_fault(request.path) };
         match fault {
             Some(FaultKind::Limited { retry_after_ms }) => Action::Reply(limited(retry_after_ms)),
-            Some(FaultKind::Status(status)) => Action::Reply(Reply::error(status, "M_UNKNOWN", "as asked for")),
+            Some(FaultKind::Status(status)) => {
+                Action::Reply(Reply::error(status, "M_UNKNOWN", "as asked for"))
+            }
             Some(FaultKind::Slow(wait)) => match self.perform(request, at) {
                 Action::Reply(reply) => Action::Late(wait, reply),
                 action => action,
@@ -251,7 +255,11 @@ impl State {
         }
         let user = format!("@{}:{}", body["username"].as_str().unwrap_or_default(), self.settings.domain);
         if user != self.bot && !self.is_ghost(&user) {
-            return Err(Reply::error(400, "M_EXCLUSIVE", "Invalid user localpart for this application service"));
+            return Err(Reply::error(
+                400,
+                "M_EXCLUSIVE",
+                "Invalid user localpart for this application service",
+            ));
         }
         if !self.users.insert(user.clone()) {
             return Err(Reply::error(400, "M_USER_IN_USE", "User ID already taken."));
@@ -329,7 +337,8 @@ impl State {
     ) -> String {
         let event_id = self.fresh_event_id();
         self.echo(&event_id, room, &caller.user, kind, state_key, body);
-        self.sent.push(Sent {
+        let record = if state_key.is_some() { &mut self.state_set } else { &mut self.sent };
+        record.push(Sent {
             event_id: event_id.clone(),
             room: room.to_owned(),
             kind: kind.to_owned(),
@@ -394,7 +403,8 @@ impl State {
 
     fn change_member(&mut self, caller: &Caller<'_>, room: &str, change: &str, body: &Value) -> Outcome {
         self.require_joined(room, &caller.user)?;
-        let named = || body["user_id"].as_str().ok_or_else(|| Reply::error(400, "M_MISSING_PARAM", "user_id"));
+        let named =
+            || body["user_id"].as_str().ok_or_else(|| Reply::error(400, "M_MISSING_PARAM", "user_id"));
         let (target, membership) = match change {
             "invite" => (named()?, "invite"),
             "kick" => (named()?, "leave"),

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Homeserver, Settings};
 use super::super::http::{Client, Reply};
+use super::{Homeserver, Settings};
 
 /// The most events Synapse puts into one transaction.
 const TRANSACTION_EVENTS_MAX: usize = 100;
@@ -76,7 +76,13 @@ pub fn transaction(events: &[Event]) -> Vec<u8> {
 impl Homeserver {
     /// A text message, sent now, with a fresh event id.
     pub fn message(&self, room: &str, sender: &str, text: &str) -> Event {
-        self.event(room, sender, "m.room.message", None, &serde_json::json!({"msgtype": "m.text", "body": text}))
+        self.event(
+            room,
+            sender,
+            "m.room.message",
+            None,
+            &serde_json::json!({"msgtype": "m.text", "body": text}),
+        )
     }
 
     /// A membership change, sent now, with a fresh event id. It is also what the room's members are from now on.

@@ -42,7 +42,9 @@ impl State {
             _ if !registered => self.numeric(id, 451, ":You have not registered"),
             "JOIN" => first.split(',').for_each(|name| self.join(id, name)),
             "PART" => first.split(',').for_each(|name| self.part(id, name, second.unwrap_or_default())),
-            "KICK" => self.kick(first, second.unwrap_or_default(), params.get(2).copied().unwrap_or("kicked")),
+            "KICK" => {
+                self.kick(first, second.unwrap_or_default(), params.get(2).copied().unwrap_or("kicked"))
+            }
             "NAMES" => self.names(id, first),
             "TOPIC" => self.topic(id, first, second),
             "MODE" => self.mode(id, first, second),

@@ -41,7 +41,9 @@ pub enum Urgency {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// NICK, USER or CAP END is missing.
-    Registering { cap: CapStage },
+    Registering {
+        cap: CapStage,
+    },
     Registered,
 }
 
@@ -208,7 +210,8 @@ impl State {
     /// Queues one line, once, for every connection that shares a channel with this one.
     pub fn tell_neighbours(&mut self, id: usize, line: &str) {
         let shared = self.channels.values().filter(|channel| channel.members.contains(&id));
-        let mut neighbours: BTreeSet<usize> = shared.flat_map(|channel| channel.members.iter().copied()).collect();
+        let mut neighbours: BTreeSet<usize> =
+            shared.flat_map(|channel| channel.members.iter().copied()).collect();
         neighbours.remove(&id);
         for neighbour in neighbours {
             self.tell(neighbour, line, Urgency::Lazy);
