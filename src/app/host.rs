@@ -62,7 +62,11 @@ impl Host for BridgeHost {
         }
         let fresh = events.into_iter().filter(|event| !self.is_own_message(event));
         let events: Vec<NewEvent> = fresh
-            .map(|RawEvent { event_id, room_id, json }| NewEvent { event_id, room_id, json })
+            .map(|RawEvent { event_id, room_id, json }| NewEvent {
+                event_id: event_id.to_string(),
+                room_id: room_id.to_string(),
+                json,
+            })
             .collect();
         if events.is_empty() {
             return Accepted::Done;

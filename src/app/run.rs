@@ -73,7 +73,7 @@ impl Bridge {
         let listener = TcpListener::bind(listen.as_str())
             .await
             .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
-        let store = Store::open(config.database.url.reveal()).await?;
+        let store = Store::open(config.database.url.expose()).await?;
         let clock = Clock::start();
         let tasks = TaskTracker::new();
         let routes = Arc::new(Routes::default());
@@ -99,8 +99,7 @@ impl Bridge {
         let (networks, mailboxes) = networks(config, &policies, &shell).await?;
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
         let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), policies, feed);
-        let hs_token = crate::matrix::Secret::new(registration.hs_token.reveal());
-        let router = appservice::router(Arc::new(host), hs_token);
+        let router = appservice::router(Arc::new(host), registration.hs_token.clone());
         Ok(Self { shell, listener, router, pump, outbox: outbox_task, networks, mailboxes })
     }
 
@@ -175,7 +174,7 @@ async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel
 fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig {
         homeserver_url: config.homeserver.url.clone(),
-        as_token: crate::matrix::Secret::new(registration.as_token.reveal()),
+        as_token: registration.as_token.clone(),
         appservice_id: registration.id.clone(),
         server_name: config.homeserver.domain.clone(),
         bot: registration.bot.clone(),

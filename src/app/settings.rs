@@ -30,6 +30,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         network: id,
         dynamic_portals: if network.portals.dynamic { DynamicPortals::On } else { DynamicPortals::Off },
         excluded_channels: network.portals.exclude.clone(),
+        password: network.password.clone(),
         user_modes: network.user_modes.clone(),
         flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
         connect: ConnectPace {

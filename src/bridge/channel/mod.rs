@@ -96,7 +96,7 @@ impl Channel {
             self.ledger.joined(now, conn, heard);
         }
         if self.ledger.owner() == Some(conn) {
-            self.roster.join(nick);
+            self.roster.join(&nick);
         }
         self.settle_duties(now, heard)
     }
@@ -175,7 +175,7 @@ impl Channel {
     pub fn joined(&mut self, conn: ConnId, nick: Nick, nicks: &Nicks) {
         self.show(conn, &nick, nicks);
         if self.is_owner(conn) {
-            self.roster.join(nick);
+            self.roster.join(&nick);
         }
     }
 
@@ -203,7 +203,7 @@ impl Channel {
             view.renames(from, to);
         }
         if self.is_owner(conn) {
-            self.roster.rename(from, to.clone());
+            self.roster.rename(from, to);
         }
     }
 

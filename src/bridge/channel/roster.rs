@@ -6,56 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::bridge::session::isupport::Prefixes;
 use crate::ids::Nick;
-use crate::text::casemap::CaseMap;
 
 /// Members kept at most. Who comes to a full roster is counted and otherwise unknown: their lines are relayed
 /// all the same, only their membership is not shown.
 pub const MEMBERS_MAX: usize = 20_000;
-
-/// Modes that a network gives to members, with the signs that NAMES shows for them (ISUPPORT PREFIX), highest
-/// first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefixes(Vec<(char, char)>);
-
-impl Default for Prefixes {
-    /// What a network without the token means: `(ov)@+`.
-    fn default() -> Self {
-        Self(vec![('o', '@'), ('v', '+')])
-    }
-}
-
-impl Prefixes {
-    /// Reads the value of PREFIX, for example `(qaohv)~&@%+`; empty for a network without any; `None` when
-    /// modes and signs do not pair up.
-    pub fn parse(value: &str) -> Option<Self> {
-        if value.is_empty() {
-            return Some(Self(Vec::new()));
-        }
-        let (modes, signs) = value.strip_prefix('(')?.split_once(')')?;
-        let pairs: Vec<_> = modes.chars().zip(signs.chars()).collect();
-        (pairs.len() == modes.chars().count() && pairs.len() == signs.chars().count()).then_some(Self(pairs))
-    }
-
-    fn rank(&self, mode: char) -> Option<usize> {
-        self.0.iter().position(|(known, _)| *known == mode)
-    }
-
-    /// Cuts the leading signs off a NAMES entry (several with `multi-prefix`): their modes, and the rest.
-    fn split<'a>(&self, entry: &'a str) -> (String, &'a str) {
-        let mut modes = String::new();
-        let mut rest = entry;
-        while let Some(sign) = rest.chars().next()
-            && let Some((mode, _)) = self.0.iter().find(|(_, known)| *known == sign)
-        {
-            if !modes.contains(*mode) {
-                modes.push(*mode);
-            }
-            rest = &rest[sign.len_utf8()..];
-        }
-        (modes, rest)
-    }
-}
 
 /// Somebody in the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,16 +49,11 @@ impl Roster {
         self.incoming = Some(Members::new());
     }
 
-    /// The last parameter of one 353 (RFC 2812 section 5.1); signs, `nick!user@host` (`userhost-in-names`) and
-    /// extra spaces are taken, what is no nick is counted. Without a begin, this is one.
-    pub fn names_add(&mut self, names: &str, prefixes: &Prefixes, map: CaseMap) {
+    /// One 353: people with the letters of their modes. Without a begin, this is one.
+    pub fn names_add(&mut self, names: Vec<(String, Nick)>) {
         let incoming = self.incoming.get_or_insert_default();
-        for entry in names.split(' ').filter(|entry| !entry.is_empty()) {
-            let (modes, rest) = prefixes.split(entry);
-            match Nick::new(rest.split('!').next().unwrap_or_default(), map) {
-                Some(nick) => self.refused += insert(incoming, Present { nick, modes }),
-                None => self.refused += 1,
-            }
+        for (modes, nick) in names {
+            self.refused += insert(incoming, Present { nick, modes });
         }
     }
 

@@ -2,6 +2,51 @@
 
 use crate::text::casemap::CaseMap;
 
+/// Modes that a network gives to members, with the signs that NAMES shows for them (ISUPPORT PREFIX), highest
+/// first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefixes(Vec<(char, char)>);
+
+impl Default for Prefixes {
+    /// What a network without the token means: `(ov)@+`.
+    fn default() -> Self {
+        Self(vec![('o', '@'), ('v', '+')])
+    }
+}
+
+impl Prefixes {
+    /// Reads the value of PREFIX, for example `(qaohv)~&@%+`; empty for a network without any; `None` when
+    /// modes and signs do not pair up.
+    pub fn parse(value: &str) -> Option<Self> {
+        if value.is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        let (modes, signs) = value.strip_prefix('(')?.split_once(')')?;
+        let pairs: Vec<_> = modes.chars().zip(signs.chars()).collect();
+        (pairs.len() == modes.chars().count() && pairs.len() == signs.chars().count()).then_some(Self(pairs))
+    }
+
+    /// The place of a mode in the order of ranks, 0 for the highest.
+    pub fn rank(&self, mode: char) -> Option<usize> {
+        self.0.iter().position(|(known, _)| *known == mode)
+    }
+
+    /// Cuts the leading signs off a NAMES entry (several with `multi-prefix`): their modes, and the rest.
+    pub fn split<'a>(&self, entry: &'a str) -> (String, &'a str) {
+        let mut modes = String::new();
+        let mut rest = entry;
+        while let Some(sign) = rest.chars().next()
+            && let Some((mode, _)) = self.0.iter().find(|(_, known)| *known == sign)
+        {
+            if !modes.contains(*mode) {
+                modes.push(*mode);
+            }
+            rest = &rest[sign.len_utf8()..];
+        }
+        (modes, rest)
+    }
+}
+
 /// The tokens the bridge uses. One value for each network: its servers agree, and the latest word counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Isupport {
@@ -11,8 +56,7 @@ pub struct Isupport {
     pub nick_bytes_max: usize,
     /// Signs a channel name may begin with.
     pub channel_signs: String,
-    /// Pairs of (mode letter, prefix sign), highest rank first.
-    pub prefixes: Vec<(char, char)>,
+    pub prefixes: Prefixes,
     /// Longest line with its ending, in bytes; 512 to 16,384.
     pub line_bytes_max: usize,
 }
@@ -24,7 +68,7 @@ impl Default for Isupport {
             casemap: None,
             nick_bytes_max: 30,
             channel_signs: "#&+!".into(),
-            prefixes: vec![('o', '@'), ('v', '+')],
+            prefixes: Prefixes::default(),
             line_bytes_max: 512,
         }
     }
@@ -39,7 +83,11 @@ impl Isupport {
                 "CASEMAPPING" => self.casemap = CaseMap::from_isupport(value).or(self.casemap),
                 "NICKLEN" | "MAXNICKLEN" => bounded(value, 5, 255, &mut self.nick_bytes_max),
                 "CHANTYPES" if !value.is_empty() => self.channel_signs = signs(value),
-                "PREFIX" => self.prefixes = prefixes(value).unwrap_or_else(|| self.prefixes.clone()),
+                "PREFIX" => {
+                    if let Some(prefixes) = Prefixes::parse(value) {
+                        self.prefixes = prefixes;
+                    }
+                }
                 "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
                 _ => {}
             }
@@ -51,15 +99,9 @@ impl Isupport {
         text.chars().next().is_some_and(|sign| self.channel_signs.contains(sign))
     }
 
-    /// Splits `@+nick` into its prefix signs and the nick.
-    pub fn split_prefix<'a>(&self, text: &'a str) -> (&'a str, &'a str) {
-        let end = text.find(|c| !self.prefixes.iter().any(|(_, sign)| *sign == c)).unwrap_or(text.len());
-        text.split_at(end)
-    }
-
     /// The channel behind a STATUSMSG target such as `@#chan`, or the target itself.
     pub fn channel_of_target<'a>(&self, target: &'a str) -> &'a str {
-        let bare = self.split_prefix(target).1;
+        let bare = self.prefixes.split(target).1;
         // `+chan` is a channel where `+` is a channel sign; `+#chan` is one of voiced people in #chan.
         if self.is_channel(bare) { bare } else { target }
     }
@@ -75,13 +117,6 @@ fn bounded(value: &str, min: usize, max: usize, into: &mut usize) {
 
 fn signs(value: &str) -> String {
     value.chars().filter(|c| "#&+!".contains(*c)).collect()
-}
-
-/// `(ov)@+` to pairs; `None` when the two halves do not match.
-fn prefixes(value: &str) -> Option<Vec<(char, char)>> {
-    let (modes, signs) = value.strip_prefix('(')?.split_once(')')?;
-    (modes.chars().count() == signs.chars().count() && modes.len() <= 16)
-        .then(|| modes.chars().zip(signs.chars()).collect())
 }
 
 #[cfg(test)]
@@ -100,7 +135,7 @@ mod tests {
         assert_eq!(isupport.casemap, Some(CaseMap::Ascii));
         assert_eq!(isupport.nick_bytes_max, 16);
         assert!(isupport.is_channel("&here") && !isupport.is_channel("+there"));
-        assert_eq!(isupport.split_prefix("~@nick"), ("~@", "nick"));
+        assert_eq!(isupport.prefixes.split("~@nick"), ("qo".to_owned(), "nick"));
         assert_eq!(isupport.line_bytes_max, 2048);
     }
 
@@ -109,7 +144,7 @@ mod tests {
         for lie in ["NICKLEN=0", "NICKLEN=-1", "NICKLEN=9999999", "CASEMAPPING=klingon", "PREFIX=(ov", "PREFIX=(ov)@"] {
             assert_eq!(learned(lie), Isupport::default(), "{lie}");
         }
-        assert!(learned("PREFIX=()").prefixes.is_empty(), "a server without prefixes may say so");
+        assert_eq!(learned("PREFIX=").prefixes.split("@nick"), (String::new(), "@nick"), "there may be none");
     }
 
     #[test]

@@ -111,19 +111,12 @@ impl Reader<'_> {
     fn names(&self) -> Option<Seen> {
         let channel = self.channel(2)?;
         let list = self.line.param(3);
-        let nick = |text| {
-            let (signs, nick) = self.isupport.split_prefix(text);
+        let nick = |entry| {
+            let (modes, nick) = self.isupport.prefixes.split(entry);
             // With userhost-in-names the entry goes on with `!user@host`.
-            let nick = nick.split('!').next().unwrap_or_default();
-            Some((self.modes_of(signs), Nick::new(nick, self.map)?))
+            Some((modes, Nick::new(nick.split('!').next().unwrap_or_default(), self.map)?))
         };
         Some(Seen::Names { channel, nicks: list.split(' ').filter_map(nick).collect() })
-    }
-
-    /// The mode letters that stand behind prefix signs.
-    fn modes_of(&self, signs: &str) -> String {
-        let letter = |sign| self.isupport.prefixes.iter().find(|(_, s)| *s == sign).map(|(mode, _)| *mode);
-        signs.chars().filter_map(letter).collect()
     }
 
     fn join(&self) -> Option<Seen> {

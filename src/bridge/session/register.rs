@@ -42,7 +42,7 @@ impl Registration {
             nick_bytes_max,
             map,
             tries: 0,
-            password: policy.password.as_ref().map(|secret| secret.reveal().to_owned()),
+            password: policy.password.as_ref().map(|secret| secret.expose().to_owned()),
             ident: legal_ident(user.localpart()),
             realname: user.as_str().to_owned(),
         }

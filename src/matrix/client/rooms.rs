@@ -47,6 +47,17 @@ impl Client {
         room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)
     }
 
+    /// Makes the bridge's own room, which nobody else is in.
+    pub async fn create_control_room(&self) -> Result<RoomId, ClientError> {
+        let body = json!({
+            "visibility": "private",
+            "preset": "private_chat",
+            "name": "bunraku",
+            "creation_content": { "m.federate": false },
+        });
+        room_id(&self.post(self.url("/v3/createRoom").as_user(self.bot()), &body).await?)
+    }
+
     /// The room version the homeserver makes when none is named (`/capabilities`); asked until answered once.
     pub async fn default_room_version(&self) -> Result<String, ClientError> {
         let ask = || async {
