@@ -158,13 +158,13 @@ async fn measure_all(wanted: &[&str], scale: Scale) -> Result<()> {
                 _ => measure::memory(scale, &mut table).await,
             };
             if let Err(error) = measured {
-                eprintln!("{part}, round {round}: {error:#}");
                 failure = Some(error.context(format!("{part}, round {round}")));
                 break;
             }
         }
     }
     table.print();
+    println!("\nand at the end: {}", machine::disk(folder.path()).await?);
     failure.map_or(Ok(()), Err)
 }
 

@@ -4,7 +4,7 @@ mod model;
 
 use std::time::Duration;
 
-use model::homeserver::{Fault, FaultKind, Homeserver, JoinRule, Settings as HomeserverSettings};
+use model::homeserver::{Echo, Fault, FaultKind, Homeserver, JoinRule, Settings as HomeserverSettings};
 use model::http::{Answer, Client};
 use model::ircd::{CapAnswer, Ircd, Pings, Settings as IrcdSettings};
 use serde_json::{Value, json};
@@ -185,6 +185,28 @@ async fn the_ping_goes_to_the_application_service_and_back() {
     let (_server, mut bridge) = homeserver("http://127.0.0.1:1").await;
     let (status, body) = bridge.call("POST", "v1/appservice/irc/ping", ping).await;
     assert_eq!((status, &body["errcode"]), (502, &json!("M_CONNECTION_FAILED")));
+}
+
+#[tokio::test]
+async fn an_alias_is_asked_for_in_encoded_form() {
+    let (url, requests) = appservice(&[404]).await;
+    let (server, _bridge) = homeserver(&url).await;
+    assert_eq!(server.ask_alias("#irc_x_#c:model.test").await.expect("answered"), 404);
+    let path = "GET /_matrix/app/v1/rooms/%23irc_x_%23c%3Amodel.test HTTP/1.1";
+    assert_eq!(requests.await.expect("ran"), [path]);
+    assert_eq!(model::http::decode("%23irc_x_%23c%3Amodel.test%"), "#irc_x_#c:model.test%");
+}
+
+#[tokio::test]
+async fn what_the_ghosts_do_comes_back_when_asked_for() {
+    let (url, requests) = appservice(&[200]).await;
+    let settings = HomeserverSettings { echo: Echo::On, ..HomeserverSettings::new("model.test", &url) };
+    let server = Homeserver::start(settings).await.expect("a port");
+    server.add_room(ROOM, JoinRule::Public, &[]);
+    let mut bridge = Bridge(Client::new(&server.url()));
+    assert_eq!(bridge.call("POST", &format!("v3/join/{ROOM}"), json!({})).await.0, 200);
+    let heads = tokio::time::timeout(SOON, requests).await.expect("a transaction comes").expect("ran");
+    assert_eq!(heads, ["PUT /_matrix/app/v1/transactions/1 HTTP/1.1"]);
 }
 
 /// A plain IRC client.

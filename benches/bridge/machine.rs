@@ -20,14 +20,17 @@ pub async fn describe(folder: &Path) -> Result<String> {
     let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
     let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let sync = sync_time(folder)?;
-    let commit = commit_time(folder).await?;
+    let disk = disk(folder).await?;
+    Ok(format!("{cores} cores, {processor}; memory {memory}; Linux {}\n{disk}", kernel.trim()))
+}
+
+/// The time of a disk commit in this folder; it can change much while a bench runs, so it is taken twice.
+pub async fn disk(folder: &Path) -> Result<String> {
+    let sync_ms = ms(sync_time(folder)?);
+    let commit_ms = ms(commit_time(folder).await?);
     Ok(format!(
-        "{cores} cores, {processor}; memory {memory}; Linux {}\n\
-         a 4 KB write with fdatasync {:.2} ms, a SQLite commit (WAL, synchronous FULL) {:.2} ms (medians of {COMMITS})",
-        kernel.trim(),
-        ms(sync),
-        ms(commit),
+        "a 4 KB write with fdatasync {sync_ms:.2} ms, \
+         a SQLite commit (WAL, synchronous FULL) {commit_ms:.2} ms (medians of {COMMITS})"
     ))
 }
 
@@ -98,7 +101,9 @@ async fn commit_time(folder: &Path) -> Result<Duration> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let mut connection = options.connect().await?;
-    sqlx::query("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)").execute(&mut connection).await?;
+    sqlx::query("CREATE TABLE IF NOT EXISTS line (id INTEGER PRIMARY KEY, text TEXT)")
+        .execute(&mut connection)
+        .await?;
     let mut times = Vec::with_capacity(COMMITS);
     for _ in 0..COMMITS {
         let started = Instant::now();

@@ -1,15 +1,12 @@
 //! Percent encoding of one path segment or query value (RFC 3986 section 2.3), written straight into the URL
 //! that is being built.
 
-/// Appends `text` to `url` with everything escaped that is not unreserved. A text of dots only is escaped
-/// as well: `.` and `..` would be taken for steps in the path.
+/// Appends `text` to `url` with everything escaped that is not unreserved. `.` and `..` as whole path segments
+/// cannot be escaped at all: URL parsers take `%2E%2E` for a step up, too.
 pub(super) fn push(url: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let dots_only = text.bytes().all(|b| b == b'.');
     for byte in text.bytes() {
-        let plain = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_' | b'~')
-            || (byte == b'.' && !dots_only);
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
         if plain {
             url.push(char::from(byte));
         } else {
@@ -54,7 +51,7 @@ mod tests {
         check("!abc:lab.test", "%21abc%3Alab.test");
         check("#irc_#a/b?c%2f", "%23irc_%23a%2Fb%3Fc%252f");
         check("é\0 ~", "%C3%A9%00%20~");
-        check("..", "%2E%2E");
+        check("a/../b", "a%2F..%2Fb");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod api;
 mod push;
+mod rooms;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};

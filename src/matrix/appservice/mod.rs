@@ -95,10 +95,11 @@ pub fn router<H: Host>(host: Arc<H>, hs_token: Secret) -> Router {
         questions: Semaphore::new(QUESTIONS_MAX),
     };
     let gate = Arc::new(Gate::new(hs_token));
+    // Synapse escapes an id in these paths but leaves its slashes: an id may be several segments.
     Router::new()
         .route("/_matrix/app/v1/transactions/{txn}", put(transaction::<H>))
-        .route("/_matrix/app/v1/users/{user}", get(user::<H>))
-        .route("/_matrix/app/v1/rooms/{alias}", get(alias::<H>))
+        .route("/_matrix/app/v1/users/{*user}", get(user::<H>))
+        .route("/_matrix/app/v1/rooms/{*alias}", get(alias::<H>))
         .route("/_matrix/app/v1/ping", post(ping))
         .route_layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)

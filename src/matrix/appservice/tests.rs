@@ -155,6 +155,7 @@ async fn questions_and_pings_are_answered() {
     let service = service(Notebook::default()).await;
     for (line, expected) in [
         ("GET /_matrix/app/v1/rooms/%23irc_%23a%2Fb%3Alab.test", (200, "")),
+        ("GET /_matrix/app/v1/rooms/%23irc_%23a/b%3Alab.test", (200, "")),
         ("GET /_matrix/app/v1/rooms/%23irc_%23a%00b%3Alab.test", (404, "M_NOT_FOUND")),
         ("GET /_matrix/app/v1/rooms/nonsense", (404, "M_NOT_FOUND")),
         ("GET /_matrix/app/v1/users/@irc_al:lab.test", (200, "")),

@@ -139,3 +139,6 @@ fn headers(as_token: &Secret) -> Result<HeaderMap, ConfigError> {
     let json = HeaderValue::from_static("application/json");
     Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer), (CONTENT_TYPE, json)]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,11 +16,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Url {
     text: String,
     separator: char,
+    /// A segment is `.` or `..`, which no URL can hold: the request would go to another path.
+    unspeakable: bool,
 }
 
 impl Url {
     /// Adds `/` and one path segment, whatever it holds.
     pub(super) fn segment(mut self, segment: &str) -> Self {
+        self.unspeakable |= matches!(segment, "." | "..");
         self.text.push('/');
         percent::push(&mut self.text, segment);
         self
@@ -43,7 +46,7 @@ impl Url {
     }
 
     /// Acts as this user (application service API, "Identity assertion").
-    pub(super) fn as_user(self, user: &UserId) -> Self {
+    pub(super) fn acting_as(self, user: &UserId) -> Self {
         self.query("user_id", user.as_str())
     }
 }
@@ -55,7 +58,7 @@ impl Client {
         text.push_str(&self.inner.base);
         text.push_str("/_matrix/client");
         text.push_str(path);
-        Url { text, separator: '?' }
+        Url { text, separator: '?', unspeakable: false }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, ClientError> {
@@ -76,6 +79,10 @@ impl Client {
         url: Url,
         body: Option<reqwest::Body>,
     ) -> Result<Vec<u8>, ClientError> {
+        if url.unspeakable {
+            let words = "an id that no URL can hold".to_owned();
+            return Err(ClientError::Refused { status: 400, errcode: "M_INVALID_PARAM".to_owned(), words });
+        }
         let token = &self.inner.config.as_token;
         let mut request = self.inner.http.request(method, url.text);
         if let Some(body) = body {

@@ -43,7 +43,7 @@ impl Client {
             Some(version) => version.clone(),
             None => self.default_room_version().await?,
         };
-        let url = self.url("/v3/createRoom").as_user(self.bot());
+        let url = self.url("/v3/createRoom").acting_as(self.bot());
         room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)
     }
 
@@ -61,7 +61,7 @@ impl Client {
     /// The room version the homeserver makes when none is named (`/capabilities`); asked until answered once.
     pub async fn default_room_version(&self) -> Result<String, ClientError> {
         let ask = || async {
-            let answer: Value = self.get(self.url("/v3/capabilities").as_user(self.bot())).await?;
+            let answer: Value = self.get(self.url("/v3/capabilities").acting_as(self.bot())).await?;
             let version = answer["capabilities"]["m.room_versions"]["default"].as_str();
             // "If absent, version 1 is the default" (client-server API, capabilities).
             Ok(version.unwrap_or("1").to_owned())
@@ -71,38 +71,38 @@ impl Client {
 
     /// Joins a room as `user`; being in it already is fine.
     pub async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/join").as_user(user);
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/join").acting_as(user);
         self.post(url, &json!({})).await.map(drop)
     }
 
     /// Joins the room with this alias as `user`.
     pub async fn join_alias(&self, user: &UserId, alias: &RoomAlias) -> Result<RoomId, ClientError> {
-        let url = self.url("/v3/join").segment(alias.as_str()).as_user(user);
+        let url = self.url("/v3/join").segment(alias.as_str()).acting_as(user);
         room_id(&self.post(url, &json!({})).await?)
     }
 
     /// Invites a user, as the bot. Somebody who is in the room already is [`ClientError::Forbidden`].
     pub async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/invite").as_user(self.bot());
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/invite").acting_as(self.bot());
         self.post(url, &json!({ "user_id": user.as_str() })).await.map(drop)
     }
 
     /// Leaves a room as `user`.
     pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/leave").as_user(user);
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/leave").acting_as(user);
         self.post(url, &json!({})).await.map(drop)
     }
 
     /// Removes a user from a room, as the bot.
     pub async fn kick(&self, room: &RoomId, user: &UserId, reason: &str) -> Result<(), ClientError> {
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/kick").as_user(self.bot());
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/kick").acting_as(self.bot());
         self.post(url, &json!({ "user_id": user.as_str(), "reason": reason })).await.map(drop)
     }
 
     /// Gives a room one more alias, as the bot. [`ClientError::Exists`] when the alias is taken, be it by
     /// this room.
     pub async fn add_alias(&self, room: &RoomId, alias: &RoomAlias) -> Result<(), ClientError> {
-        let url = self.url("/v3/directory/room").segment(alias.as_str()).as_user(self.bot());
+        let url = self.url("/v3/directory/room").segment(alias.as_str()).acting_as(self.bot());
         self.put(url, json!({ "room_id": room.as_str() }).to_string()).await.map(drop)
     }
 
@@ -110,7 +110,7 @@ impl Client {
     /// room, the homeserver first asks *us* (`Host::alias_exists`), and waits for the answer.
     pub async fn resolve_alias(&self, alias: &RoomAlias) -> Result<RoomId, ClientError> {
         let answer: Room =
-            self.get(self.url("/v3/directory/room").segment(alias.as_str()).as_user(self.bot())).await?;
+            self.get(self.url("/v3/directory/room").segment(alias.as_str()).acting_as(self.bot())).await?;
         well_formed(RoomId::new(&answer.room_id))
     }
 
@@ -120,7 +120,7 @@ impl Client {
         struct Answer {
             joined: Map<String, Value>,
         }
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/joined_members").as_user(self.bot());
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/joined_members").acting_as(self.bot());
         let answer: Answer = self.get(url).await?;
         let member = |(user, profile): (String, Value)| {
             let display_name =

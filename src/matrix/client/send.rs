@@ -43,8 +43,8 @@ impl Client {
     ) -> Result<EventId, ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/send").segment(kind).segment(txn);
         let url = match who.device {
-            DeviceUse::Named => url.as_user(who.user).query("device_id", &self.inner.config.device),
-            DeviceUse::None => url.as_user(who.user),
+            DeviceUse::Named => url.acting_as(who.user).query("device_id", &self.inner.config.device),
+            DeviceUse::None => url.acting_as(who.user),
         };
         event_id(&self.put(url, content).await?)
     }
@@ -61,7 +61,7 @@ impl Client {
         if !key.is_empty() {
             url = url.segment(key);
         }
-        event_id(&self.put(url.as_user(self.bot()), content.to_string()).await?)
+        event_id(&self.put(url.acting_as(self.bot()), content.to_string()).await?)
     }
 }
 

@@ -32,7 +32,7 @@ impl Client {
         struct Answer {
             user_id: String,
         }
-        let answer: Answer = self.get(self.url("/v3/account/whoami").as_user(self.bot())).await?;
+        let answer: Answer = self.get(self.url("/v3/account/whoami").acting_as(self.bot())).await?;
         well_formed(UserId::new(&answer.user_id))
     }
 
@@ -67,7 +67,7 @@ impl Client {
     /// [`ClientError::NoDevices`] when this homeserver gives us none: sending works without, but a line whose
     /// answer was lost in the homeserver's restart may then be said twice.
     pub async fn ensure_device(&self, user: &UserId) -> Result<(), ClientError> {
-        let url = self.url("/v3/devices").segment(&self.inner.config.device).as_user(user);
+        let url = self.url("/v3/devices").segment(&self.inner.config.device).acting_as(user);
         let body = json!({ "display_name": "IRC bridge" }).to_string();
         match self.put(url, body).await {
             Ok(_) => Ok(()),
@@ -81,7 +81,7 @@ impl Client {
 
     /// Sets a user's display name, in all rooms.
     pub async fn set_display_name(&self, user: &UserId, name: &str) -> Result<(), ClientError> {
-        let url = self.url("/v3/profile").segment(user.as_str()).path("/displayname").as_user(user);
+        let url = self.url("/v3/profile").segment(user.as_str()).path("/displayname").acting_as(user);
         self.put(url, json!({ "displayname": name }).to_string()).await.map(drop)
     }
 }

@@ -19,7 +19,7 @@ mod homeserver;
 mod queue;
 mod speak;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Outbox<H = Client> {
     voice: Voice<H>,
     /// Makes the transaction ids of our own notices differ from those of earlier runs.
     run: u64,
+    /// The last attempt anywhere found the homeserver away. For the log alone.
+    away: AtomicBool,
 }
 
 /// The side of those who have something to say. Cheap to clone.
@@ -164,8 +166,12 @@ impl<H: Homeserver> Outbox<H> {
             empty: Notify::new(),
             dropped: AtomicU64::new(0),
         });
-        let outbox =
-            Self { desk: Arc::clone(&desk), voice: Voice { homeserver, book, bot }, run: rand::random() };
+        let outbox = Self {
+            desk: Arc::clone(&desk),
+            voice: Voice { homeserver, book, bot },
+            run: rand::random(),
+            away: AtomicBool::new(false),
+        };
         (OutboxHandle { desk }, outbox)
     }
 
@@ -214,15 +220,29 @@ impl<H: Homeserver> Outbox<H> {
             }
         };
         match result {
-            Ok(()) => self.succeeded(&work),
+            Ok(()) => {
+                if self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the homeserver takes messages again");
+                }
+                self.succeeded(&work);
+            }
             Err(ClientError::Limited { retry_after }) => return Attempt::Again(work, Some(retry_after)),
             Err(error @ (ClientError::Unavailable(_) | ClientError::WrongToken)) => {
-                tracing::warn!(%room, %error, "will be tried again");
+                self.note_away(room, &error);
                 return Attempt::Again(work, None);
             }
             Err(error) => self.failed(room, &work, &error),
         }
         Attempt::Over
+    }
+
+    /// Told once for all rooms: during an outage each of thousands would say the same every half minute.
+    fn note_away(&self, room: &RoomId, error: &ClientError) {
+        if self.away.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%room, %error, "will be tried again");
+        } else {
+            tracing::warn!(%room, %error, "the homeserver takes no messages; they are kept and tried again");
+        }
     }
 
     fn succeeded(&self, work: &Work) {

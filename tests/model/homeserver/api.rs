@@ -4,20 +4,21 @@
 //! Only what a bridge can notice is modelled: who is registered, who is in which room, what was sent.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::super::http::{Reply, Request, decode};
-use super::{Echo, Event, Fault, FaultKind, JoinRule, Sent, Settings, TransactionScope, Unregistered};
+use super::rooms::Room;
+use super::{Echo, Event, Fault, FaultKind, Sent, Settings, TransactionScope, Unregistered};
 
 /// Largest event taken, in bytes (client-server API, "Size limits").
 const EVENT_BYTES_MAX: usize = 65_536;
 
 const VERSIONS: &str = r#"{"versions":["v1.1","v1.2","v1.3","v1.4","v1.5","v1.6","v1.7","v1.8","v1.9","v1.10","v1.11","v1.12","v1.13","v1.14","v1.15"],"unstable_features":{}}"#;
 const CAPABILITIES: &str = r#"{"capabilities":{"m.change_password":{"enabled":false},"m.room_versions":{"default":"12","available":{"10":"stable","11":"stable","12":"stable"}}}}"#;
-const EMPTY: Reply = Reply::fixed("{}");
+pub const EMPTY: Reply = Reply::fixed("{}");
 
 /// How a request is to be answered.
 pub enum Action {
@@ -30,12 +31,12 @@ pub enum Action {
 }
 
 pub struct State {
-    settings: Settings,
+    pub settings: Settings,
     bot: String,
     users: HashSet<String>,
     devices: HashSet<(String, String)>,
     pub names: HashMap<String, String>,
-    rooms: HashMap<String, Room>,
+    pub rooms: HashMap<String, Room>,
     pub aliases: HashMap<String, String>,
     transactions: HashMap<String, Remembered>,
     pub sent: Vec<Sent>,
@@ -46,13 +47,6 @@ pub struct State {
     last_number: u64,
 }
 
-struct Room {
-    rule: JoinRule,
-    /// Membership and display name by user.
-    members: BTreeMap<String, (String, String)>,
-    state: HashMap<(String, String), Vec<u8>>,
-}
-
 /// One answered transaction id.
 struct Remembered {
     event_id: String,
@@ -61,18 +55,18 @@ struct Remembered {
 
 /// Whether a transaction id survives a restart of the homeserver: in Synapse, when the sender has a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Memory {
+pub enum Memory {
     Lasting,
     Fleeting,
 }
 
 /// In whose name a request comes.
-struct Caller<'a> {
-    user: Cow<'a, str>,
+pub struct Caller<'a> {
+    pub user: Cow<'a, str>,
     memory: Memory,
 }
 
-type Outcome = Result<Reply, Reply>;
+pub type Outcome = Result<Reply, Reply>;
 
 impl State {
     pub fn new(settings: &Settings) -> Self {
@@ -351,7 +345,15 @@ impl State {
         event_id
     }
 
-    fn echo(&mut self, event_id: &str, room: &str, sender: &str, kind: &str, key: Option<&str>, body: &[u8]) {
+    pub fn echo(
+        &mut self,
+        event_id: &str,
+        room: &str,
+        sender: &str,
+        kind: &str,
+        key: Option<&str>,
+        body: &[u8],
+    ) {
         if self.settings.echo == Echo::Off {
             return;
         }
@@ -366,114 +368,6 @@ impl State {
         self.echoes.push_back(Event(event.to_string()));
     }
 
-    fn create_room(&mut self, caller: &Caller<'_>, body: &Value) -> Outcome {
-        let version = body["room_version"].as_str().unwrap_or("12");
-        let levels = &body["power_level_content_override"]["users"];
-        if version == "12" && levels.get(caller.user.as_ref()).is_some() {
-            let words = format!("Creator user {} must not appear in content.users", caller.user);
-            return Err(Reply::error(400, "M_BAD_JSON", &words));
-        }
-        let alias = body["room_alias_name"].as_str().map(|name| format!("#{name}:{}", self.settings.domain));
-        if alias.as_ref().is_some_and(|alias| self.aliases.contains_key(alias)) {
-            return Err(Reply::error(400, "M_ROOM_IN_USE", "Room alias already taken"));
-        }
-        let room = format!("!made{}", self.fresh_number());
-        let rule = if body["preset"] == "public_chat" { JoinRule::Public } else { JoinRule::Invite };
-        self.add_room(&room, rule, &[(caller.user.clone().into_owned(), String::new())]);
-        self.aliases.extend(alias.map(|alias| (alias, room.clone())));
-        for user in body["invite"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            self.set_member(&room, user, "invite", "");
-        }
-        Ok(Reply::made(json!({"room_id": room}).to_string()))
-    }
-
-    fn join(&mut self, caller: &Caller<'_>, room_or_alias: &str) -> Outcome {
-        let id = self.aliases.get(room_or_alias).map_or(room_or_alias, String::as_str).to_owned();
-        let room = self.rooms.get(&id).ok_or_else(not_found)?;
-        let member = room.members.get(caller.user.as_ref()).map(|(membership, _)| membership.as_str());
-        let may = room.rule == JoinRule::Public || matches!(member, Some("join" | "invite"));
-        if !may || member == Some("ban") {
-            return Err(forbidden("You are not invited to this room."));
-        }
-        let name = self.names.get(caller.user.as_ref()).cloned().unwrap_or_default();
-        self.set_member(&id, &caller.user, "join", &name);
-        self.echo_member(&id, &caller.user, &caller.user, "join", &name);
-        Ok(Reply::made(json!({"room_id": id}).to_string()))
-    }
-
-    fn change_member(&mut self, caller: &Caller<'_>, room: &str, change: &str, body: &Value) -> Outcome {
-        self.require_joined(room, &caller.user)?;
-        let named =
-            || body["user_id"].as_str().ok_or_else(|| Reply::error(400, "M_MISSING_PARAM", "user_id"));
-        let (target, membership) = match change {
-            "invite" => (named()?, "invite"),
-            "kick" => (named()?, "leave"),
-            "ban" => (named()?, "ban"),
-            _ => (caller.user.as_ref(), "leave"),
-        };
-        if change == "kick" && self.require_joined(room, target).is_err() {
-            return Err(forbidden("The target user is not in the room"));
-        }
-        self.set_member(room, target, membership, "");
-        self.echo_member(room, &caller.user, target, membership, "");
-        Ok(EMPTY)
-    }
-
-    fn echo_member(&mut self, room: &str, sender: &str, target: &str, membership: &str, name: &str) {
-        let content = json!({"membership": membership, "displayname": name}).to_string();
-        let event_id = self.fresh_event_id();
-        self.echo(&event_id, room, sender, "m.room.member", Some(target), content.as_bytes());
-    }
-
-    fn joined_members(&self, caller: &Caller<'_>, room: &str) -> Outcome {
-        self.require_joined(room, &caller.user)?;
-        let members = &self.rooms[room].members;
-        let joined = members.iter().filter(|(_, (membership, _))| membership == "join");
-        let shown = joined.map(|(user, (_, name))| {
-            let name = if name.is_empty() { Value::Null } else { name.as_str().into() };
-            (user.clone(), json!({"display_name": name}))
-        });
-        let shown: serde_json::Map<String, Value> = shown.collect();
-        Ok(Reply::made(json!({"joined": shown}).to_string()))
-    }
-
-    fn directory(&mut self, method: &str, alias: &str, request: &Request<'_>) -> Outcome {
-        match method {
-            "GET" => {
-                let room = self.aliases.get(alias).ok_or_else(not_found)?;
-                Ok(Reply::made(json!({"room_id": room, "servers": [self.settings.domain]}).to_string()))
-            }
-            "PUT" if self.aliases.contains_key(alias) => {
-                Err(Reply::error(409, "M_UNKNOWN", "Room alias already exists"))
-            }
-            "PUT" => {
-                let body = body_of(request)?;
-                let room = body["room_id"].as_str().unwrap_or_default();
-                self.aliases.insert(alias.to_owned(), room.to_owned());
-                Ok(EMPTY)
-            }
-            "DELETE" => self.aliases.remove(alias).map(|_| EMPTY).ok_or_else(not_found),
-            _ => Err(Reply::error(405, "M_UNRECOGNIZED", "Unrecognized request")),
-        }
-    }
-
-    pub fn add_room(&mut self, id: &str, rule: JoinRule, members: &[(String, String)]) {
-        let member = |(user, name): &(String, String)| (user.clone(), ("join".to_owned(), name.clone()));
-        let members = members.iter().map(member).collect();
-        self.rooms.insert(id.to_owned(), Room { rule, members, state: HashMap::new() });
-    }
-
-    pub fn set_member(&mut self, room: &str, user: &str, membership: &str, name: &str) {
-        if let Some(room) = self.rooms.get_mut(room) {
-            room.members.insert(user.to_owned(), (membership.to_owned(), name.to_owned()));
-        }
-    }
-
-    pub fn joined(&self, room: &str) -> Vec<String> {
-        let members = self.rooms.get(room).into_iter().flat_map(|room| &room.members);
-        members.filter(|(_, (membership, _))| membership == "join").map(|(user, _)| user.clone()).collect()
-    }
-
     pub fn forget_transactions(&mut self) {
         self.transactions.retain(|_, known| known.memory == Memory::Lasting);
     }
@@ -482,17 +376,9 @@ impl State {
         format!("$model{}", self.fresh_number())
     }
 
-    fn fresh_number(&mut self) -> u64 {
+    pub fn fresh_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
-    }
-
-    fn require_joined(&self, room: &str, user: &str) -> Result<(), Reply> {
-        let member = self.rooms.get(room).and_then(|room| room.members.get(user));
-        match member {
-            Some((membership, _)) if membership == "join" => Ok(()),
-            _ => Err(forbidden(&format!("User {user} not in room {room}"))),
-        }
     }
 
     fn count(&mut self, endpoint: &'static str) {
@@ -511,7 +397,7 @@ fn check_event(body: &[u8]) -> Result<(), Reply> {
 }
 
 /// The request's body as JSON; an empty one counts as `{}`, as in Synapse's membership endpoints.
-fn body_of(request: &Request<'_>) -> Result<Value, Reply> {
+pub fn body_of(request: &Request<'_>) -> Result<Value, Reply> {
     if request.body.is_empty() {
         return Ok(json!({}));
     }
@@ -527,11 +413,11 @@ fn limited(retry_after_ms: u64) -> Reply {
     Reply { status: 429, body: body.to_string().into() }
 }
 
-fn forbidden(words: &str) -> Reply {
+pub fn forbidden(words: &str) -> Reply {
     Reply::error(403, "M_FORBIDDEN", words)
 }
 
-fn not_found() -> Reply {
+pub fn not_found() -> Reply {
     Reply::error(404, "M_NOT_FOUND", "Not found")
 }
 

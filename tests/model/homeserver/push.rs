@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::super::http::{Client, Reply};
+use super::super::http::{Client, Reply, encode};
 use super::{Homeserver, Settings};
 
 /// The most events Synapse puts into one transaction.
@@ -151,6 +151,18 @@ impl Homeserver {
             pause = (pause * 2).min(Duration::from_secs(1));
         }
         unreachable!("the attempts end by return")
+    }
+
+    /// Asks the application service whether an alias exists; returns the status. Each question has its own
+    /// connection, so that many can be asked at once.
+    ///
+    /// # Errors
+    /// What the socket said.
+    pub async fn ask_alias(&self, alias: &str) -> std::io::Result<u16> {
+        let settings = &self.0.settings;
+        let path = format!("/_matrix/app/v1/rooms/{}", encode(alias));
+        let mut client = Client::new(&settings.appservice_url);
+        Ok(client.call("GET", &path, &settings.hs_token, b"").await?.status)
     }
 
     /// Calls the application service's ping endpoint and says how that went, in the specification's words.
