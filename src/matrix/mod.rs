@@ -11,6 +11,5 @@ mod content;
 pub mod decode;
 pub mod outbox;
 mod percent;
-mod secret;
 
-pub use secret::Secret;
+pub use crate::secret::Secret;

@@ -55,7 +55,7 @@ impl Client {
             "name": "bunraku",
             "creation_content": { "m.federate": false },
         });
-        room_id(&self.post(self.url("/v3/createRoom").as_user(self.bot()), &body).await?)
+        room_id(&self.post(self.url("/v3/createRoom").acting_as(self.bot()), &body).await?)
     }
 
     /// The room version the homeserver makes when none is named (`/capabilities`); asked until answered once.
