@@ -144,7 +144,7 @@ class Irc:
         self.names = set()
         self.joined = threading.Event()
         self.send(f"NICK {IRC_NICK}")
-        self.send(f"USER demo 0 * :Ada of the demo")
+        self.send("USER demo 0 * :Ada of the demo")
         threading.Thread(target=self.read, daemon=True).start()
 
     def send(self, line):
