@@ -19,7 +19,10 @@ async fn two_matrix_users_talk_over_a_restart_of_synapse() {
     bea.text(&room, "hello").await;
     bea.emote(&room, "waves").await;
     let kind = ada.wait_body(&room, "waves", SOON).await.kind;
-    assert_eq!((kind.as_str(), ada.bodies_from(&room, &bea.id)), ("m.emote", vec!["hello".into(), "waves".into()]));
+    assert_eq!(
+        (kind.as_str(), ada.bodies_from(&room, &bea.id)),
+        ("m.emote", vec!["hello".into(), "waves".into()])
+    );
 
     synapse.stop();
     synapse.run().await;

@@ -1,1 +1,38 @@
-//! stories
+//! The promises, each told once and run on every IRC server.
+//!
+//! `tell!` makes three tests of one story. A story takes its turn on the shared world of its server, uses channels
+//! and names of its own, and leaves the bridge running.
+
+mod duty;
+mod life;
+mod rooms;
+mod talk;
+
+/// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
+macro_rules! tell {
+    ($($story:ident),+ $(,)?) => {
+        $(
+            mod $story {
+                use crate::support::ircd::IrcdKind;
+                use crate::support::world::Story;
+
+                #[tokio::test]
+                async fn inspircd() {
+                    super::$story(Story::begin(IrcdKind::InspIrcd).await).await;
+                }
+
+                #[tokio::test]
+                async fn ngircd() {
+                    super::$story(Story::begin(IrcdKind::NgIrcd).await).await;
+                }
+
+                #[tokio::test]
+                async fn hybrid() {
+                    super::$story(Story::begin(IrcdKind::Hybrid).await).await;
+                }
+            }
+        )+
+    };
+}
+
+use tell;

@@ -99,7 +99,8 @@ impl Bridge {
     /// The Matrix id of the bridge's own user, from the registration.
     pub fn bot(&self) -> String {
         let text = std::fs::read_to_string(self.registration()).expect("the registration was made");
-        let value = text.lines().find_map(|l| l.strip_prefix("sender_localpart:")).expect("a sender_localpart");
+        let value =
+            text.lines().find_map(|l| l.strip_prefix("sender_localpart:")).expect("a sender_localpart");
         format!("@{}:{DOMAIN}", value.trim().trim_matches(['"', '\'']))
     }
 
@@ -147,7 +148,8 @@ impl Bridge {
         let mut daemon = Daemon::start(&mut self.command("run"), &self.dir.join("refused.log"));
         let ended = daemon.wait(limit);
         let printed = tail(&self.dir.join("refused.log"));
-        let status = ended.unwrap_or_else(|| panic!("bunraku still runs after {limit:?}; it printed:\n{printed}"));
+        let status =
+            ended.unwrap_or_else(|| panic!("bunraku still runs after {limit:?}; it printed:\n{printed}"));
         (status.code().unwrap_or(-1), printed)
     }
 

@@ -3,6 +3,7 @@
 //! A wait takes the first matching line after those an earlier wait has taken, so that a test reads like a
 //! transcript.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub struct IrcLine {
 struct Inbox {
     lines: Mutex<Vec<IrcLine>>,
     more: Notify,
+    closed: AtomicBool,
 }
 
 impl IrcClient {
@@ -51,7 +53,8 @@ impl IrcClient {
         let reader = tokio::spawn(read_lines(BufReader::new(read), inbox.clone(), write.clone()));
         let mut client = IrcClient { nick: nick.to_owned(), write, inbox, taken: 0, fences: 0, reader };
         client.send(&format!("NICK {nick}")).await;
-        client.send(&format!("USER {nick} 0 * :{nick}")).await;
+        // ngIRCd closes the connection on a user name with a bracket, so the nick is not good enough.
+        client.send(&format!("USER test 0 * :{nick}")).await;
         client.wait("the welcome", SOON, |l| l.command == "001").await;
         client.wait("the end of the greeting", SOON, |l| l.command == "376" || l.command == "422").await;
         client
@@ -92,6 +95,7 @@ impl IrcClient {
     pub async fn wait(&mut self, what: &str, limit: Duration, wanted: impl Fn(&IrcLine) -> bool) -> IrcLine {
         let end = Instant::now() + limit;
         loop {
+            let closed = self.inbox.closed.load(Ordering::Acquire);
             let more = self.inbox.more.notified();
             let found = {
                 let lines = self.inbox.lines.lock().expect("no reader panics");
@@ -102,8 +106,13 @@ impl IrcClient {
                 self.taken = at + 1;
                 return line;
             }
-            if timeout_at(end, more).await.is_err() {
-                panic!("{} did not get {what} within {limit:?}; {}", self.nick, self.recent());
+            if closed || timeout_at(end, more).await.is_err() {
+                let limit = if closed {
+                    "before the end of the connection".into()
+                } else {
+                    format!("within {limit:?}")
+                };
+                panic!("{} did not get {what} {limit}; {}", self.nick, self.recent());
             }
         }
     }
@@ -117,12 +126,14 @@ impl IrcClient {
 
     /// Waits until `nick` is in `channel`, by asking the server.
     pub async fn wait_member(&mut self, channel: &str, nick: &str) {
-        self.wait_names(channel, &format!("{nick} to be there"), |names| names.iter().any(|n| n == nick)).await;
+        self.wait_names(channel, &format!("{nick} to be there"), |names| names.iter().any(|n| n == nick))
+            .await;
     }
 
     /// Waits until `nick` is no longer in `channel`.
     pub async fn wait_no_member(&mut self, channel: &str, nick: &str) {
-        self.wait_names(channel, &format!("{nick} to be gone"), |names| names.iter().all(|n| n != nick)).await;
+        self.wait_names(channel, &format!("{nick} to be gone"), |names| names.iter().all(|n| n != nick))
+            .await;
     }
 
     /// Who is in `channel`, without the signs before a nick.
@@ -130,7 +141,10 @@ impl IrcClient {
         self.send(&format!("NAMES {channel}")).await;
         let answer = self.fence().await;
         let lists = answer.iter().filter(|l| l.command == "353").filter_map(|l| l.params.last());
-        lists.flat_map(|l| l.split_whitespace()).map(|n| n.trim_start_matches(['~', '&', '@', '%', '+']).into()).collect()
+        lists
+            .flat_map(|l| l.split_whitespace())
+            .map(|n| n.trim_start_matches(['~', '&', '@', '%', '+']).into())
+            .collect()
     }
 
     /// The answer of WHOIS, up to its end.
@@ -163,7 +177,8 @@ impl IrcClient {
     fn recent(&self) -> String {
         let lines = self.inbox.lines.lock().expect("no reader panics");
         let from = lines.len().saturating_sub(20);
-        let shown: Vec<_> = lines[from..].iter().map(|l| format!("{} {} {:?}", l.source, l.command, l.params)).collect();
+        let shown: Vec<_> =
+            lines[from..].iter().map(|l| format!("{} {} {:?}", l.source, l.command, l.params)).collect();
         format!("its last lines:\n{}", shown.join("\n"))
     }
 }
@@ -218,4 +233,6 @@ where
         inbox.lines.lock().expect("no other holder panics").push(line);
         inbox.more.notify_one();
     }
+    inbox.closed.store(true, Ordering::Release);
+    inbox.more.notify_one();
 }

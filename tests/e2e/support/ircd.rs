@@ -55,7 +55,8 @@ impl Ircd {
             ("OPERPASS", OPER_PASSWORD),
             ("RUNAS", run_as),
         ];
-        std::fs::write(dir.join("ircd.conf"), fill(template, &values)).expect("a temporary directory takes files");
+        std::fs::write(dir.join("ircd.conf"), fill(template, &values))
+            .expect("a temporary directory takes files");
         Ircd { kind, port, dir, daemon: None }
     }
 

@@ -131,7 +131,11 @@ impl MatrixUser {
             if let Some(found) = seen.iter().find(|m| wanted(m)) {
                 return found.clone();
             }
-            assert!(Instant::now() < end, "{} did not get {what} within {limit:?}; it has {seen:#?}", self.id);
+            assert!(
+                Instant::now() < end,
+                "{} did not get {what} within {limit:?}; it has {seen:#?}",
+                self.id
+            );
             self.sync(Duration::from_secs(1)).await;
         }
     }
