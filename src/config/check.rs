@@ -48,13 +48,25 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
     match appservice.listen.parse::<SocketAddr>() {
         Err(_) => findings.error(
             place!["appservice", "listen"],
-            format!("\"{}\" is no address with a port, such as 127.0.0.1:9898 or [::1]:9898", appservice.listen),
+            format!(
+                "\"{}\" is no address with a port, such as 127.0.0.1:9898 or [::1]:9898",
+                appservice.listen
+            ),
         ),
         Ok(address) if address.port() == 0 => {
-            findings.error(place!["appservice", "listen"], "port 0 means any; name the one the homeserver shall use");
+            findings.error(
+                place!["appservice", "listen"],
+                "port 0 means any; name the one the homeserver shall use",
+            );
         }
         Ok(address) if address.ip().is_unspecified() && appservice.url == format!("http://{address}") => {
-            findings.error(url.clone(), format!("needed when listen is {}: that is no address the homeserver can reach", address.ip()));
+            findings.error(
+                url.clone(),
+                format!(
+                    "needed when listen is {}: that is no address the homeserver can reach",
+                    address.ip()
+                ),
+            );
         }
         Ok(_) => {}
     }
@@ -67,11 +79,18 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
     for (nth, admin) in appservice.admins.iter().enumerate() {
         let place = place!["appservice", "admins", nth];
         match UserId::new(admin) {
-            None => findings.error(place, format!("\"{admin}\" is no Matrix user id, such as @alice:{}", homeserver.domain)),
-            Some(user) if user.server() != homeserver.domain => findings.warning(
-                place,
-                format!("{user} is not on this homeserver, {}; look whether homeserver.domain is right", homeserver.domain),
-            ),
+            None => {
+                findings.error(place, format!("\"{admin}\" is no Matrix user id, such as @alice:example.org"))
+            }
+            Some(user) if is_server_name(&homeserver.domain) && user.server() != homeserver.domain => {
+                findings.warning(
+                    place,
+                    format!(
+                        "{user} is not on this homeserver, {}; look whether homeserver.domain is right",
+                        homeserver.domain
+                    ),
+                )
+            }
             Some(_) => {}
         }
     }
@@ -94,7 +113,10 @@ fn database(database: &Database, findings: &mut Findings) {
 fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut Findings) {
     let here = place!["networks", key];
     if NetworkId::new(key).is_none() {
-        findings.error(here.clone(), "a network's key may hold letters, digits, \".\", \"-\" and \"_\", 64 at most");
+        findings.error(
+            here.clone(),
+            "a network's key may hold letters, digits, \".\", \"-\" and \"_\", 64 at most",
+        );
     }
     if network.name.trim().is_empty() || network.name.chars().any(char::is_control) {
         findings.error(here.with("name"), "must be a name people can read, on one line");
@@ -109,24 +131,31 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     if encoding_rs::Encoding::for_label(network.encoding_fallback.as_bytes()).is_none() {
         findings.error(
             here.with("encoding_fallback"),
-            format!("\"{}\" is no encoding of the WHATWG standard, such as windows-1252 or iso-8859-15", network.encoding_fallback),
+            format!(
+                "\"{}\" is no encoding of the WHATWG standard, such as windows-1252 or iso-8859-15",
+                network.encoding_fallback
+            ),
         );
     }
     if !is_modes(&network.user_modes) {
         findings.error(
             here.with("user_modes"),
-            format!("\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none", network.user_modes),
+            format!(
+                "\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none",
+                network.user_modes
+            ),
         );
     }
     templates(key, network, homeserver, findings);
     portals(network, &here.with("portals"), findings);
-    channels(network, homeserver, &here.with("channels"), findings);
+    channels(network, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
 }
 
 fn servers(network: &Network, here: &Place, findings: &mut Findings) {
     if network.servers.is_empty() {
-        findings.error(here.with("servers"), "no server; add at least one, such as { host: irc.example.org }");
+        findings
+            .error(here.with("servers"), "no server; add at least one, such as { host: irc.example.org }");
     }
     for (nth, server) in network.servers.iter().enumerate() {
         let here = here.with("servers").with(nth);
@@ -143,7 +172,10 @@ fn servers(network: &Network, here: &Place, findings: &mut Findings) {
 
 fn unsafe_line(server: &Server, network: &Network) -> String {
     let also = if network.password.is_some() { ", the network's password included" } else { "" };
-    format!("anybody on the way to {} can read and change everything{also}; use tls: true if the server can", server.host)
+    format!(
+        "anybody on the way to {} can read and change everything{also}; use tls: true if the server can",
+        server.host
+    )
 }
 
 fn tls(tls: &Tls, here: &Place, findings: &mut Findings) {
@@ -174,7 +206,8 @@ fn portals(network: &Network, here: &Place, findings: &mut Findings) {
     if let Some(version) = &network.portals.room_version
         && (version.is_empty() || version.len() > 32 || !version.chars().all(legal))
     {
-        findings.error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
+        findings
+            .error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
     }
 }
 
@@ -199,7 +232,10 @@ fn templates(key: &str, network: &Network, homeserver: &Homeserver, findings: &m
         let place = here.with("ghosts").with("user");
         foreign_domain(ghost.domain(), homeserver, &place, findings);
         if ghost.regex("") == "^@.+:$" {
-            findings.error(place, "would take every user id of the homeserver; put something before $NICK, such as @irc_$NICK");
+            findings.error(
+                place,
+                "would take every user id of the homeserver; put something before $NICK, such as @irc_$NICK",
+            );
         }
     }
     if let Ok(alias) = alias {
@@ -214,7 +250,10 @@ fn templates(key: &str, network: &Network, homeserver: &Homeserver, findings: &m
 fn foreign_domain(domain: Option<&str>, homeserver: &Homeserver, place: &Place, findings: &mut Findings) {
     if let Some(domain) = domain.filter(|domain| *domain != homeserver.domain) {
         let ours = &homeserver.domain;
-        findings.error(place.clone(), format!("ends in :{domain}, and the homeserver is {ours}; leave the server name out"));
+        findings.error(
+            place.clone(),
+            format!("ends in :{domain}, and the homeserver is {ours}; leave the server name out"),
+        );
     }
 }
 
@@ -231,14 +270,18 @@ fn templates_overlap(config: &Config, findings: &mut Findings) {
             if let (Ok(one), Ok(two)) = (ghosts(network, id), ghosts(other, other_id))
                 && one.overlaps(&two)
             {
-                let sentence = format!("can name the same users as networks.{other_key}.ghosts.user; begin them differently, with $NETWORK or a word");
+                let sentence = format!(
+                    "can name the same users as networks.{other_key}.ghosts.user; begin them differently, with $NETWORK or a word"
+                );
                 findings.error(place!["networks", *key, "ghosts", "user"], sentence);
             }
             let aliases = |network: &Network, id| AliasTemplate::new(&network.portals.alias, id);
             if let (Ok(one), Ok(two)) = (aliases(network, id), aliases(other, other_id))
                 && aliases_overlap(&one, &two)
             {
-                let sentence = format!("can name the same rooms as networks.{other_key}.portals.alias; begin them differently, with $NETWORK or a word");
+                let sentence = format!(
+                    "can name the same rooms as networks.{other_key}.portals.alias; begin them differently, with $NETWORK or a word"
+                );
                 findings.error(place!["networks", *key, "portals", "alias"], sentence);
             }
         }
@@ -254,28 +297,44 @@ fn aliases_overlap(one: &AliasTemplate, two: &AliasTemplate) -> bool {
     reads(one, two) || reads(two, one)
 }
 
-fn channels(network: &Network, homeserver: &Homeserver, here: &Place, findings: &mut Findings) {
+fn channels(network: &Network, here: &Place, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
     for (nth, Channel { channel, rooms }) in network.channels.iter().enumerate() {
         let here = here.with(nth);
         match channel_name(channel) {
             None => findings.error(here.with("channel"), not_a_channel(channel)),
             Some(name) => {
-                if network.portals.exclude.iter().filter_map(|name| channel_name(name)).any(|other| other == name) {
-                    findings.error(here.with("channel"), format!("{channel} is in portals.exclude too; take one away"));
+                if network
+                    .portals
+                    .exclude
+                    .iter()
+                    .filter_map(|name| channel_name(name))
+                    .any(|other| other == name)
+                {
+                    findings.error(
+                        here.with("channel"),
+                        format!("{channel} is in portals.exclude too; take one away"),
+                    );
                 }
                 if !seen.insert(name) {
-                    findings.error(here.with("channel"), format!("{channel} is listed before; put all its rooms into one entry"));
+                    findings.error(
+                        here.with("channel"),
+                        format!("{channel} is listed before; put all its rooms into one entry"),
+                    );
                 }
             }
         }
         if rooms.is_empty() {
-            findings.error(here.with("rooms"), format!("no room for {channel}; name one, or take the entry away"));
+            findings.error(
+                here.with("rooms"),
+                format!("no room for {channel}; name one, or take the entry away"),
+            );
         }
         for (nth, room) in rooms.iter().enumerate() {
             if RoomId::new(room).is_none() && RoomAlias::new(room).is_none() {
-                let domain = &homeserver.domain;
-                let sentence = format!("\"{room}\" is neither a room id, such as !opaque:{domain}, nor an alias, such as #room:{domain}");
+                let sentence = format!(
+                    "\"{room}\" is neither a room id, such as !opaque:example.org, nor an alias, such as #room:example.org"
+                );
                 findings.error(here.with("rooms").with(nth), sentence);
             }
         }
@@ -296,7 +355,10 @@ fn network_names(config: &Config, findings: &mut Findings) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for key in config.networks.keys() {
         if let Some(other) = seen.insert(key.to_ascii_lowercase(), key) {
-            findings.error(place!["networks", key.as_str()], format!("differs from {other} in capitals only; rename one"));
+            findings.error(
+                place!["networks", key.as_str()],
+                format!("differs from {other} in capitals only; rename one"),
+            );
         }
     }
 }
@@ -309,7 +371,10 @@ fn rooms_mapped_twice(config: &Config, findings: &mut Findings) {
                 let owner = format!("{} on {key}", mapping.channel);
                 if let Some(other) = seen.insert(room, owner) {
                     let place = place!["networks", key.as_str(), "channels", nth, "rooms", room_nth];
-                    findings.error(place, format!("{room} is mapped to {other} already; a room can have one channel"));
+                    findings.error(
+                        place,
+                        format!("{room} is mapped to {other} already; a room can have one channel"),
+                    );
                 }
             }
         }
@@ -321,7 +386,9 @@ fn channel_name(text: &str) -> Option<ChannelName> {
 }
 
 fn not_a_channel(text: &str) -> String {
-    format!("\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most")
+    format!(
+        "\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most"
+    )
 }
 
 /// Whether `text` is the base of an HTTP API.
@@ -368,5 +435,6 @@ fn is_loopback(host: &str) -> bool {
 /// Signs and letters, beginning with a sign; or nothing.
 fn is_modes(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphabetic() || matches!(c, '+' | '-');
-    text.is_empty() || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
+    text.is_empty()
+        || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
 }

@@ -290,6 +290,9 @@ mod tests {
         assert_eq!(nearest("hots", known.into_iter()), Some("host"));
         assert_eq!(nearest("nickserv", known.into_iter()), None);
         assert_eq!(nearest("x", known.into_iter()), None);
-        assert_eq!(nearest("retry-ms-max", ["retry_ms_min", "retry_ms_max"].into_iter()), Some("retry_ms_max"));
+        assert_eq!(
+            nearest("retry-ms-max", ["retry_ms_min", "retry_ms_max"].into_iter()),
+            Some("retry_ms_max")
+        );
     }
 }
