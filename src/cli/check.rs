@@ -5,7 +5,6 @@
 //! somebody must listen: the bridge if it runs, else this command, which takes the call and refuses
 //! all else with 503, so that the homeserver keeps what it has for the bridge.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -207,7 +206,7 @@ struct Expected {
 impl StandIn {
     async fn listen(config: &Config, registration: &Registration) -> Result<Self, Stop> {
         let wrong_token = Arc::new(AtomicBool::new(false));
-        let address: SocketAddr = config.appservice.listen.parse().expect("config::check refuses others");
+        let address = config.appservice.listen_address();
         let listener = match TcpListener::bind(address).await {
             Ok(listener) => listener,
             Err(fault) if fault.kind() == std::io::ErrorKind::AddrInUse => {

@@ -4,11 +4,14 @@
 //! value that may hold a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::problem::{Findings, Place, place};
-use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, Server, Tls};
-use crate::ids::{ChannelName, NetworkId, RoomAlias, RoomId, UserId};
+use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
+use super::types::{
+    Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server, Tls,
+};
+use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};
 
@@ -76,6 +79,10 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
     if appservice.registration.as_os_str().is_empty() {
         findings.error(place!["appservice", "registration"], "must name a file");
     }
+    admins(appservice, homeserver, findings);
+}
+
+fn admins(appservice: &Appservice, homeserver: &Homeserver, findings: &mut Findings) {
     for (nth, admin) in appservice.admins.iter().enumerate() {
         let place = place!["appservice", "admins", nth];
         match UserId::new(admin) {
@@ -123,10 +130,10 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     }
     servers(network, &here, findings);
     tls(&network.tls, &here.with("tls"), findings);
-    if let Some(password) = &network.password {
-        if password.expose().is_empty() || password.expose().contains(['\r', '\n', '\0']) {
-            findings.error(here.with("password"), "must not be empty nor hold a line break");
-        }
+    if let Some(password) = network.password.as_ref().map(|password| password.expose())
+        && (password.is_empty() || password.contains(['\r', '\n', '\0']))
+    {
+        findings.error(here.with("password"), "must not be empty nor hold a line break");
     }
     if encoding_rs::Encoding::for_label(network.encoding_fallback.as_bytes()).is_none() {
         findings.error(
@@ -298,45 +305,38 @@ fn aliases_overlap(one: &AliasTemplate, two: &AliasTemplate) -> bool {
 }
 
 fn channels(network: &Network, here: &Place, findings: &mut Findings) {
+    let excluded: Vec<_> = network.portals.exclude.iter().filter_map(|name| channel_name(name)).collect();
     let mut seen = BTreeSet::new();
-    for (nth, Channel { channel, rooms }) in network.channels.iter().enumerate() {
+    for (nth, mapping) in network.channels.iter().enumerate() {
         let here = here.with(nth);
+        let channel = &mapping.channel;
         match channel_name(channel) {
             None => findings.error(here.with("channel"), not_a_channel(channel)),
-            Some(name) => {
-                if network
-                    .portals
-                    .exclude
-                    .iter()
-                    .filter_map(|name| channel_name(name))
-                    .any(|other| other == name)
-                {
-                    findings.error(
-                        here.with("channel"),
-                        format!("{channel} is in portals.exclude too; take one away"),
-                    );
-                }
-                if !seen.insert(name) {
-                    findings.error(
-                        here.with("channel"),
-                        format!("{channel} is listed before; put all its rooms into one entry"),
-                    );
-                }
+            Some(name) if excluded.contains(&name) => {
+                let sentence = format!("{channel} is in portals.exclude too; take one away");
+                findings.error(here.with("channel"), sentence);
             }
+            Some(name) if !seen.insert(name.clone()) => {
+                let sentence = format!("{channel} is listed before; put all its rooms into one entry");
+                findings.error(here.with("channel"), sentence);
+            }
+            Some(_) => {}
         }
-        if rooms.is_empty() {
-            findings.error(
-                here.with("rooms"),
-                format!("no room for {channel}; name one, or take the entry away"),
+        rooms(mapping, &here.with("rooms"), findings);
+    }
+}
+
+fn rooms(mapping: &Channel, here: &Place, findings: &mut Findings) {
+    if mapping.rooms.is_empty() {
+        let sentence = format!("no room for {}; name one, or take the entry away", mapping.channel);
+        findings.error(here.clone(), sentence);
+    }
+    for (nth, room) in mapping.rooms.iter().enumerate() {
+        if RoomName::new(room).is_none() {
+            let sentence = format!(
+                "\"{room}\" is neither a room id, such as !opaque:example.org, nor an alias, such as #room:example.org"
             );
-        }
-        for (nth, room) in rooms.iter().enumerate() {
-            if RoomId::new(room).is_none() && RoomAlias::new(room).is_none() {
-                let sentence = format!(
-                    "\"{room}\" is neither a room id, such as !opaque:example.org, nor an alias, such as #room:example.org"
-                );
-                findings.error(here.with("rooms").with(nth), sentence);
-            }
+            findings.error(here.with(nth), sentence);
         }
     }
 }
@@ -389,52 +389,4 @@ fn not_a_channel(text: &str) -> String {
     format!(
         "\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most"
     )
-}
-
-/// Whether `text` is the base of an HTTP API.
-fn http_url(text: &str) -> Result<(), String> {
-    let authority = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let Some(rest) = authority else {
-        return Err(format!("\"{text}\" must begin with http:// or https://"));
-    };
-    if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@')) {
-        return Err("must be scheme, host, port and perhaps a path, nothing else".into());
-    }
-    let authority = rest.split('/').next().unwrap_or_default();
-    if is_server_name(authority) { Ok(()) } else { Err(format!("\"{text}\" names no host")) }
-}
-
-/// `host` or `host:port`, an IPv6 address in brackets (Matrix appendices, "Server Name").
-fn is_server_name(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        Some(_) | None => (text, None),
-    };
-    let port_is_good = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host_is_good = match bracketed {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => is_host_name(host),
-    };
-    port_is_good && host_is_good && text.len() <= 230
-}
-
-fn is_host_name(text: &str) -> bool {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    !text.is_empty() && text.len() <= 253 && !text.starts_with(['-', '.']) && text.bytes().all(legal)
-}
-
-fn is_host(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok() || is_host_name(text)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Signs and letters, beginning with a sign; or nothing.
-fn is_modes(text: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphabetic() || matches!(c, '+' | '-');
-    text.is_empty()
-        || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
 }

@@ -275,7 +275,7 @@ fn sample(regex: &str) -> String {
 /// The text of a new registration for `config`, or the sentences on why it cannot be.
 pub fn write(config: &Config, draft: &Draft, path: &Path) -> Result<String, Problems> {
     let text = lay_out(config, draft).expect("writing to a string cannot fail");
-    let (_, warnings) = parse(&text, path, config).map_err(|problems| without_lines(problems))?;
+    let (_, warnings) = parse(&text, path, config).map_err(without_lines)?;
     debug_assert!(warnings.is_empty(), "what we write has nothing to look at: {warnings}");
     Ok(text)
 }

@@ -187,6 +187,22 @@ fn defaults_follow_from_other_settings() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_a_url_does_not_matter() {
+    let text = SMALL.replace("8008", "8008/base/");
+    let config = good(&format!("{text}appservice: {{ url: 'http://bridge:1/' }}\n"));
+    assert_eq!(config.homeserver.url, "http://127.0.0.1:8008/base");
+    assert_eq!(config.appservice.url, "http://bridge:1");
+}
+
+#[test]
+fn rooms_are_named_by_id_or_alias() {
+    let config = good(&sample_with_channel());
+    let rooms: Vec<RoomName> = config.networks["libera"].channels[0].room_names().collect();
+    assert!(matches!(&rooms[..], [RoomName::Id(id), RoomName::Alias(alias)]
+        if id.as_str() == "!opaque:example.org" && alias.as_str() == "#room:example.org"));
+}
+
+#[test]
 fn paths_are_relative_to_the_file() {
     let around = Around { file: Path::new("/etc/bun raku%/config.yaml"), variable: &|_| None };
     let config = parse(SMALL, around).expect("good").config;
