@@ -46,3 +46,45 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         connections_max: network.connect.connections_max,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::registration::{self, Draft};
+    use crate::config::{Around, parse};
+    use crate::ids::{ChannelName, Nick};
+    use crate::secret::Secret;
+    use crate::text::casemap::CaseMap;
+
+    #[test]
+    fn the_sample_becomes_a_policy() {
+        let around = Around { file: Path::new("config.yaml"), variable: &|_| None };
+        let config = parse(include_str!("../../config.sample.yaml"), around).expect("good").config;
+        let (as_token, hs_token) = (Secret::new(&"a".repeat(64)), Secret::new(&"h".repeat(64)));
+        let draft = Draft { bot: "ircbot".into(), as_token, hs_token };
+        let file = Path::new("registration.yaml");
+        let text = registration::write(&config, &draft, file).expect("good");
+        let (registration, _) = registration::parse(&text, file, &config).expect("good");
+
+        let policies = policies(&config, &registration);
+        let [policy] = &policies[..] else { panic!("one network: {policies:?}") };
+        assert_eq!((policy.network.as_str(), policy.network_name.as_str()), ("libera", "Libera Chat"));
+        assert_eq!(policy.bot.as_str(), "@ircbot:example.org");
+        assert_eq!(policy.dynamic_portals, DynamicPortals::On);
+        assert_eq!((policy.flood.burst, policy.flood.line_ms), (5, 2_000));
+        assert_eq!((policy.connect.retry_ms_min, policy.connect.retry_ms_max), (5_000, 600_000));
+        assert_eq!((policy.connect.interval_ms, policy.connect.register_ms_max), (2_000, 60_000));
+        assert_eq!((policy.ping.after_ms, policy.ping.timeout_ms), (60_000, 60_000));
+        assert_eq!((policy.message_age_ms_max, policy.message_lines_max), (900_000, 8));
+        assert_eq!(policy.connections_max, 500);
+
+        let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
+        let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");
+        assert_eq!(alias.as_str(), "#irc_libera_#rust:example.org");
+        let nick = Nick::new("alice", CaseMap::Ascii).expect("a nick");
+        let ghost = policy.ghosts.user(&nick, &policy.server_name).expect("short");
+        assert_eq!(ghost.as_str(), "@irc_libera_alice:example.org");
+    }
+}

@@ -5,7 +5,6 @@
 //! somebody must listen: the bridge if it runs, else this command, which takes the call and refuses
 //! all else with 503, so that the homeserver keeps what it has for the bridge.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,7 +84,10 @@ async fn walk(config: &Config, registration: &Registration) -> Result<(), Stop> 
     let client = client(config, registration)?;
     let homeserver = &config.homeserver.url;
     let versions = client.versions().await.map_err(|fault| no_homeserver(homeserver, &fault))?;
-    println!("{homeserver} answers; newest Matrix version: {}", versions.last().map_or("none", String::as_str));
+    println!(
+        "{homeserver} answers; newest Matrix version: {}",
+        versions.last().map_or("none", String::as_str)
+    );
     let user = client.whoami().await.map_err(|fault| not_known(homeserver, &fault, config))?;
     if user != registration.bot {
         let bot = &registration.bot;
@@ -116,13 +118,21 @@ fn no_homeserver(homeserver: &str, fault: &ClientError) -> Stop {
     let sentence = match fault {
         ClientError::Limited { .. } => limited(homeserver),
         // The client's words for an answer that came, but was none of a homeserver in health.
-        ClientError::Unavailable(words) if words.starts_with("status ") || words.starts_with("the answer ") => {
-            format!("{homeserver} answers, but not as a homeserver ({words}); set homeserver.url to the base of its client API, without /_matrix")
+        ClientError::Unavailable(words)
+            if words.starts_with("status ") || words.starts_with("the answer ") =>
+        {
+            format!(
+                "{homeserver} answers, but not as a homeserver ({words}); set homeserver.url to the base of its client API, without /_matrix"
+            )
         }
         ClientError::Unavailable(words) => {
-            format!("{homeserver} cannot be reached ({words}); does the homeserver run, and is homeserver.url right?")
+            format!(
+                "{homeserver} cannot be reached ({words}); does the homeserver run, and is homeserver.url right?"
+            )
         }
-        other => format!("{homeserver} answers, but not as a homeserver ({other}); set homeserver.url to the base of its client API, without /_matrix"),
+        other => format!(
+            "{homeserver} answers, but not as a homeserver ({other}); set homeserver.url to the base of its client API, without /_matrix"
+        ),
     };
     (Exit::Homeserver, sentence)
 }
@@ -143,7 +153,9 @@ fn not_known(homeserver: &str, fault: &ClientError, config: &Config) -> Stop {
 }
 
 fn limited(homeserver: &str) -> String {
-    format!("{homeserver} limits how fast we may ask; put rate_limited: false into the registration and restart the homeserver")
+    format!(
+        "{homeserver} limits how fast we may ask; put rate_limited: false into the registration and restart the homeserver"
+    )
 }
 
 /// Has the homeserver call us, and takes the call if nobody does. Returns the milliseconds it took.
@@ -194,7 +206,7 @@ struct Expected {
 impl StandIn {
     async fn listen(config: &Config, registration: &Registration) -> Result<Self, Stop> {
         let wrong_token = Arc::new(AtomicBool::new(false));
-        let address: SocketAddr = config.appservice.listen.parse().expect("config::check refuses others");
+        let address = config.appservice.listen_address();
         let listener = match TcpListener::bind(address).await {
             Ok(listener) => listener,
             Err(fault) if fault.kind() == std::io::ErrorKind::AddrInUse => {

@@ -4,11 +4,14 @@
 //! value that may hold a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::problem::{Findings, Place, place};
-use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, Server, Tls};
-use crate::ids::{ChannelName, NetworkId, RoomAlias, RoomId, UserId};
+use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
+use super::types::{
+    Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server, Tls,
+};
+use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};
 
@@ -48,13 +51,25 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
     match appservice.listen.parse::<SocketAddr>() {
         Err(_) => findings.error(
             place!["appservice", "listen"],
-            format!("\"{}\" is no address with a port, such as 127.0.0.1:9898 or [::1]:9898", appservice.listen),
+            format!(
+                "\"{}\" is no address with a port, such as 127.0.0.1:9898 or [::1]:9898",
+                appservice.listen
+            ),
         ),
         Ok(address) if address.port() == 0 => {
-            findings.error(place!["appservice", "listen"], "port 0 means any; name the one the homeserver shall use");
+            findings.error(
+                place!["appservice", "listen"],
+                "port 0 means any; name the one the homeserver shall use",
+            );
         }
         Ok(address) if address.ip().is_unspecified() && appservice.url == format!("http://{address}") => {
-            findings.error(url.clone(), format!("needed when listen is {}: that is no address the homeserver can reach", address.ip()));
+            findings.error(
+                url.clone(),
+                format!(
+                    "needed when listen is {}: that is no address the homeserver can reach",
+                    address.ip()
+                ),
+            );
         }
         Ok(_) => {}
     }
@@ -64,14 +79,25 @@ fn appservice(appservice: &Appservice, homeserver: &Homeserver, findings: &mut F
     if appservice.registration.as_os_str().is_empty() {
         findings.error(place!["appservice", "registration"], "must name a file");
     }
+    admins(appservice, homeserver, findings);
+}
+
+fn admins(appservice: &Appservice, homeserver: &Homeserver, findings: &mut Findings) {
     for (nth, admin) in appservice.admins.iter().enumerate() {
         let place = place!["appservice", "admins", nth];
         match UserId::new(admin) {
-            None => findings.error(place, format!("\"{admin}\" is no Matrix user id, such as @alice:{}", homeserver.domain)),
-            Some(user) if user.server() != homeserver.domain => findings.warning(
-                place,
-                format!("{user} is not on this homeserver, {}; look whether homeserver.domain is right", homeserver.domain),
-            ),
+            None => {
+                findings.error(place, format!("\"{admin}\" is no Matrix user id, such as @alice:example.org"))
+            }
+            Some(user) if is_server_name(&homeserver.domain) && user.server() != homeserver.domain => {
+                findings.warning(
+                    place,
+                    format!(
+                        "{user} is not on this homeserver, {}; look whether homeserver.domain is right",
+                        homeserver.domain
+                    ),
+                )
+            }
             Some(_) => {}
         }
     }
@@ -94,39 +120,49 @@ fn database(database: &Database, findings: &mut Findings) {
 fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut Findings) {
     let here = place!["networks", key];
     if NetworkId::new(key).is_none() {
-        findings.error(here.clone(), "a network's key may hold letters, digits, \".\", \"-\" and \"_\", 64 at most");
+        findings.error(
+            here.clone(),
+            "a network's key may hold letters, digits, \".\", \"-\" and \"_\", 64 at most",
+        );
     }
     if network.name.trim().is_empty() || network.name.chars().any(char::is_control) {
         findings.error(here.with("name"), "must be a name people can read, on one line");
     }
     servers(network, &here, findings);
     tls(&network.tls, &here.with("tls"), findings);
-    if let Some(password) = &network.password {
-        if password.expose().is_empty() || password.expose().contains(['\r', '\n', '\0']) {
-            findings.error(here.with("password"), "must not be empty nor hold a line break");
-        }
+    if let Some(password) = network.password.as_ref().map(|password| password.expose())
+        && (password.is_empty() || password.contains(['\r', '\n', '\0']))
+    {
+        findings.error(here.with("password"), "must not be empty nor hold a line break");
     }
     if encoding_rs::Encoding::for_label(network.encoding_fallback.as_bytes()).is_none() {
         findings.error(
             here.with("encoding_fallback"),
-            format!("\"{}\" is no encoding of the WHATWG standard, such as windows-1252 or iso-8859-15", network.encoding_fallback),
+            format!(
+                "\"{}\" is no encoding of the WHATWG standard, such as windows-1252 or iso-8859-15",
+                network.encoding_fallback
+            ),
         );
     }
     if !is_modes(&network.user_modes) {
         findings.error(
             here.with("user_modes"),
-            format!("\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none", network.user_modes),
+            format!(
+                "\"{}\" is no list of modes, such as +i or +ix-w; leave it empty for none",
+                network.user_modes
+            ),
         );
     }
     templates(key, network, homeserver, findings);
     portals(network, &here.with("portals"), findings);
-    channels(network, homeserver, &here.with("channels"), findings);
+    channels(network, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
 }
 
 fn servers(network: &Network, here: &Place, findings: &mut Findings) {
     if network.servers.is_empty() {
-        findings.error(here.with("servers"), "no server; add at least one, such as { host: irc.example.org }");
+        findings
+            .error(here.with("servers"), "no server; add at least one, such as { host: irc.example.org }");
     }
     for (nth, server) in network.servers.iter().enumerate() {
         let here = here.with("servers").with(nth);
@@ -143,7 +179,10 @@ fn servers(network: &Network, here: &Place, findings: &mut Findings) {
 
 fn unsafe_line(server: &Server, network: &Network) -> String {
     let also = if network.password.is_some() { ", the network's password included" } else { "" };
-    format!("anybody on the way to {} can read and change everything{also}; use tls: true if the server can", server.host)
+    format!(
+        "anybody on the way to {} can read and change everything{also}; use tls: true if the server can",
+        server.host
+    )
 }
 
 fn tls(tls: &Tls, here: &Place, findings: &mut Findings) {
@@ -174,7 +213,8 @@ fn portals(network: &Network, here: &Place, findings: &mut Findings) {
     if let Some(version) = &network.portals.room_version
         && (version.is_empty() || version.len() > 32 || !version.chars().all(legal))
     {
-        findings.error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
+        findings
+            .error(here.with("room_version"), format!("\"{version}\" is no room version, such as \"11\""));
     }
 }
 
@@ -199,7 +239,10 @@ fn templates(key: &str, network: &Network, homeserver: &Homeserver, findings: &m
         let place = here.with("ghosts").with("user");
         foreign_domain(ghost.domain(), homeserver, &place, findings);
         if ghost.regex("") == "^@.+:$" {
-            findings.error(place, "would take every user id of the homeserver; put something before $NICK, such as @irc_$NICK");
+            findings.error(
+                place,
+                "would take every user id of the homeserver; put something before $NICK, such as @irc_$NICK",
+            );
         }
     }
     if let Ok(alias) = alias {
@@ -214,7 +257,10 @@ fn templates(key: &str, network: &Network, homeserver: &Homeserver, findings: &m
 fn foreign_domain(domain: Option<&str>, homeserver: &Homeserver, place: &Place, findings: &mut Findings) {
     if let Some(domain) = domain.filter(|domain| *domain != homeserver.domain) {
         let ours = &homeserver.domain;
-        findings.error(place.clone(), format!("ends in :{domain}, and the homeserver is {ours}; leave the server name out"));
+        findings.error(
+            place.clone(),
+            format!("ends in :{domain}, and the homeserver is {ours}; leave the server name out"),
+        );
     }
 }
 
@@ -231,14 +277,18 @@ fn templates_overlap(config: &Config, findings: &mut Findings) {
             if let (Ok(one), Ok(two)) = (ghosts(network, id), ghosts(other, other_id))
                 && one.overlaps(&two)
             {
-                let sentence = format!("can name the same users as networks.{other_key}.ghosts.user; begin them differently, with $NETWORK or a word");
+                let sentence = format!(
+                    "can name the same users as networks.{other_key}.ghosts.user; begin them differently, with $NETWORK or a word"
+                );
                 findings.error(place!["networks", *key, "ghosts", "user"], sentence);
             }
             let aliases = |network: &Network, id| AliasTemplate::new(&network.portals.alias, id);
             if let (Ok(one), Ok(two)) = (aliases(network, id), aliases(other, other_id))
                 && aliases_overlap(&one, &two)
             {
-                let sentence = format!("can name the same rooms as networks.{other_key}.portals.alias; begin them differently, with $NETWORK or a word");
+                let sentence = format!(
+                    "can name the same rooms as networks.{other_key}.portals.alias; begin them differently, with $NETWORK or a word"
+                );
                 findings.error(place!["networks", *key, "portals", "alias"], sentence);
             }
         }
@@ -254,30 +304,39 @@ fn aliases_overlap(one: &AliasTemplate, two: &AliasTemplate) -> bool {
     reads(one, two) || reads(two, one)
 }
 
-fn channels(network: &Network, homeserver: &Homeserver, here: &Place, findings: &mut Findings) {
+fn channels(network: &Network, here: &Place, findings: &mut Findings) {
+    let excluded: Vec<_> = network.portals.exclude.iter().filter_map(|name| channel_name(name)).collect();
     let mut seen = BTreeSet::new();
-    for (nth, Channel { channel, rooms }) in network.channels.iter().enumerate() {
+    for (nth, mapping) in network.channels.iter().enumerate() {
         let here = here.with(nth);
+        let channel = &mapping.channel;
         match channel_name(channel) {
             None => findings.error(here.with("channel"), not_a_channel(channel)),
-            Some(name) => {
-                if network.portals.exclude.iter().filter_map(|name| channel_name(name)).any(|other| other == name) {
-                    findings.error(here.with("channel"), format!("{channel} is in portals.exclude too; take one away"));
-                }
-                if !seen.insert(name) {
-                    findings.error(here.with("channel"), format!("{channel} is listed before; put all its rooms into one entry"));
-                }
+            Some(name) if excluded.contains(&name) => {
+                let sentence = format!("{channel} is in portals.exclude too; take one away");
+                findings.error(here.with("channel"), sentence);
             }
-        }
-        if rooms.is_empty() {
-            findings.error(here.with("rooms"), format!("no room for {channel}; name one, or take the entry away"));
-        }
-        for (nth, room) in rooms.iter().enumerate() {
-            if RoomId::new(room).is_none() && RoomAlias::new(room).is_none() {
-                let domain = &homeserver.domain;
-                let sentence = format!("\"{room}\" is neither a room id, such as !opaque:{domain}, nor an alias, such as #room:{domain}");
-                findings.error(here.with("rooms").with(nth), sentence);
+            Some(name) if !seen.insert(name.clone()) => {
+                let sentence = format!("{channel} is listed before; put all its rooms into one entry");
+                findings.error(here.with("channel"), sentence);
             }
+            Some(_) => {}
+        }
+        rooms(mapping, &here.with("rooms"), findings);
+    }
+}
+
+fn rooms(mapping: &Channel, here: &Place, findings: &mut Findings) {
+    if mapping.rooms.is_empty() {
+        let sentence = format!("no room for {}; name one, or take the entry away", mapping.channel);
+        findings.error(here.clone(), sentence);
+    }
+    for (nth, room) in mapping.rooms.iter().enumerate() {
+        if RoomName::new(room).is_none() {
+            let sentence = format!(
+                "\"{room}\" is neither a room id, such as !opaque:example.org, nor an alias, such as #room:example.org"
+            );
+            findings.error(here.with(nth), sentence);
         }
     }
 }
@@ -296,7 +355,10 @@ fn network_names(config: &Config, findings: &mut Findings) {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for key in config.networks.keys() {
         if let Some(other) = seen.insert(key.to_ascii_lowercase(), key) {
-            findings.error(place!["networks", key.as_str()], format!("differs from {other} in capitals only; rename one"));
+            findings.error(
+                place!["networks", key.as_str()],
+                format!("differs from {other} in capitals only; rename one"),
+            );
         }
     }
 }
@@ -309,7 +371,10 @@ fn rooms_mapped_twice(config: &Config, findings: &mut Findings) {
                 let owner = format!("{} on {key}", mapping.channel);
                 if let Some(other) = seen.insert(room, owner) {
                     let place = place!["networks", key.as_str(), "channels", nth, "rooms", room_nth];
-                    findings.error(place, format!("{room} is mapped to {other} already; a room can have one channel"));
+                    findings.error(
+                        place,
+                        format!("{room} is mapped to {other} already; a room can have one channel"),
+                    );
                 }
             }
         }
@@ -321,52 +386,7 @@ fn channel_name(text: &str) -> Option<ChannelName> {
 }
 
 fn not_a_channel(text: &str) -> String {
-    format!("\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most")
-}
-
-/// Whether `text` is the base of an HTTP API.
-fn http_url(text: &str) -> Result<(), String> {
-    let authority = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let Some(rest) = authority else {
-        return Err(format!("\"{text}\" must begin with http:// or https://"));
-    };
-    if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '@')) {
-        return Err("must be scheme, host, port and perhaps a path, nothing else".into());
-    }
-    let authority = rest.split('/').next().unwrap_or_default();
-    if is_server_name(authority) { Ok(()) } else { Err(format!("\"{text}\" names no host")) }
-}
-
-/// `host` or `host:port`, an IPv6 address in brackets (Matrix appendices, "Server Name").
-fn is_server_name(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        Some(_) | None => (text, None),
-    };
-    let port_is_good = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host_is_good = match bracketed {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => is_host_name(host),
-    };
-    port_is_good && host_is_good && text.len() <= 230
-}
-
-fn is_host_name(text: &str) -> bool {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    !text.is_empty() && text.len() <= 253 && !text.starts_with(['-', '.']) && text.bytes().all(legal)
-}
-
-fn is_host(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok() || is_host_name(text)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Signs and letters, beginning with a sign; or nothing.
-fn is_modes(text: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphabetic() || matches!(c, '+' | '-');
-    text.is_empty() || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
+    format!(
+        "\"{text}\" is no channel name; it begins with #, &, + or ! and holds no space or comma, 200 bytes at most"
+    )
 }

@@ -51,7 +51,7 @@ impl Fitting<'_> {
         let wanted = "true or false is wanted here";
         match value {
             Value::Bool(_) => Some(value.clone()),
-            Value::String(text) => match self.from_outside(text, place)?.as_deref() {
+            Value::String(text) => match self.brought_in(text, place)?.as_deref() {
                 Some("true") => Some(Value::Bool(true)),
                 Some("false") => Some(Value::Bool(false)),
                 Some(_) => self.wrong(place, format!("{wanted}, and {text} gives something else")),
@@ -69,7 +69,7 @@ impl Fitting<'_> {
                 Some(number) => Some(Value::from(number)),
                 None => self.wrong(place, format!("{wanted}, not {number}")),
             },
-            Value::String(text) => match self.from_outside(text, place)? {
+            Value::String(text) => match self.brought_in(text, place)? {
                 Some(given) => match given.parse().ok().filter(within) {
                     Some(number) => Some(Value::from(number)),
                     None => self.wrong(place, format!("{wanted}, and {text} gives something else")),
@@ -175,7 +175,7 @@ impl Fitting<'_> {
 
     /// The trimmed text that substitution gave, or `Some(None)` when `text` asks for none: a number or
     /// `true` written in quotes is a slip, one from the environment can be written in no other way.
-    fn from_outside(&mut self, text: &str, place: &Place) -> Option<Option<String>> {
+    fn brought_in(&mut self, text: &str, place: &Place) -> Option<Option<String>> {
         let done = self.substitute(text, place)?;
         Some(done.changed.then(|| done.text.trim().to_owned()))
     }
@@ -245,15 +245,14 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Fills in the settings whose default follows from another: `appservice.url` from `listen`, a network's
-/// name from its key, a port from `tls`, `registration` and the database beside the file.
+/// name from its key, a port from `tls`.
 pub(super) fn fill(value: &mut Value) {
-    if let Some(Value::Mapping(appservice)) = value.get_mut("appservice") {
-        if !appservice.contains_key("url")
-            && let Some(listen) = appservice.get("listen").and_then(Value::as_str)
-        {
-            let url = format!("http://{listen}");
-            appservice.insert("url".into(), url.into());
-        }
+    if let Some(Value::Mapping(appservice)) = value.get_mut("appservice")
+        && !appservice.contains_key("url")
+        && let Some(listen) = appservice.get("listen").and_then(Value::as_str)
+    {
+        let url = format!("http://{listen}");
+        appservice.insert("url".into(), url.into());
     }
     let Some(Value::Mapping(networks)) = value.get_mut("networks") else { return };
     for (key, network) in networks {
@@ -290,6 +289,9 @@ mod tests {
         assert_eq!(nearest("hots", known.into_iter()), Some("host"));
         assert_eq!(nearest("nickserv", known.into_iter()), None);
         assert_eq!(nearest("x", known.into_iter()), None);
-        assert_eq!(nearest("retry-ms-max", ["retry_ms_min", "retry_ms_max"].into_iter()), Some("retry_ms_max"));
+        assert_eq!(
+            nearest("retry-ms-max", ["retry_ms_min", "retry_ms_max"].into_iter()),
+            Some("retry_ms_max")
+        );
     }
 }

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod registration;
 mod shape;
 mod substitute;
+mod syntax;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub fn parse(text: &str, around: Around<'_>) -> Result<Loaded, Problems> {
     let mut fitted = conform::conform(&tree, &shape::CONFIG, &around, &mut findings);
     conform::fill(&mut fitted);
     let config = typed(fitted, &mut findings).map(|config| {
-        let config = settle_paths(config, around.file);
+        let config = settle(config, around.file);
         check_apart_from_faults(&config, &mut findings);
         config
     });
@@ -107,8 +108,12 @@ fn check_apart_from_faults(config: &Config, findings: &mut Findings) {
     findings.0.extend(more.0.into_iter().filter(about_the_file));
 }
 
-/// Makes paths that are relative to the file relative to the working directory.
-fn settle_paths(mut config: Config, file: &Path) -> Config {
+/// Makes paths that are relative to the file relative to the working directory, and takes the slash off the
+/// end of URLs, where people write it or not.
+fn settle(mut config: Config, file: &Path) -> Config {
+    for url in [&mut config.homeserver.url, &mut config.appservice.url] {
+        url.truncate(url.trim_end_matches('/').len());
+    }
     config.appservice.registration = conform::beside(file, &config.appservice.registration);
     for network in config.networks.values_mut() {
         network.tls.ca_file = network.tls.ca_file.take().map(|ca_file| conform::beside(file, &ca_file));

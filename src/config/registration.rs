@@ -10,7 +10,6 @@ use std::path::Path;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::not_yaml;
 use super::problem::{Findings, Problem, Problems, place};
 use super::types::Config;
 use crate::ids::{NetworkId, UserId};
@@ -124,7 +123,7 @@ fn readable_by_all(_: &Path) -> Option<Problem> {
 /// As [`load`], from the file's text.
 pub fn parse(text: &str, path: &Path, config: &Config) -> Result<(Registration, Problems), Problems> {
     let file = serde_path_to_error::deserialize::<_, File>(serde_yaml::Deserializer::from_str(text))
-        .map_err(|fault| not_yaml(path, fault.inner()))?;
+        .map_err(|fault| unreadable(path, &fault))?;
     let mut findings = Findings::default();
     let bot = own_settings(&file, config, &mut findings);
     namespaces(&file, config, bot.as_ref(), &mut findings);
@@ -136,6 +135,12 @@ pub fn parse(text: &str, path: &Path, config: &Config) -> Result<(Registration, 
         }
         Some(_) | None => Err(problems),
     }
+}
+
+fn unreadable(path: &Path, fault: &serde_path_to_error::Error<serde_yaml::Error>) -> Problem {
+    let line = fault.inner().location().map(|at| at.line());
+    let sentence = format!("this is no registration: {}", fault.inner());
+    Problem { line, ..Problem::of_file(path, sentence) }
 }
 
 fn own_settings(file: &File, config: &Config, findings: &mut Findings) -> Option<UserId> {
@@ -180,7 +185,8 @@ fn tokens(file: &File, findings: &mut Findings) {
                 "is the example's, which everybody knows; make your own: bunraku registration --force",
             );
         } else if token.expose().len() < TOKEN_BYTES_MIN {
-            findings.error(place![key], format!("is shorter than {TOKEN_BYTES_MIN} bytes, so it can be guessed"));
+            findings
+                .error(place![key], format!("is shorter than {TOKEN_BYTES_MIN} bytes, so it can be guessed"));
         }
     }
     if file.as_token == file.hs_token {
@@ -201,7 +207,8 @@ fn namespaces(file: &File, config: &Config, bot: Option<&UserId>, findings: &mut
         for (nth, namespace) in listed.iter().enumerate() {
             let place = place!["namespaces", kind, nth];
             if Regex::new(&namespace.regex).is_err() {
-                findings.error(place.with("regex"), format!("\"{}\" is no regular expression", namespace.regex));
+                findings
+                    .error(place.with("regex"), format!("\"{}\" is no regular expression", namespace.regex));
             } else if !namespace.exclusive {
                 findings.warning(place.with("exclusive"), "should be true, or others can take these names");
             }
@@ -268,7 +275,7 @@ fn sample(regex: &str) -> String {
 /// The text of a new registration for `config`, or the sentences on why it cannot be.
 pub fn write(config: &Config, draft: &Draft, path: &Path) -> Result<String, Problems> {
     let text = lay_out(config, draft).expect("writing to a string cannot fail");
-    let (_, warnings) = parse(&text, path, config).map_err(|problems| without_lines(problems))?;
+    let (_, warnings) = parse(&text, path, config).map_err(without_lines)?;
     debug_assert!(warnings.is_empty(), "what we write has nothing to look at: {warnings}");
     Ok(text)
 }
@@ -283,7 +290,10 @@ fn lay_out(config: &Config, draft: &Draft) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     let bot = format!("@{}:{}", draft.bot, config.homeserver.domain);
     let names = all_names(config);
-    writeln!(out, "# Registration of the bunraku bridge, made by `bunraku registration`. The homeserver and the bridge")?;
+    writeln!(
+        out,
+        "# Registration of the bunraku bridge, made by `bunraku registration`. The homeserver and the bridge"
+    )?;
     writeln!(out, "# must have the same file. Who can read it can act as every IRC user of the bridge.")?;
     writeln!(out, "id: bunraku")?;
     writeln!(out, "url: {}", quoted(&config.appservice.url))?;

@@ -115,16 +115,10 @@ static NETWORK: Shape = Shape::Table(&[
         "ping",
         Shape::Table(&[may("after_ms", whole(1_000, HOUR_MS)), may("timeout_ms", whole(1_000, HOUR_MS))]),
     ),
-    may(
-        "messages",
-        Shape::Table(&[may("age_s_max", whole(10, 604_800)), may("lines_max", whole(1, 100))]),
-    ),
+    may("messages", Shape::Table(&[may("age_s_max", whole(10, 604_800)), may("lines_max", whole(1, 100))])),
 ]);
 
-static SERVER: Shape = Shape::Table(&[
-    must("host", Shape::Text),
-    may("port", whole(1, 65_535)),
-    may("tls", Shape::YesNo),
-]);
+static SERVER: Shape =
+    Shape::Table(&[must("host", Shape::Text), may("port", whole(1, 65_535)), may("tls", Shape::YesNo)]);
 
 static CHANNEL: Shape = Shape::Table(&[must("channel", Shape::Text), must("rooms", TEXTS)]);

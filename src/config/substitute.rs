@@ -104,9 +104,15 @@ mod tests {
     fn what_cannot_be_had_is_named() {
         let sentence = "the environment variable UNSET is not set; set it where bunraku is started";
         assert_eq!(substitute("${UNSET}"), Err(sentence.into()));
-        assert_eq!(substitute("${a b}"), Err("\"${a b}\" is neither a variable's name nor ${file:path}".into()));
+        assert_eq!(
+            substitute("${a b}"),
+            Err("\"${a b}\" is neither a variable's name nor ${file:path}".into())
+        );
         let sentence = "\"${\" has no \"}\"; write \"$${\" if no substitution is meant";
         assert_eq!(substitute("x${SET"), Err(sentence.into()));
-        assert!(substitute("${file:no/such}").is_err_and(|why| why.starts_with("the file no/such cannot be read")));
+        assert!(
+            substitute("${file:no/such}")
+                .is_err_and(|why| why.starts_with("the file no/such cannot be read"))
+        );
     }
 }

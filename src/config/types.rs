@@ -6,10 +6,12 @@
 //! in before these types are made, so none of them is an `Option` without a meaning of its own.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 
 /// The whole configuration, checked.
@@ -59,6 +61,21 @@ impl Default for Appservice {
             registration: "registration.yaml".into(),
             admins: Vec::new(),
         }
+    }
+}
+
+impl Appservice {
+    /// The address to listen on.
+    ///
+    /// # Panics
+    /// When the configuration was not checked.
+    pub fn listen_address(&self) -> SocketAddr {
+        self.listen.parse().expect("config::check refuses other addresses")
+    }
+
+    /// The admins' ids. One that is no user id is left out; a checked configuration has none.
+    pub fn admin_ids(&self) -> impl Iterator<Item = UserId> {
+        self.admins.iter().filter_map(|admin| UserId::new(admin))
     }
 }
 
@@ -227,6 +244,28 @@ pub struct Channel {
     pub channel: String,
     /// Room ids or aliases; at least one.
     pub rooms: Vec<String>,
+}
+
+impl Channel {
+    /// The rooms. One that is neither id nor alias is left out; a checked configuration has none.
+    pub fn room_names(&self) -> impl Iterator<Item = RoomName> {
+        self.rooms.iter().filter_map(|room| RoomName::new(room))
+    }
+}
+
+/// A room as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomName {
+    Id(RoomId),
+    /// To be asked of the homeserver.
+    Alias(RoomAlias),
+}
+
+impl RoomName {
+    /// Accepts a room id or an alias; `None` for anything else.
+    pub fn new(text: &str) -> Option<Self> {
+        RoomId::new(text).map(Self::Id).or_else(|| RoomAlias::new(text).map(Self::Alias))
+    }
 }
 
 /// How fast one connection may talk.

@@ -1,0 +1,342 @@
+//! The program as people meet it: what it says, and its exit codes.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use wiremock::matchers::{header, method, path};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// What a run of the program gave.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Runs `bunraku` in `folder`.
+fn bunraku(folder: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bunraku"));
+    let output =
+        command.args(arguments).current_dir(folder).env_remove("RUST_LOG").output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A folder with a configuration for this homeserver.
+fn folder(homeserver: &str, listen: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "homeserver: {{ url: '{homeserver}', domain: example.org }}\nappservice: {{ listen: '{listen}' }}\nnetworks:\n  test:\n    servers: [{{ host: 127.0.0.1, tls: false }}]\n"
+    );
+    std::fs::write(folder.path().join("config.yaml"), text).expect("written");
+    folder
+}
+
+/// The same, and with its registration.
+fn registered_folder(homeserver: &str, listen: &str) -> tempfile::TempDir {
+    let folder = folder(homeserver, listen);
+    assert_eq!(bunraku(folder.path(), &["registration"]).code, Some(0));
+    folder
+}
+
+/// An address nobody listens on.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").to_string()
+}
+
+fn registration_value(folder: &Path, key: &str) -> String {
+    let text = std::fs::read_to_string(folder.join("registration.yaml")).expect("there");
+    let value: serde_yaml::Value = serde_yaml::from_str(&text).expect("yaml");
+    value[key].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn the_help_says_where_to_begin_and_what_exit_codes_mean() {
+    let here = tempfile::tempdir().expect("a folder");
+    let help = bunraku(here.path(), &["--help"]);
+    assert_eq!(help.code, Some(0));
+    for part in
+        ["Where to begin", "config.sample.yaml", "Exit codes", "3  the homeserver", "registration", "check"]
+    {
+        assert!(help.out.contains(part), "{part}: {}", help.out);
+    }
+    let version = bunraku(here.path(), &["--version"]);
+    assert_eq!(
+        (version.code, version.out.as_str()),
+        (Some(0), concat!("bunraku ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
+    assert_eq!(bunraku(here.path(), &[]).code, Some(2));
+    assert_eq!(bunraku(here.path(), &["run", "--nonsense"]).code, Some(2));
+    for command in ["run", "check", "registration"] {
+        let help = bunraku(here.path(), &[command, "--help"]);
+        assert!(help.code == Some(0) && help.out.contains("Examples:"), "{command}: {}", help.out);
+    }
+}
+
+#[test]
+fn without_a_configuration_each_command_says_how_to_begin() {
+    let here = tempfile::tempdir().expect("a folder");
+    let sentence =
+        "config.yaml: there is no such file; copy config.sample.yaml to begin, or name yours with --config\n";
+    assert_eq!(bunraku(here.path(), &["run"]).err, sentence);
+    assert_eq!(bunraku(here.path(), &["registration"]).err, sentence);
+    let check = bunraku(here.path(), &["check", "--offline"]);
+    assert_eq!((check.code, check.out.as_str()), (Some(2), sentence));
+    assert_eq!(bunraku(here.path(), &["run"]).code, Some(2));
+}
+
+#[test]
+fn check_tells_every_fault_of_a_file() {
+    let here = tempfile::tempdir().expect("a folder");
+    let text = "homeserver: { url: x, domain: example.org }\nnetworks:\n  a:\n    servers: [{ hots: h }]\n";
+    std::fs::write(here.path().join("mine.yaml"), text).expect("written");
+    let check = bunraku(here.path(), &["check", "--config", "mine.yaml"]);
+    assert_eq!(check.code, Some(2));
+    assert_eq!(
+        check.out,
+        "\
+mine.yaml:1: homeserver.url: \"x\" must begin with http:// or https://
+mine.yaml:4: networks.a.servers[0].hots: unknown setting; did you mean \"host\"?
+mine.yaml:4: networks.a.servers[0].host: missing, and the bridge cannot run without; see config.sample.yaml
+"
+    );
+}
+
+#[test]
+fn a_registration_is_written_once_and_only_replaced_by_force() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let file = folder.path().join("registration.yaml");
+    let first = bunraku(folder.path(), &["registration"]);
+    assert_eq!((first.code, first.err.as_str()), (Some(0), ""));
+    assert!(
+        first.out.contains("app_service_config_files")
+            && first.out.contains("bunraku check --config config.yaml")
+    );
+    let written = std::fs::read_to_string(&file).expect("written");
+    let token = registration_value(folder.path(), "as_token");
+    assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
+    assert!(!first.out.contains(&token));
+    assert_ne!(token, registration_value(folder.path(), "hs_token"));
+
+    let again = bunraku(folder.path(), &["registration"]);
+    assert_eq!(again.code, Some(2));
+    assert_eq!(
+        again.err,
+        "registration.yaml: there is a registration already, and nothing was changed; --force replaces it, its tokens are lost then\n"
+    );
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), written);
+
+    let forced = bunraku(folder.path(), &["registration", "--force", "--bot", "gate"]);
+    assert_eq!(forced.code, Some(0));
+    assert!(!std::fs::read_to_string(&file).expect("there").contains(&token));
+    assert_eq!(registration_value(folder.path(), "sender_localpart"), "gate");
+    assert_eq!(bunraku(folder.path(), &["check", "--offline"]).code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_a_registration() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = registered_folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let file = folder.path().join("registration.yaml");
+    let mode = || std::fs::metadata(&file).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let check = bunraku(folder.path(), &["check", "--offline"]);
+    let warning = "registration.yaml: warning: every user of this computer can read the tokens in it; try: chmod o= on the file\n";
+    assert!(check.code == Some(0) && check.out.contains(warning), "{}", check.out);
+    assert_eq!(bunraku(folder.path(), &["registration", "--force"]).code, Some(0));
+    assert_eq!(mode(), 0o600);
+}
+
+#[test]
+fn what_keeps_the_bridge_from_running_is_told() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let run = bunraku(folder.path(), &["run"]);
+    let sentence =
+        "registration.yaml: there is no such file; make it with: bunraku registration --config FILE\n";
+    assert_eq!((run.code, run.err.as_str()), (Some(2), sentence));
+    assert_eq!(bunraku(folder.path(), &["registration"]).code, Some(0));
+    let run = bunraku(folder.path(), &["run", "--log", "a=b=c"]);
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.err.starts_with("--log: \"a=b=c\" is no filter, such as info,bunraku=debug: "),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn a_homeserver_that_is_not_there_is_told() {
+    let nobody = free_address();
+    let folder = registered_folder(&format!("http://{nobody}"), &free_address());
+    let check = bunraku(folder.path(), &["check"]);
+    assert_eq!(check.code, Some(3));
+    assert!(check.out.starts_with(&format!("http://{nobody} cannot be reached (")), "{}", check.out);
+    assert!(
+        check.out.ends_with("; does the homeserver run, and is homeserver.url right?\n"),
+        "{}",
+        check.out
+    );
+}
+
+async fn answering(homeserver: &MockServer, verb: &str, at: &str, answer: ResponseTemplate) {
+    Mock::given(method(verb)).and(path(at)).respond_with(answer).mount(homeserver).await;
+}
+
+async fn with_versions() -> MockServer {
+    let homeserver = MockServer::start().await;
+    let versions = ResponseTemplate::new(200).set_body_json(json!({ "versions": ["v1.1", "v1.15"] }));
+    answering(&homeserver, "GET", "/_matrix/client/versions", versions).await;
+    homeserver
+}
+
+fn refusing(status: u16, errcode: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_json(json!({ "errcode": errcode, "error": "words" }))
+}
+
+const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
+
+/// Checks against this homeserver; gives code, the last line said, and the folder.
+async fn check(homeserver: &MockServer) -> (Option<i32>, String) {
+    let folder = registered_folder(&homeserver.uri(), &free_address());
+    check_in(&folder).await
+}
+
+async fn check_in(folder: &tempfile::TempDir) -> (Option<i32>, String) {
+    let path = folder.path().to_owned();
+    let ran = tokio::task::spawn_blocking(move || bunraku(&path, &["check"])).await.expect("it ran");
+    (ran.code, ran.out.lines().last().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_but_is_no_homeserver_is_told() {
+    let page = MockServer::start().await;
+    answering(&page, "GET", "/_matrix/client/versions", ResponseTemplate::new(200).set_body_string("<html>"))
+        .await;
+    let (code, last) = check(&page).await;
+    let uri = page.uri();
+    let next = "set homeserver.url to the base of its client API, without /_matrix";
+    assert_eq!(code, Some(3));
+    assert_eq!(
+        last,
+        format!("{uri} answers, but not as a homeserver (the answer was not understood); {next}")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_not_accepted_is_told() {
+    let homeserver = with_versions().await;
+    answering(&homeserver, "GET", WHOAMI, refusing(401, "M_UNKNOWN_TOKEN")).await;
+    let (code, last) = check(&homeserver).await;
+    let uri = homeserver.uri();
+    assert_eq!(code, Some(3));
+    assert_eq!(
+        last,
+        format!(
+            "{uri} does not accept our token; give it the file registration.yaml (Synapse: app_service_config_files) and restart it"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_that_limits_us_is_told() {
+    let homeserver = with_versions().await;
+    answering(&homeserver, "GET", WHOAMI, refusing(429, "M_LIMIT_EXCEEDED")).await;
+    let (code, last) = check(&homeserver).await;
+    let uri = homeserver.uri();
+    assert_eq!(code, Some(3));
+    assert_eq!(
+        last,
+        format!(
+            "{uri} limits how fast we may ask; put rate_limited: false into the registration and restart the homeserver"
+        )
+    );
+}
+
+/// Calls the bridge as a homeserver does when asked for a ping.
+struct CallsBack {
+    bridge: String,
+    hs_token: String,
+}
+
+impl Respond for CallsBack {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let called = TcpStream::connect(&self.bridge).and_then(|mut stream| {
+            write!(
+                stream,
+                "POST /_matrix/app/v1/ping HTTP/1.1\r\nHost: bridge\r\nAuthorization: Bearer {}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}",
+                self.hs_token
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
+        match called {
+            Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
+                ResponseTemplate::new(200).set_body_json(json!({ "duration_ms": 7 }))
+            }
+            Ok(_) => refusing(502, "M_BAD_STATUS"),
+            Err(_) => refusing(502, "M_CONNECTION_FAILED"),
+        }
+    }
+}
+
+/// A homeserver that knows the bridge of `folder`, and calls it at `bridge` with `hs_token`.
+async fn knows(homeserver: &MockServer, folder: &tempfile::TempDir, bridge: &str, hs_token: String) {
+    let bearer = format!("Bearer {}", registration_value(folder.path(), "as_token"));
+    let user = ResponseTemplate::new(200).set_body_json(json!({ "user_id": "@ircbot:example.org" }));
+    Mock::given(method("GET"))
+        .and(path(WHOAMI))
+        .and(header("Authorization", bearer.as_str()))
+        .respond_with(user)
+        .mount(homeserver)
+        .await;
+    Mock::given(method("POST"))
+        .and(path("/_matrix/client/v1/appservice/bunraku/ping"))
+        .respond_with(CallsBack { bridge: bridge.into(), hs_token })
+        .mount(homeserver)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_way_there_and_back_is_good() {
+    let homeserver = with_versions().await;
+    let address = free_address();
+    let folder = registered_folder(&homeserver.uri(), &address);
+    let hs_token = registration_value(folder.path(), "hs_token");
+    knows(&homeserver, &folder, &address, hs_token).await;
+    assert_eq!(check_in(&folder).await, (Some(0), "All is good.".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_with_another_registration_is_told() {
+    let homeserver = with_versions().await;
+    let address = free_address();
+    let folder = registered_folder(&homeserver.uri(), &address);
+    knows(&homeserver, &folder, &address, "another".into()).await;
+    let uri = homeserver.uri();
+    let sentence = format!(
+        "{uri} called us with another hs_token; it has another registration file than ours: give it registration.yaml and restart it"
+    );
+    assert_eq!(check_in(&folder).await, (Some(3), sentence));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_that_cannot_reach_us_is_told() {
+    let homeserver = with_versions().await;
+    let address = free_address();
+    let folder = registered_folder(&homeserver.uri(), &address);
+    knows(&homeserver, &folder, &free_address(), "any".into()).await;
+    let (code, last) = check_in(&folder).await;
+    assert_eq!(code, Some(3));
+    let uri = homeserver.uri();
+    assert!(last.starts_with(&format!("{uri} cannot call us at http://{address}: ")), "{last}");
+    assert!(
+        last.contains("M_CONNECTION_FAILED") && last.contains("this command listened for the call"),
+        "{last}"
+    );
+}
