@@ -4,6 +4,7 @@
 //! text type and a homeserver may send one in an id.
 
 use std::borrow::Cow;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -391,9 +392,11 @@ fn bad_url(error: &sqlx::Error) -> StoreError {
     StoreError::BadUrl(why)
 }
 
-/// Asks the file system for the right to write, because SQLite's own words name neither file nor cause.
+/// Asks the file system for the right to write, because SQLite's own words name neither file nor cause. A
+/// new file is for its owner only: people's messages will be in it.
 fn writable(path: &Path) -> Result<(), StoreError> {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let why = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -1,8 +1,8 @@
 //! Tables `ghosts` and `ghost_rooms`: which ghosts are registered, under which name, and where they are.
 //! They warm a cache at the start; the homeserver knows better where the two differ.
 
+use super::change::Write;
 use super::db::{Arg, Conn, Fault};
-use super::writer::Write;
 use super::{Store, StoreError};
 use crate::bridge::effect::Ghost;
 use crate::ids::{RoomId, UserId};

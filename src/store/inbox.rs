@@ -5,9 +5,10 @@
 //! judges it, and an id that is nonsense must not block the events around it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::db::{Arg, Conn, Fault, Row};
-use super::writer::{Reply, Write};
+use super::change::{Reply, Write};
+use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::Outcome;
 use crate::ids::{InboxSeq, Time};
@@ -28,8 +29,13 @@ const EXPIRED: i64 = 3;
 
 const TRANSACTION_ADD: &str =
     "INSERT INTO transactions (txn, accepted) VALUES ($1, $2) ON CONFLICT (txn) DO NOTHING";
-const EVENT_ADD: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (event_id) DO NOTHING RETURNING seq";
+const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
+    SELECT value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
+    ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
+const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
+    SELECT event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
+    AS events (event_id TEXT, room_id TEXT, json TEXT) \
+    ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
 const OPEN_AFTER: &str =
     "SELECT seq, event_id, room_id, json FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
 const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
@@ -47,7 +53,8 @@ const PRUNE_TRANSACTIONS: &str = "DELETE FROM transactions WHERE txn IN \
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("TRANSACTION_ADD", TRANSACTION_ADD),
-    ("EVENT_ADD", EVENT_ADD),
+    ("EVENTS_ADD_SQLITE", EVENTS_ADD_SQLITE),
+    ("EVENTS_ADD_POSTGRES", EVENTS_ADD_POSTGRES),
     ("OPEN_AFTER", OPEN_AFTER),
     ("SETTLE_SQLITE", SETTLE_SQLITE),
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
@@ -157,10 +164,7 @@ pub(super) async fn accept(
 ) -> Result<Vec<InboxRow>, Fault> {
     let key = bounded(txn);
     let added = conn.execute(TRANSACTION_ADD, &[Arg::Text(&key), time_arg(at)]).await?;
-    let mut rows = Vec::with_capacity(events.len());
-    for event in events {
-        rows.extend(accept_event(conn, event, at).await?);
-    }
+    let rows = add_events(conn, events, at).await?;
     if added == 0 && !rows.is_empty() {
         tracing::warn!(
             events = rows.len(),
@@ -170,17 +174,35 @@ pub(super) async fn accept(
     Ok(rows)
 }
 
-async fn accept_event(conn: &mut Conn, event: &NewEvent, at: Time) -> Result<Option<InboxRow>, Fault> {
+/// Adds those that are not known, in their order; of two with one id the first.
+async fn add_events(conn: &mut Conn, events: &[NewEvent], at: Time) -> Result<Vec<InboxRow>, Fault> {
+    let mut first: HashMap<Cow<'_, str>, &NewEvent> = HashMap::with_capacity(events.len());
+    for event in events {
+        first.entry(bounded(&event.event_id)).or_insert(event);
+    }
+    let list: Vec<_> = events.iter().map(event_row).collect();
+    let list = serde_json::Value::from(list).to_string();
+    let sql = conn.choose(EVENTS_ADD_SQLITE, EVENTS_ADD_POSTGRES);
+    let added = conn.fetch(sql, &[Arg::Text(&list), time_arg(at)]).await?;
+    let mut rows = Vec::with_capacity(added.len());
+    for row in &added {
+        let (seq, event_id) = (InboxSeq(row.int(0)?), row.text(1)?);
+        let Some(event) = first.get(event_id.as_str()) else {
+            return Err(Fault::Change("the database changed an event id".to_owned()));
+        };
+        rows.push(InboxRow { seq, event_id, room_id: event.room_id.clone(), json: event.json.clone() });
+    }
+    rows.sort_by_key(|row| row.seq);
+    Ok(rows)
+}
+
+fn event_row(event: &NewEvent) -> serde_json::Value {
     let event_id = bounded(&event.event_id);
-    let args = [Arg::Text(&event_id), Arg::Text(&event.room_id), Arg::Text(&event.json), time_arg(at)];
-    let added = conn.fetch(EVENT_ADD, &args).await?;
-    let Some(row) = added.first() else { return Ok(None) };
-    Ok(Some(InboxRow {
-        seq: InboxSeq(row.int(0)?),
-        event_id: event_id.into_owned(),
-        room_id: event.room_id.clone(),
-        json: event.json.clone(),
-    }))
+    serde_json::json!({
+        "event_id": escape(&event_id),
+        "room_id": escape(&event.room_id),
+        "json": escape(&event.json),
+    })
 }
 
 pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: Time) -> Result<(), Fault> {
@@ -193,7 +215,7 @@ pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: T
 fn settle_row(seq: InboxSeq, outcome: &Outcome) -> serde_json::Value {
     let (state, reason) = match outcome {
         Outcome::Delivered => (DELIVERED, None),
-        Outcome::Failed(reason) => (FAILED, Some(super::db::escape(reason))),
+        Outcome::Failed(reason) => (FAILED, Some(escape(reason))),
         Outcome::Expired => (EXPIRED, None),
     };
     serde_json::json!({ "seq": seq.0, "state": state, "reason": reason })

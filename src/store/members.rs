@@ -1,7 +1,7 @@
 //! Table `members`: the Matrix people in portal rooms, as last seen. Ghosts are not in it.
 
+use super::change::Write;
 use super::db::{Arg, Conn, Fault};
-use super::writer::Write;
 use super::{Store, StoreError};
 use crate::bridge::input::Member;
 use crate::ids::{NetworkId, RoomId, UserId};

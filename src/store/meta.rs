@@ -1,7 +1,7 @@
 //! Table `meta`: single facts about this bridge, by name. For what fits no other table; never a secret.
 
+use super::change::Write;
 use super::db::{Arg, Conn, Fault};
-use super::writer::Write;
 use super::{Store, StoreError};
 
 const SET: &str = "INSERT INTO meta (name, value) VALUES ($1, $2) \

@@ -1,18 +1,21 @@
 //! What must outlive the process: on SQLite (embedded, the default) or PostgreSQL.
 //!
 //! One file owns one table: its SQL, its rows, and the [`Store`] methods that touch it. Everything that
-//! changes goes through the one task in `writer`, which commits in groups; everything that is read comes
-//! from a small pool, after what was written before it. The same SQL text runs on both databases; where
-//! the two must differ, two constants end in `_SQLITE` and `_POSTGRES`.
+//! changes is listed in `change` and goes through the one task in `writer`, which commits a `batch` at a
+//! time; everything that is read comes from a small pool, after what was written before it. The same SQL
+//! text runs on both databases; where the two must differ, two constants end in `_SQLITE` and `_POSTGRES`.
 //!
 //! It never decides anything about chat, and no other adapter is known here.
 //!
 //! **A new column**: add `schema/sqlite/000N_what.sql` and `schema/postgres/000N_what.sql` with the next
 //! number and an `ALTER TABLE … ADD COLUMN` with a default (migrations only add; a rename takes two
-//! releases); then the column in the constants of the file that owns the table and in its row type. A new
-//! table: the same, and a new file here with its `STATEMENTS`, named in [`STATEMENTS`]. The tests prepare
-//! every statement on both databases and compare the embedded migrations with the folders.
+//! releases), and save `db.rs`, which embeds them, so that it is compiled again; then name the column in
+//! the constants of the file that owns the table and in its row type. **A new table**: the same, and a new
+//! file here whose `STATEMENTS` are named in the list below. The tests prepare every statement on both
+//! databases and compare the embedded migrations with the folders.
 
+mod batch;
+mod change;
 mod db;
 mod ghosts;
 mod inbox;
@@ -29,11 +32,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::ids::Time;
+use change::Write;
 use db::{Arg, Db, Row, Source};
 pub use inbox::{InboxCounts, InboxRow, NewEvent};
 pub use outbox::{DeadLetter, OutboxRow};
-use writer::{Write, Writer};
+use writer::Writer;
 
+/// How long [`Store::open`] may take; another process may be changing the schema.
+const OPEN_MS_MAX: u64 = 30_000;
 /// How long [`Store::close`] may take.
 const CLOSE_MS_MAX: u64 = 10_000;
 
@@ -90,14 +96,20 @@ impl Store {
     ///
     /// Starts one task, the writer: the one exception to the rule that only `app` starts tasks, because a
     /// store without it is no store. It ends when the store is closed or its last clone is dropped.
-    /// Needs a tokio runtime with time. Fails within about 20 seconds, with one sentence.
+    /// Needs a tokio runtime with time. Fails within 30 seconds, with one sentence.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let source = Source::parse(url)?;
-        let db = Arc::new(Db::open(&source).await?);
-        let conn = source.connect().await.map_err(|error| source.open_error(error))?;
+        let opening = async {
+            let db = Db::open(&source).await?;
+            let conn = source.connect().await.map_err(|error| source.open_error(error))?;
+            Ok::<_, StoreError>((db, conn))
+        };
+        let late = || StoreError::Unavailable("opening took too long".to_owned());
+        let limit = Duration::from_millis(OPEN_MS_MAX);
+        let (db, conn) = tokio::time::timeout(limit, opening).await.map_err(|_| late())??;
         let (writer, task) = writer::new(source, conn);
         tokio::spawn(task);
-        Ok(Self { db, writer })
+        Ok(Self { db: Arc::new(db), writer })
     }
 
     /// Waits until everything handed over before is committed.

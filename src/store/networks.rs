@@ -1,7 +1,7 @@
 //! Table `networks`: what must be known about an IRC network before its first connection.
 
+use super::change::Write;
 use super::db::{Arg, Conn, Fault};
-use super::writer::Write;
 use super::{Store, StoreError};
 use crate::ids::NetworkId;
 

@@ -5,8 +5,8 @@
 //! the table proves nothing about the highest number used; numbers are reserved in blocks instead, and the
 //! end of the block is what [`Store::outbox_last`] tells the next run.
 
+use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
-use super::writer::{Reply, Write};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::{Ghost, Relay, Speaker};
 use crate::bridge::input::BodyKind;

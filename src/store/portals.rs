@@ -1,7 +1,7 @@
 //! Table `portals`: which room is paired with which channel. A room is in at most one portal.
 
+use super::change::Write;
 use super::db::{Arg, Conn, Fault, Row};
-use super::writer::Write;
 use super::{Store, StoreError, ghosts, members};
 use crate::bridge::input::{PortalOrigin, PortalRow};
 use crate::ids::{NetworkId, RoomId};

@@ -12,30 +12,21 @@
 //! database refuses is taken out and its neighbours are committed. When the database itself fails, awaiting
 //! callers are told at once and lazy changes are tried again, with growing pauses, for 30 seconds; then
 //! the store is broken: it says so to everybody and stores nothing more. It knows no SQL.
-//!
-//! Every change may be tried again after a commit of unknown end, so each is written to be harmless twice.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::StoreError;
+use super::batch::{Batch, Care, Due, Job, Results, attempt};
+use super::change::{Reply, Write};
 use super::db::{Conn, Fault, Source};
-use super::inbox::{self, InboxRow, NewEvent};
-use super::outbox::{self, OutboxRow};
-use super::{StoreError, ghosts, members, meta, networks, now, portals};
-use crate::bridge::effect::Outcome;
-use crate::bridge::input::PortalRow;
-use crate::ids::{InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use crate::ids::RelaySeq;
 
 /// Changes that may wait in front of the task. Full: the caller waits, which slows what feeds it.
 const QUEUE_LEN_MAX: usize = 4096;
-/// Changes in one commit. Full: the batch is committed at once, the rest stays in the queue.
-const BATCH_LEN_MAX: usize = 4096;
-/// The longest a lazy change waits for company.
-const LAZY_MS_MAX: u64 = 20;
 /// The longest one commit may take before its connection is given up.
 const ATTEMPT_MS_MAX: u64 = 10_000;
 /// How long a failing database is tried before the store is broken.
@@ -44,90 +35,9 @@ const FAILING_MS_MAX: u64 = 30_000;
 const PAUSE_MS_MIN: u64 = 50;
 const PAUSE_MS_MAX: u64 = 1_000;
 
-/// One change. Matched without `_`.
-#[derive(Debug)]
-pub(super) enum Write {
-    /// Only wait for what came before.
-    Nothing,
-    Accept {
-        txn: String,
-        events: Vec<NewEvent>,
-        at: Time,
-    },
-    Settle {
-        seq: InboxSeq,
-        outcome: Outcome,
-    },
-    Prune {
-        before: Time,
-    },
-    OutboxPut(OutboxRow),
-    OutboxDone(RelaySeq),
-    OutboxFail {
-        seq: RelaySeq,
-        reason: String,
-        at: Time,
-    },
-    OutboxReserve,
-    PortalSave {
-        network: NetworkId,
-        row: PortalRow,
-    },
-    PortalRemove {
-        network: NetworkId,
-        room: RoomId,
-    },
-    MemberSave {
-        room: RoomId,
-        user: UserId,
-        display_name: Option<String>,
-    },
-    MemberRemove {
-        room: RoomId,
-        user: UserId,
-    },
-    GhostSave {
-        user: UserId,
-        display_name: String,
-    },
-    GhostJoined {
-        room: RoomId,
-        user: UserId,
-    },
-    GhostLeft {
-        room: RoomId,
-        user: UserId,
-    },
-    CaseMapSave {
-        network: NetworkId,
-        name: String,
-    },
-    MetaSet {
-        name: String,
-        value: String,
-    },
-}
-
-/// What a change gives back.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Nothing,
-    Accepted(Vec<InboxRow>),
-    Pruned(u64),
-    Reserved(Option<RelaySeq>),
-}
-
-type Answer = oneshot::Sender<Result<Reply, StoreError>>;
-
 enum Message {
     Job(Job),
     Close(oneshot::Sender<()>),
-}
-
-struct Job {
-    write: Write,
-    /// Present when somebody waits.
-    answer: Option<Answer>,
 }
 
 /// The callers' side of the queue.
@@ -296,18 +206,18 @@ impl Task {
         }
     }
 
-    /// All at once; where a change is refused, one by one so that only that change is lost.
+    /// Boldly; where a change is refused, carefully, so that only that change is lost.
     async fn try_batch(&mut self) -> Result<Results, String> {
-        let mut conn = self.connected().await?;
+        let mut conn = self.begun().await?;
         let mark = self.batch.mark_wanted(self.mark);
-        let steps = self.batch.steps(mark, Grain::Bulk);
-        let results = match attempt(&mut conn, &steps, Grain::Bulk).await {
+        let steps = self.batch.steps(mark);
+        let results = match attempt(&mut conn, &steps, Care::Bold).await {
             Ok(results) => results,
             Err(Fault::Database(why)) => return Err(why),
             Err(Fault::Change(_)) => {
                 conn.rollback().await.map_err(words)?;
-                let steps = self.batch.steps(mark, Grain::Single);
-                attempt(&mut conn, &steps, Grain::Single).await.map_err(words)?
+                conn.begin().await.map_err(words)?;
+                attempt(&mut conn, &steps, Care::Careful).await.map_err(words)?
             }
         };
         self.mark = mark.or(self.mark);
@@ -315,12 +225,21 @@ impl Task {
         Ok(results)
     }
 
-    /// The connection, taken out: a try that fails or is cut short leaves none behind.
-    async fn connected(&mut self) -> Result<Conn, String> {
-        match self.conn.take() {
-            Some(conn) => Ok(conn),
-            None => self.source.connect().await.map_err(|error| error.to_string()),
+    /// The connection with a transaction open, taken out: a try that fails or is cut short leaves none
+    /// behind. A server's connection that was lost meanwhile is made again at once, for nothing was at stake.
+    async fn begun(&mut self) -> Result<Conn, String> {
+        if let Some(mut conn) = self.conn.take() {
+            match (conn.begin().await, &self.source) {
+                (Ok(()), _) => return Ok(conn),
+                (Err(fault), Source::Sqlite(_)) => return Err(words(fault)),
+                (Err(fault), Source::Postgres(_)) => {
+                    tracing::info!(why = words(fault), "the database connection was lost, making a new one");
+                }
+            }
         }
+        let mut conn = self.source.connect().await.map_err(|error| error.to_string())?;
+        conn.begin().await.map_err(words)?;
+        Ok(conn)
     }
 
     async fn failed(&mut self, why: String) {
@@ -345,286 +264,16 @@ impl Task {
     }
 }
 
-/// When a batch is to be committed.
-enum Due {
-    /// It is empty.
-    Never,
-    /// Somebody waits.
-    Now,
-    At(Instant),
-}
-
-/// Changes that will be committed together. Kinds that come in masses are kept apart, to be written with
-/// one statement each: they touch rows that no other change in the batch depends on.
-#[derive(Default)]
-struct Batch {
-    puts: BTreeMap<RelaySeq, OutboxRow>,
-    singles: Vec<Job>,
-    settles: HashMap<InboxSeq, Outcome>,
-    dones: Vec<RelaySeq>,
-    /// The highest outbox number seen, also of cancelled puts.
-    highest: Option<RelaySeq>,
-    due: Option<Instant>,
-    awaited: usize,
-}
-
-impl Batch {
-    fn add(&mut self, job: Job) {
-        let wait = Duration::from_millis(LAZY_MS_MAX);
-        match job {
-            Job { write: Write::OutboxPut(row), answer: None } => {
-                self.highest = self.highest.max(Some(row.seq));
-                self.puts.insert(row.seq, row);
-            }
-            Job { write: Write::OutboxDone(seq), answer: None } => {
-                if self.puts.remove(&seq).is_none() {
-                    self.dones.push(seq);
-                }
-            }
-            Job { write: Write::Settle { seq, outcome }, answer: None } => {
-                self.settles.entry(seq).or_insert(outcome);
-            }
-            job => {
-                self.awaited += usize::from(job.answer.is_some());
-                self.singles.push(job);
-            }
-        }
-        match self.is_empty() {
-            true => self.due = None,
-            false => self.due = self.due.or(Some(Instant::now() + wait)),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.puts.len() + self.singles.len() + self.settles.len() + self.dones.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn is_full(&self) -> bool {
-        self.len() >= BATCH_LEN_MAX
-    }
-
-    fn due(&self) -> Due {
-        match self.due {
-            Some(_) if self.awaited > 0 => Due::Now,
-            Some(moment) => Due::At(moment),
-            None => Due::Never,
-        }
-    }
-
-    /// The number up to which to reserve now, when what is reserved comes to its end.
-    fn mark_wanted(&self, mark: Option<RelaySeq>) -> Option<RelaySeq> {
-        let highest = self.highest?;
-        let enough = mark.is_some_and(|mark| mark.0 >= highest.0.saturating_add(outbox::MARK_MARGIN));
-        (!enough).then_some(RelaySeq(highest.0.saturating_add(outbox::MARK_STEP)))
-    }
-
-    /// What to run, in order.
-    fn steps(&self, mark: Option<RelaySeq>, grain: Grain) -> Vec<Step<'_>> {
-        let puts: Vec<_> = self.puts.values().collect();
-        let settles: Vec<_> = self.settles.iter().map(|(seq, outcome)| (*seq, outcome)).collect();
-        let group = match grain {
-            Grain::Bulk => BATCH_LEN_MAX,
-            Grain::Single => 1,
-        };
-        let mut steps: Vec<_> = mark.map(Step::Mark).into_iter().collect();
-        steps.extend(puts.chunks(group).map(|puts| Step::Puts(puts.to_vec())));
-        steps.extend(self.singles.iter().map(|job| Step::Single(&job.write)));
-        steps.extend(settles.chunks(group).map(|settles| Step::Settles(settles.to_vec())));
-        steps.extend(self.dones.chunks(BATCH_LEN_MAX).map(Step::Dones));
-        steps
-    }
-
-    /// Tells the callers, after the commit.
-    fn finish(&mut self, results: Results) {
-        let batch = std::mem::take(self);
-        for (job, result) in batch.singles.into_iter().zip(results.singles) {
-            match job.answer {
-                Some(answer) => drop(answer.send(result.map_err(StoreError::Refused))),
-                None => warn_refused(result.err()),
-            }
-        }
-        for why in results.refused {
-            warn_refused(Some(why));
-        }
-    }
-
-    /// Tells everybody who waits that nothing is known to be stored, and keeps the rest.
-    fn refuse_awaited(&mut self, error: &StoreError) {
-        for job in self.singles.extract_if(.., |job| job.answer.is_some()) {
-            if let Some(answer) = job.answer {
-                answer.send(Err(error.clone())).ok();
-            }
-        }
-        self.awaited = 0;
-        if self.is_empty() {
-            *self = Self { highest: self.highest, ..Self::default() };
-        }
-    }
-}
-
-/// Whether a batch is run with one statement per kind, or each change alone behind a savepoint.
-#[derive(Clone, Copy)]
-enum Grain {
-    Bulk,
-    Single,
-}
-
-/// A part of a batch.
-enum Step<'a> {
-    Mark(RelaySeq),
-    Puts(Vec<&'a OutboxRow>),
-    Single(&'a Write),
-    Settles(Vec<(InboxSeq, &'a Outcome)>),
-    Dones(&'a [RelaySeq]),
-}
-
-/// What became of a committed batch.
-#[derive(Default)]
-struct Results {
-    /// In the order of the batch's singles; the words of the database for a refused one.
-    singles: Vec<Result<Reply, String>>,
-    /// Refusals of changes that came in masses.
-    refused: Vec<String>,
-}
-
-async fn attempt(conn: &mut Conn, steps: &[Step<'_>], grain: Grain) -> Result<Results, Fault> {
-    let mut results = Results::default();
-    conn.begin().await?;
-    for step in steps {
-        let result = match grain {
-            Grain::Bulk => Ok(step.run(conn).await?),
-            Grain::Single => guarded(conn, step).await?,
-        };
-        match step {
-            Step::Single(_) => results.singles.push(result),
-            Step::Mark(_) | Step::Puts(_) | Step::Settles(_) | Step::Dones(_) => {
-                results.refused.extend(result.err());
-            }
-        }
-    }
-    conn.commit().await?;
-    Ok(results)
-}
-
-/// Runs a step so that its refusal leaves the others in place.
-async fn guarded(conn: &mut Conn, step: &Step<'_>) -> Result<Result<Reply, String>, Fault> {
-    conn.savepoint().await?;
-    match step.run(conn).await {
-        Ok(reply) => conn.end_savepoint().await.map(|()| Ok(reply)),
-        Err(Fault::Change(why)) => conn.undo_savepoint().await.map(|()| Err(why)),
-        Err(fault) => Err(fault),
-    }
-}
-
-impl Step<'_> {
-    async fn run(&self, conn: &mut Conn) -> Result<Reply, Fault> {
-        match self {
-            Self::Mark(upto) => outbox::mark(conn, *upto).await.map(|()| Reply::Nothing),
-            Self::Puts(rows) => outbox::put(conn, rows).await.map(|()| Reply::Nothing),
-            Self::Single(write) => write.run(conn).await,
-            Self::Settles(rows) => inbox::settle(conn, rows, now()).await.map(|()| Reply::Nothing),
-            Self::Dones(seqs) => outbox::done(conn, seqs).await.map(|()| Reply::Nothing),
-        }
-    }
-}
-
-impl Write {
-    async fn run(&self, conn: &mut Conn) -> Result<Reply, Fault> {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Accept { txn, events, at } => {
-                return inbox::accept(conn, txn, events, *at).await.map(Reply::Accepted);
-            }
-            Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Pruned),
-            Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
-            Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
-            Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
-            Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,
-            Self::OutboxFail { seq, reason, at } => outbox::fail(conn, *seq, reason, *at).await,
-            Self::PortalSave { network, row } => portals::save(conn, network, row).await,
-            Self::PortalRemove { network, room } => portals::remove(conn, network, room).await,
-            Self::MemberSave { room, user, display_name } => {
-                members::save(conn, room, user, display_name.as_deref()).await
-            }
-            Self::MemberRemove { room, user } => members::remove(conn, room, user).await,
-            Self::GhostSave { user, display_name } => ghosts::save(conn, user, display_name).await,
-            Self::GhostJoined { room, user } => ghosts::joined(conn, room, user).await,
-            Self::GhostLeft { room, user } => ghosts::left(conn, room, user).await,
-            Self::CaseMapSave { network, name } => networks::casemap_save(conn, network, name).await,
-            Self::MetaSet { name, value } => meta::set(conn, name, value).await,
-        }
-        .map(|()| Reply::Nothing)
-    }
-}
-
 fn words(fault: Fault) -> String {
     match fault {
         Fault::Change(why) | Fault::Database(why) => why,
     }
 }
 
-fn warn_refused(why: Option<String>) {
-    if let Some(why) = why {
-        tracing::warn!(%why, "the database refused a change, it is lost");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::batch::tests::put;
     use super::*;
-    use crate::bridge::effect::{Relay, Speaker};
-    use crate::bridge::input::BodyKind;
-
-    fn put(seq: i64) -> Job {
-        let seq = RelaySeq(seq);
-        let room = RoomId::new("!room:hs").unwrap();
-        let relay =
-            Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
-        let row = OutboxRow { seq, network: "net".into(), relay, created: Time(1) };
-        Job { write: Write::OutboxPut(row), answer: None }
-    }
-
-    fn done(seq: i64) -> Job {
-        Job { write: Write::OutboxDone(RelaySeq(seq)), answer: None }
-    }
-
-    #[test]
-    fn a_done_cancels_the_put_it_meets() {
-        let mut batch = Batch::default();
-        batch.add(put(1));
-        batch.add(put(2));
-        batch.add(done(1));
-        assert_eq!(batch.len(), 1, "only the second put is left");
-        batch.add(done(2));
-        assert!(batch.is_empty() && matches!(batch.due(), Due::Never), "nothing is left to commit");
-        batch.add(done(2));
-        assert_eq!(batch.len(), 1, "a done without its put is a delete");
-    }
-
-    #[test]
-    fn numbers_of_cancelled_puts_count_as_used() {
-        let mut batch = Batch::default();
-        batch.add(put(7));
-        batch.add(done(7));
-        let wanted = batch.mark_wanted(None).unwrap();
-        assert!(wanted.0 > 7);
-        assert_eq!(batch.mark_wanted(Some(wanted)), None, "reserved far enough");
-        batch.add(put(wanted.0 - outbox::MARK_MARGIN + 1));
-        assert!(batch.mark_wanted(Some(wanted)) > Some(wanted));
-    }
-
-    #[test]
-    fn the_first_outcome_of_a_row_stays() {
-        let mut batch = Batch::default();
-        for outcome in [Outcome::Expired, Outcome::Delivered] {
-            batch.add(Job { write: Write::Settle { seq: InboxSeq(1), outcome }, answer: None });
-        }
-        assert_eq!(batch.settles[&InboxSeq(1)], Outcome::Expired);
-    }
 
     const LOCK: &str = "BEGIN EXCLUSIVE";
 

@@ -1,0 +1,306 @@
+//! Changes that will be committed together, and how they are run.
+//!
+//! Kinds that come in masses (puts, dones, settlements) are kept apart, to be written with one statement
+//! each. A put and its done that meet here cancel each other. It waits for nothing and knows no SQL.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::change::{Reply, Write};
+use super::db::{Conn, Fault};
+use super::outbox::OutboxRow;
+use super::{StoreError, inbox, now, outbox};
+use crate::bridge::effect::Outcome;
+use crate::ids::{InboxSeq, RelaySeq};
+
+/// Changes in one commit. Full: the batch is committed at once, the rest stays in the queue.
+const BATCH_LEN_MAX: usize = 4096;
+/// Of these, changes that need statements of their own: with a server at some distance, each costs up to
+/// four journeys there and back, and a commit has to end in time.
+const SINGLES_LEN_MAX: usize = 512;
+/// The longest a lazy change waits for company.
+const LAZY_MS_MAX: u64 = 20;
+
+pub(super) type Answer = oneshot::Sender<Result<Reply, StoreError>>;
+
+pub(super) struct Job {
+    pub(super) write: Write,
+    /// Present when somebody waits.
+    pub(super) answer: Option<Answer>,
+}
+
+/// When a batch is to be committed.
+pub(super) enum Due {
+    /// It is empty.
+    Never,
+    /// Somebody waits.
+    Now,
+    At(Instant),
+}
+
+/// Changes that will be committed together. Kinds that come in masses are kept apart, to be written with
+/// one statement each: they touch rows that no other change in the batch depends on.
+#[derive(Default)]
+pub(super) struct Batch {
+    puts: BTreeMap<RelaySeq, OutboxRow>,
+    singles: Vec<Job>,
+    settles: HashMap<InboxSeq, Outcome>,
+    dones: Vec<RelaySeq>,
+    /// The highest outbox number seen, also of cancelled puts.
+    highest: Option<RelaySeq>,
+    due: Option<Instant>,
+    awaited: usize,
+}
+
+impl Batch {
+    pub(super) fn add(&mut self, job: Job) {
+        let wait = Duration::from_millis(LAZY_MS_MAX);
+        match job {
+            Job { write: Write::OutboxPut(row), answer: None } => {
+                self.highest = self.highest.max(Some(row.seq));
+                self.puts.insert(row.seq, row);
+            }
+            Job { write: Write::OutboxDone(seq), answer: None } => {
+                if self.puts.remove(&seq).is_none() {
+                    self.dones.push(seq);
+                }
+            }
+            Job { write: Write::Settle { seq, outcome }, answer: None } => {
+                self.settles.entry(seq).or_insert(outcome);
+            }
+            job => {
+                self.awaited += usize::from(job.answer.is_some());
+                self.singles.push(job);
+            }
+        }
+        match self.is_empty() {
+            true => self.due = None,
+            false => self.due = self.due.or(Some(Instant::now() + wait)),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.puts.len() + self.singles.len() + self.settles.len() + self.dones.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= BATCH_LEN_MAX || self.singles.len() >= SINGLES_LEN_MAX
+    }
+
+    pub(super) fn due(&self) -> Due {
+        match self.due {
+            Some(_) if self.awaited > 0 => Due::Now,
+            Some(moment) => Due::At(moment),
+            None => Due::Never,
+        }
+    }
+
+    /// The number up to which to reserve now, when what is reserved comes to its end.
+    pub(super) fn mark_wanted(&self, mark: Option<RelaySeq>) -> Option<RelaySeq> {
+        let highest = self.highest?;
+        let enough = mark.is_some_and(|mark| mark.0 >= highest.0.saturating_add(outbox::MARK_MARGIN));
+        (!enough).then_some(RelaySeq(highest.0.saturating_add(outbox::MARK_STEP)))
+    }
+
+    /// What to run, in order.
+    pub(super) fn steps(&self, mark: Option<RelaySeq>) -> Vec<Step<'_>> {
+        let puts: Vec<_> = self.puts.values().collect();
+        let settles: Vec<_> = self.settles.iter().map(|(seq, outcome)| (*seq, outcome)).collect();
+        let mut steps: Vec<_> = mark.map(Step::Mark).into_iter().collect();
+        steps.extend((!puts.is_empty()).then_some(Step::Puts(puts)));
+        steps.extend(self.singles.iter().map(|job| Step::Single(&job.write)));
+        steps.extend((!settles.is_empty()).then_some(Step::Settles(settles)));
+        steps.extend((!self.dones.is_empty()).then_some(Step::Dones(&self.dones)));
+        steps
+    }
+
+    /// Tells the callers, after the commit.
+    pub(super) fn finish(&mut self, results: Results) {
+        let batch = std::mem::take(self);
+        for (job, result) in batch.singles.into_iter().zip(results.singles) {
+            match job.answer {
+                Some(answer) => drop(answer.send(result.map_err(StoreError::Refused))),
+                None => warn_refused(result.err()),
+            }
+        }
+        for why in results.refused {
+            warn_refused(Some(why));
+        }
+    }
+
+    /// Tells everybody who waits that nothing is known to be stored, and keeps the rest.
+    pub(super) fn refuse_awaited(&mut self, error: &StoreError) {
+        for job in self.singles.extract_if(.., |job| job.answer.is_some()) {
+            if let Some(answer) = job.answer {
+                answer.send(Err(error.clone())).ok();
+            }
+        }
+        self.awaited = 0;
+        if self.is_empty() {
+            *self = Self { highest: self.highest, ..Self::default() };
+        }
+    }
+}
+
+/// How a batch is run.
+#[derive(Clone, Copy)]
+pub(super) enum Care {
+    /// As if nothing could be refused: the first refusal ends the try.
+    Bold,
+    /// Each step behind a savepoint; a refused step of many changes again, change by change.
+    Careful,
+}
+
+/// A part of a batch.
+pub(super) enum Step<'a> {
+    Mark(RelaySeq),
+    Puts(Vec<&'a OutboxRow>),
+    Single(&'a Write),
+    Settles(Vec<(InboxSeq, &'a Outcome)>),
+    Dones(&'a [RelaySeq]),
+}
+
+/// What became of a committed batch.
+#[derive(Default)]
+pub(super) struct Results {
+    /// In the order of the batch's singles; the words of the database for a refused one.
+    singles: Vec<Result<Reply, String>>,
+    /// Refusals of changes that came in masses.
+    refused: Vec<String>,
+}
+
+/// Runs the steps in the open transaction, and commits.
+pub(super) async fn attempt(conn: &mut Conn, steps: &[Step<'_>], care: Care) -> Result<Results, Fault> {
+    let mut results = Results::default();
+    for step in steps {
+        match care {
+            Care::Bold => results.note(step, Ok(step.run(conn).await?)),
+            Care::Careful => run_carefully(conn, step, &mut results).await?,
+        }
+    }
+    conn.commit().await?;
+    Ok(results)
+}
+
+async fn run_carefully(conn: &mut Conn, step: &Step<'_>, results: &mut Results) -> Result<(), Fault> {
+    let result = guarded(conn, step).await?;
+    let parts = step.parts();
+    if result.is_ok() || parts.len() < 2 {
+        results.note(step, result);
+        return Ok(());
+    }
+    for part in &parts {
+        results.note(part, guarded(conn, part).await?);
+    }
+    Ok(())
+}
+
+/// Runs a step so that its refusal leaves the others in place.
+async fn guarded(conn: &mut Conn, step: &Step<'_>) -> Result<Result<Reply, String>, Fault> {
+    conn.savepoint().await?;
+    match step.run(conn).await {
+        Ok(reply) => conn.end_savepoint().await.map(|()| Ok(reply)),
+        Err(Fault::Change(why)) => conn.undo_savepoint().await.map(|()| Err(why)),
+        Err(fault) => Err(fault),
+    }
+}
+
+impl Results {
+    fn note(&mut self, step: &Step<'_>, result: Result<Reply, String>) {
+        match step {
+            Step::Single(_) => self.singles.push(result),
+            Step::Mark(_) | Step::Puts(_) | Step::Settles(_) | Step::Dones(_) => {
+                self.refused.extend(result.err());
+            }
+        }
+    }
+}
+
+impl Step<'_> {
+    /// The changes of a step that one of them may have spoilt; nothing where it cannot be divided.
+    fn parts(&self) -> Vec<Step<'_>> {
+        match self {
+            Self::Puts(rows) => rows.iter().map(|row| Step::Puts(vec![*row])).collect(),
+            Self::Settles(rows) => rows.iter().map(|row| Step::Settles(vec![*row])).collect(),
+            Self::Mark(_) | Self::Single(_) | Self::Dones(_) => Vec::new(),
+        }
+    }
+
+    async fn run(&self, conn: &mut Conn) -> Result<Reply, Fault> {
+        match self {
+            Self::Mark(upto) => outbox::mark(conn, *upto).await.map(|()| Reply::Nothing),
+            Self::Puts(rows) => outbox::put(conn, rows).await.map(|()| Reply::Nothing),
+            Self::Single(write) => write.run(conn).await,
+            Self::Settles(rows) => inbox::settle(conn, rows, now()).await.map(|()| Reply::Nothing),
+            Self::Dones(seqs) => outbox::done(conn, seqs).await.map(|()| Reply::Nothing),
+        }
+    }
+}
+
+fn warn_refused(why: Option<String>) {
+    if let Some(why) = why {
+        tracing::warn!(%why, "the database refused a change, it is lost");
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::bridge::effect::{Relay, Speaker};
+    use crate::bridge::input::BodyKind;
+    use crate::ids::{RoomId, Time};
+
+    pub(in super::super) fn put(seq: i64) -> Job {
+        let seq = RelaySeq(seq);
+        let room = RoomId::new("!room:hs").unwrap();
+        let relay =
+            Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
+        let row = OutboxRow { seq, network: "net".into(), relay, created: Time(1) };
+        Job { write: Write::OutboxPut(row), answer: None }
+    }
+
+    fn done(seq: i64) -> Job {
+        Job { write: Write::OutboxDone(RelaySeq(seq)), answer: None }
+    }
+
+    #[test]
+    fn a_done_cancels_the_put_it_meets() {
+        let mut batch = Batch::default();
+        batch.add(put(1));
+        batch.add(put(2));
+        batch.add(done(1));
+        assert_eq!(batch.len(), 1, "only the second put is left");
+        batch.add(done(2));
+        assert!(batch.is_empty() && matches!(batch.due(), Due::Never), "nothing is left to commit");
+        batch.add(done(2));
+        assert_eq!(batch.len(), 1, "a done without its put is a delete");
+    }
+
+    #[test]
+    fn numbers_of_cancelled_puts_count_as_used() {
+        let mut batch = Batch::default();
+        batch.add(put(7));
+        batch.add(done(7));
+        let wanted = batch.mark_wanted(None).unwrap();
+        assert!(wanted.0 > 7);
+        assert_eq!(batch.mark_wanted(Some(wanted)), None, "reserved far enough");
+        batch.add(put(wanted.0 - outbox::MARK_MARGIN + 1));
+        assert!(batch.mark_wanted(Some(wanted)) > Some(wanted));
+    }
+
+    #[test]
+    fn the_first_outcome_of_a_row_stays() {
+        let mut batch = Batch::default();
+        for outcome in [Outcome::Expired, Outcome::Delivered] {
+            batch.add(Job { write: Write::Settle { seq: InboxSeq(1), outcome }, answer: None });
+        }
+        assert_eq!(batch.settles[&InboxSeq(1)], Outcome::Expired);
+    }
+}
