@@ -520,8 +520,8 @@ fn msgid_three_observe() {
     at_most(ledger("three observe, msgid", with_msgid(THREE_OBSERVE), any), 0, 3_000);
 }
 
-// Ten texts only, one a second: equal texts cannot always be told apart. Bounds are about twice what long runs
-// show.
+// Ten texts only, one a second: equal texts cannot always be told apart, by the reference no better. Bounds are
+// about twice what 20,000 seeds show.
 
 #[test]
 fn ten_texts_deaths_noticed_at_once() {
@@ -530,7 +530,7 @@ fn ten_texts_deaths_noticed_at_once() {
 
 #[test]
 fn ten_texts_deaths_half_silent() {
-    at_most(ledger("15 % half silent", HALF_SILENT, any), 1_800, 50);
+    at_most(ledger("15 % half silent", HALF_SILENT, any), 1_800, 120);
 }
 
 #[test]
@@ -590,5 +590,5 @@ fn owner_only_loses_what_the_ledger_keeps() {
 /// The short form and the real one agree where bounds and servers play no part.
 #[test]
 fn the_reference_is_as_good_on_one_server() {
-    at_most(sum("reference", || Reference::new(Trap::None), HALF_SILENT, any), 1_800, 50);
+    at_most(sum("reference", || Reference::new(Trap::None), HALF_SILENT, any), 1_800, 120);
 }
