@@ -140,6 +140,15 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_token_pairs_up_or_is_refused() {
+        assert_eq!(Prefixes::parse("(ov)@+"), Some(Prefixes::default()));
+        assert_eq!(Prefixes::parse(""), Some(Prefixes(Vec::new())));
+        for bad in ["ov@+", "(ov)@", "(o)@+", "(ov"] {
+            assert_eq!(Prefixes::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn lies_leave_the_safe_answers() {
         for lie in ["NICKLEN=0", "NICKLEN=-1", "NICKLEN=9999999", "CASEMAPPING=klingon", "PREFIX=(ov", "PREFIX=(ov)@"] {
             assert_eq!(learned(lie), Isupport::default(), "{lie}");
