@@ -193,7 +193,9 @@ mod tests {
     /// People as one 353 names them.
     fn people(line: &str) -> Vec<(String, Nick)> {
         let prefixes = prefixes();
-        line.split(' ').map(|entry| prefixes.split(entry)).map(|(modes, name)| (modes, nick(name))).collect()
+        let entries = line.split(' ').filter(|entry| !entry.is_empty());
+        let entries = entries.map(|entry| prefixes.split(entry));
+        entries.map(|(modes, rest)| (modes, nick(rest.split('!').next().unwrap_or_default()))).collect()
     }
 
     fn list(roster: &mut Roster, lines: &[&str]) -> Changes {

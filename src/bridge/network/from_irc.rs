@@ -105,9 +105,14 @@ impl Network {
     }
 
     fn left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick) {
-        // Our own PART echo says nothing new; one we did not ask for (a services part) does.
+        // Our own PART echo says nothing new; one we did not ask for (a services part) does. Where a JOIN is
+        // asked meanwhile, the session has kept its place.
         if self.is_me(conn, who) {
-            return self.out_of_channel(conn, channel);
+            let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+            if session.is_none_or(|session| session.standing(channel).is_none()) {
+                self.out_of_channel(conn, channel);
+            }
+            return;
         }
         self.in_channel(channel, |channel, _, _, _| {
             channel.left(conn, who);

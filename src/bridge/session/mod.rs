@@ -145,7 +145,13 @@ impl Session {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
                 }
             }
-            Seen::Left { channel, who } | Seen::Kicked { channel, who, .. } if self.is_me(who) => {
+            Seen::Left { channel, who } if self.is_me(who) => {
+                // While a JOIN is asked, this is the echo of a PART before it.
+                if self.standing(channel) == Some(Standing::In) {
+                    self.channels.remove(channel);
+                }
+            }
+            Seen::Kicked { channel, who, .. } if self.is_me(who) => {
                 self.channels.remove(channel);
             }
             Seen::Renamed { who, to } if self.is_me(who) => {
