@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::shell::Shell;
 use crate::bridge::effect::Effect;
-use crate::bridge::input::Input;
+use crate::bridge::input::{CloseReason, Input};
 use crate::bridge::network::Network;
 use crate::config;
 use crate::ids::{ConnId, NetworkId};
@@ -86,7 +86,16 @@ impl NetworkTask {
     fn forget_closed(&mut self, input: &Input) {
         if let Input::ConnClosed { conn, why } = input {
             self.conns.remove(conn);
-            tracing::info!(network = %self.id, %conn, ?why, "irc connection over");
+            let network = &self.id;
+            match why {
+                CloseReason::DialFailed(words) => {
+                    tracing::warn!(%network, %conn, words, "no irc connection; it is tried again");
+                }
+                CloseReason::Lost(words) => {
+                    tracing::warn!(%network, %conn, words, "irc connection lost; it is made again");
+                }
+                CloseReason::Asked => tracing::info!(%network, %conn, "irc connection closed"),
+            }
         }
     }
 }

@@ -113,7 +113,9 @@ impl Bridge {
             CancellationToken::new(),
         );
         let served = axum::serve(listener, router).with_graceful_shutdown(serving.clone().cancelled_owned());
-        shell.tasks.spawn(async move { served.await.map_err(|error| tracing::error!(%error, "the listener failed")) });
+        shell.tasks.spawn(async move {
+            served.await.map_err(|error| tracing::error!(%error, "the listener failed"))
+        });
         let network_tasks = TaskTracker::new();
         for network in networks {
             network_tasks.spawn(network.run());
@@ -127,9 +129,11 @@ impl Bridge {
             () = stop.asked() => { starting.cancel(); None }
         };
         let result = match refused {
-            Some(error) => Err(anyhow!(error).context(
-                "the homeserver does not take this bridge: is the registration file in its configuration, and was it restarted since",
-            )),
+            Some(error) => Err(anyhow!(error).context(format!(
+                "the homeserver at {} does not take this bridge: is the registration file in its configuration, \
+                 and was it restarted since?",
+                config.homeserver.url
+            ))),
             None => {
                 if !starting.is_cancelled() {
                     begin(&shell, &mailboxes, config, &starting).await;

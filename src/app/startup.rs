@@ -14,7 +14,7 @@ use super::shell::{Mailbox, Shell};
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::config;
 use crate::ids::{RoomAlias, RoomId};
-use crate::matrix::client::{As, ClientError, DeviceUse};
+use crate::matrix::client::{As, Client, ClientError, DeviceUse};
 
 const CONTROL_ROOM: &str = "control_room";
 const START_EVENT: &str = "org.bunraku.started";
@@ -32,6 +32,7 @@ fn waits() -> impl Iterator<Item = Duration> {
 /// Repeats `call` until it succeeds, is refused for good, or the bridge stops (`None`).
 async fn patiently<T, F: Future<Output = Result<T, ClientError>>>(
     what: &str,
+    client: &Client,
     cancel: &CancellationToken,
     mut call: impl FnMut() -> F,
 ) -> Option<Result<T, ClientError>> {
@@ -45,7 +46,8 @@ async fn patiently<T, F: Future<Output = Result<T, ClientError>>>(
             ClientError::Limited { retry_after } => *retry_after,
             _ => waits.next().unwrap_or(Duration::from_secs(30)),
         };
-        tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "{what}: trying again");
+        let homeserver = client.homeserver_url();
+        tracing::warn!(homeserver, %error, wait_ms = wait.as_millis() as u64, "{what}: trying again");
         tokio::select! {
             () = cancel.cancelled() => return None,
             () = tokio::time::sleep(wait) => {}
@@ -56,7 +58,8 @@ async fn patiently<T, F: Future<Output = Result<T, ClientError>>>(
 /// Makes contact with the homeserver. `Err` when it refuses us for good: the registration is not its own.
 pub async fn contact(shell: &Shell, cancel: &CancellationToken) -> Result<(), ClientError> {
     let client = &shell.client;
-    let Some(known) = patiently("asking the homeserver who we are", cancel, || client.whoami()).await else {
+    let Some(known) = patiently("asking the homeserver who we are", client, cancel, || client.whoami()).await
+    else {
         return Ok(());
     };
     match known {
@@ -65,7 +68,9 @@ pub async fn contact(shell: &Shell, cancel: &CancellationToken) -> Result<(), Cl
         Err(error) => return Err(error),
     }
     let localpart = client.bot().localpart().to_owned();
-    if let Some(Err(error)) = patiently("registering the bot", cancel, || client.register(&localpart)).await {
+    if let Some(Err(error)) =
+        patiently("registering the bot", client, cancel, || client.register(&localpart)).await
+    {
         return Err(error);
     }
     match client.ping("bunraku-start").await {
@@ -112,10 +117,14 @@ pub async fn link_mapped_rooms(
 ) {
     for config::Channel { channel, rooms } in channels {
         for room in rooms {
-            let linked = patiently("linking a mapped room", &cancel, || link(&shell, &mailbox, &channel, &room));
+            let linked = patiently("linking a mapped room", &shell.client, &cancel, || {
+                link(&shell, &mailbox, &channel, &room)
+            });
             match linked.await {
                 None => return,
-                Some(Ok(())) => tracing::info!(network = %mailbox.network, room, channel, "mapped room linked"),
+                Some(Ok(())) => {
+                    tracing::info!(network = %mailbox.network, room, channel, "mapped room linked")
+                }
                 Some(Err(error)) => tracing::error!(
                     network = %mailbox.network, room, channel, %error,
                     "a mapped room cannot be linked; invite the bot into it, or remove it from the configuration"

@@ -1,5 +1,7 @@
 //! Where logs go and which of them: standard error, filtered by `--log`, else `RUST_LOG`, else the configuration.
 
+use std::io::IsTerminal;
+
 use bunraku::config::{LogFormat, Logging};
 use tracing_subscriber::EnvFilter;
 
@@ -7,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 pub fn start(logging: &Logging, asked: Option<&str>) -> Result<(), String> {
     let filter = filter(logging, asked)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people at a terminal; in a file or the journal they are noise.
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let started = match logging.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -13,6 +13,7 @@ use crate::support::world::{alias, puppet};
 use crate::support::{PATIENT, SOON};
 
 const CANNOT_START: i32 = 1;
+const HOMESERVER_REFUSES: i32 = 3;
 const BAD_CONFIG: i32 = 2;
 
 #[test]
@@ -69,7 +70,7 @@ async fn a_token_the_homeserver_does_not_know_is_said() {
     // A registration made anew has new tokens, and the homeserver has read the old one.
     std::fs::remove_file(bridge.registration()).expect("it was written");
     bridge.make_registration();
-    refused(&bridge, CANNOT_START, &[&synapse.url(), "token"]);
+    refused(&bridge, HOMESERVER_REFUSES, &[&synapse.url(), "token"]);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ use super::clock::Bucket;
 use super::effect::Effect;
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
+use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 /// How long a JOIN may stay without an answer before it is asked again.
@@ -61,7 +62,9 @@ enum Phase {
     Registering(Registration),
     Ready,
     /// QUIT was said; what the kernel still takes counts, what comes in does not.
-    Closing { deadline: Time },
+    Closing {
+        deadline: Time,
+    },
 }
 
 /// Our place in one channel.
@@ -332,6 +335,16 @@ impl Session {
         let late: Vec<ChannelName> =
             self.channels.iter().filter(|(_, s)| late(s)).map(|(channel, _)| channel.clone()).collect();
         self.join(now, &late, out);
+    }
+
+    /// The network's case mapping is another than we thought: our nicks are spelled anew. Channels are not: a
+    /// server says its mapping before anybody can join.
+    pub fn refold(&mut self, map: CaseMap) {
+        for nick in [&mut self.nick, &mut self.nick_asked].into_iter().flatten() {
+            if let Some(again) = Nick::new(nick.as_str(), map) {
+                *nick = again;
+            }
+        }
     }
 
     /// True when commands may be sent.

@@ -50,8 +50,9 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(50);
 /// Transactions handled at once; more are told to come again. A homeserver sends one, or two when it lost patience.
 const TRANSACTIONS_MAX: usize = 8;
 
-/// Questions handled at once; more are told to come again.
-const QUESTIONS_MAX: usize = 64;
+/// Questions handled at once; more are told to come again, which a homeserver takes for "no". Each is little
+/// more than a waiting connection, and a popular alias brings many together.
+const QUESTIONS_MAX: usize = 1024;
 
 /// The longest transaction id taken, in bytes.
 const TXN_BYTES_MAX: usize = 1024;

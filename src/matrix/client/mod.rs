@@ -109,6 +109,11 @@ impl Client {
         Ok(Self { inner: Arc::new(Inner { http, base, config, room_version: OnceCell::new() }) })
     }
 
+    /// Where the homeserver is asked, without a slash at the end. Holds no secret.
+    pub fn homeserver_url(&self) -> &str {
+        &self.inner.base
+    }
+
     /// The bridge's own user.
     pub fn bot(&self) -> &UserId {
         &self.inner.config.bot

@@ -21,7 +21,8 @@ async fn alias_join(story: Story) {
     irc.wait("the puppet's JOIN", PATIENT, |l| l.command == "JOIN" && l.source == nick).await;
     irc.wait_member("#aj-welcome", &nick).await;
     assert!(irc.whois(&nick).await.iter().any(|l| l.command == "311"), "the puppet is a user like others");
-    // The IRC user is in the room under their own nick.
+    // The IRC user is in the room under their own nick, once they have spoken.
+    irc.say("#aj-welcome", "hello").await;
     user.wait_membership(&room, &ghost("ajirc"), "join", PATIENT).await;
 }
 
