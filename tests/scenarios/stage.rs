@@ -348,9 +348,9 @@ fn milliseconds(text: &str) -> u64 {
     }
 }
 
-/// `\n`, `\r`, `\0`, `\1`; `{word*900}` is the word that often.
+/// `\n`, `\r`, `\0`, `\1`, `\s` for a space; `{word*900}` is the word that often.
 fn unescaped(text: &str) -> String {
-    let mut out = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\0", "\0").replace("\\1", "\u{1}");
+    let mut out = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\0", "\0").replace("\\s", " ").replace("\\1", "\u{1}");
     while let Some((before, rest)) = out.split_once('{')
         && let Some((inner, after)) = rest.split_once('}')
         && let Some((word, count)) = inner.split_once('*')

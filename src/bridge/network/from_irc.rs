@@ -3,7 +3,7 @@
 use super::super::channel::Heard;
 use super::super::effect::Effect;
 use super::super::input::{BodyKind, PortalOrigin};
-use super::super::session::Standing;
+use super::super::session::{Session, Standing};
 use super::super::session::seen::{Ban, Person, Seen};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
@@ -15,6 +15,7 @@ impl Network {
         let id = puppet.id;
         let Some(session) = puppet.session_of(conn) else { return };
         let casemap = self.isupport.casemap;
+        let asked = session.nick_asked().cloned();
         let seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
         self.arm_session(conn);
         self.note_nicks(id);
@@ -22,13 +23,15 @@ impl Network {
             self.casemap_learned();
         }
         if let Some(seen) = seen {
-            self.seen(conn, seen);
+            self.seen(conn, seen, asked);
         }
     }
 
-    fn seen(&mut self, conn: ConnId, seen: Seen) {
+    /// `asked` is the nick that was asked for when the line came.
+    fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::Supports | Seen::NickRefused { .. } => {}
+            Seen::Welcome { .. } | Seen::Supports => {}
+            Seen::NickRefused { .. } => self.nick_refused(conn, asked.as_ref()),
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
@@ -63,6 +66,17 @@ impl Network {
                 if ban == Ban::Banned {
                     self.give_up(conn, Some(self.policy.connect.retry_ms_max));
                 }
+            }
+        }
+    }
+
+    /// The nick is somebody else's: where a stream showed it meanwhile, it was not us.
+    fn nick_refused(&mut self, conn: ConnId, asked: Option<&Nick>) {
+        let Some(nick) = asked else { return };
+        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+        for name in session.into_iter().flat_map(Session::channels) {
+            if let Some(channel) = self.channels.get_mut(name) {
+                channel.disown(conn, nick);
             }
         }
     }

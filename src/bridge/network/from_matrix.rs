@@ -76,8 +76,8 @@ impl Network {
             Membership::Leave | Membership::Ban => {
                 let words = match reason {
                     _ if *sender == target.user => "left the room".to_owned(),
-                    Some(reason) => format!("removed from the room: {reason}"),
-                    None => "removed from the room".to_owned(),
+                    Some(reason) => format!("were removed from the room ({reason})"),
+                    None => "were removed from the room".to_owned(),
                 };
                 self.left_room(room, &target.user, &words);
             }
@@ -108,7 +108,8 @@ impl Network {
         self.ask_to_dial(id);
     }
 
-    /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it.
+    /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it. `words`
+    /// follow a "you".
     pub(super) fn left_room(&mut self, room: &RoomId, user: &UserId, words: &str) {
         if self.portals.has(room, user) {
             self.save_member(room, user, None, Presence::Out);
