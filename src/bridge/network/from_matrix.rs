@@ -8,6 +8,7 @@ use super::super::puppet::Puppet;
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
+use crate::text::casemap::CaseMap;
 
 /// A puppet may ask for another nick once in so many milliseconds.
 const RENAME_MS_MIN: u64 = 30_000;
@@ -205,7 +206,9 @@ impl Network {
     fn bridgeable(&self, alias: &RoomAlias) -> Option<ChannelName> {
         let map = self.map();
         let localpart = alias.localpart(&self.policy.server_name)?;
-        let channel = self.policy.aliases.parse(localpart, map)?;
+        // Until the network has said its mapping only what all mappings fold is folded: `#x[]` stays itself.
+        let channel = self.policy.aliases.parse(localpart, self.isupport.casemap.unwrap_or(CaseMap::Ascii))?;
+        let channel = channel.refolded(map);
         let is_excluded =
             self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
         let may = self.policy.dynamic_portals == DynamicPortals::On

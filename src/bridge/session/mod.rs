@@ -25,6 +25,7 @@ use super::clock::Bucket;
 use super::effect::Effect;
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
+use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 /// How long a JOIN may stay without an answer before it is asked again.
@@ -364,6 +365,18 @@ impl Session {
         let late: Vec<ChannelName> =
             self.channels.iter().filter(|(_, s)| late(s)).map(|(channel, _)| channel.clone()).collect();
         self.join(now, &late, out);
+    }
+
+    /// The network's case mapping is another: our own names are folded anew. Channels are asked for later.
+    pub fn refold(&mut self, map: CaseMap) {
+        for nick in [&mut self.nick, &mut self.nick_asked].into_iter().flatten() {
+            *nick = nick.refolded(map);
+        }
+        if let Phase::Registering(registration) = &mut self.phase {
+            registration.refold(map);
+        }
+        let channels = std::mem::take(&mut self.channels).into_iter();
+        self.channels = channels.map(|(channel, standing)| (channel.refolded(map), standing)).collect();
     }
 
     /// True when commands may be sent.
