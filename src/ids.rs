@@ -150,6 +150,11 @@ impl Nick {
     pub fn folded(&self) -> &str {
         &self.folded
     }
+
+    /// The same name under another case mapping.
+    pub fn refolded(&self, map: CaseMap) -> Self {
+        Self { shown: Arc::clone(&self.shown), folded: map.fold(&self.shown).into() }
+    }
 }
 
 /// An IRC channel name with its leading sign, equal to every other spelling of it.
@@ -182,6 +187,11 @@ impl ChannelName {
     /// The one spelling that stands for all of them.
     pub fn folded(&self) -> &str {
         &self.folded
+    }
+
+    /// The same name under another case mapping.
+    pub fn refolded(&self, map: CaseMap) -> Self {
+        Self { shown: Arc::clone(&self.shown), folded: map.fold(&self.shown).into() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Place};
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, Time, UserId};
+use crate::text::casemap::CaseMap;
 
 /// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
 /// and its sender is told.
@@ -119,6 +120,22 @@ impl Puppet {
         let mut unsent = by_message(session.into_unsent());
         unsent.append(&mut self.waiting);
         self.waiting = unsent;
+    }
+
+    /// The network's case mapping is another than it was thought to be.
+    pub fn refold(&mut self, map: CaseMap) {
+        if let Some(session) = &mut self.session {
+            session.refold(map);
+        }
+        for waiting in &mut self.waiting {
+            let saying = Arc::make_mut(&mut waiting.saying);
+            saying.channel = saying.channel.refolded(map);
+        }
+        self.refused = std::mem::take(&mut self.refused)
+            .into_iter()
+            .map(|(channel, at)| (channel.refolded(map), at))
+            .collect();
+        self.explained.iter_mut().for_each(|nick| *nick = nick.refolded(map));
     }
 
     /// The connection may talk now.

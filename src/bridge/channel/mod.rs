@@ -235,6 +235,11 @@ impl Channel {
         }
     }
 
+    /// A nick that `conn` had asked for is not its own: no stream's account holds it for ours any more.
+    pub fn disown(&mut self, conn: ConnId, nick: &Nick) {
+        self.observers.values_mut().for_each(|view| view.disown(nick, conn));
+    }
+
     /// True when this connection observes.
     pub fn is_observer(&self, conn: ConnId) -> bool {
         self.observers.contains_key(&conn)

@@ -38,6 +38,16 @@ impl View {
         }
     }
 
+    /// `conn` did not get this nick after all: who goes by it is somebody else.
+    pub fn disown(&mut self, nick: &Nick, conn: ConnId) {
+        if self.ours.get(nick) == Some(&conn) {
+            self.ours.remove(nick);
+            if !self.ours.values().any(|other| *other == conn) {
+                self.present.remove(&conn);
+            }
+        }
+    }
+
     /// Which of ours says a line under this nick.
     pub fn ours(&self, nick: &Nick) -> Option<ConnId> {
         self.ours.get(nick).copied()

@@ -120,10 +120,15 @@ impl Network {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let conn = session.conn;
         let channels: Vec<ChannelName> = session.channels().cloned().collect();
+        let asked = session.nick_asked().cloned();
         self.nicks.forget(conn);
         let now = self.now;
         self.puppet(id).connection_over(now);
         for name in channels {
+            if let (Some(nick), Some(channel)) = (&asked, self.channels.get_mut(&name)) {
+                // Whether it got this nick will not be known: better a line doubled than a stranger unheard.
+                channel.disown(conn, nick);
+            }
             self.out_of_channel(conn, &name);
         }
         self.arm_expiry(id);

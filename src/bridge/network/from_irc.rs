@@ -3,10 +3,11 @@
 use super::super::channel::Heard;
 use super::super::effect::Effect;
 use super::super::input::{BodyKind, PortalOrigin};
-use super::super::session::Standing;
+use super::super::session::{Session, Standing};
 use super::super::session::seen::{Ban, Person, Seen};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
+use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 impl Network {
@@ -15,20 +16,23 @@ impl Network {
         let id = puppet.id;
         let Some(session) = puppet.session_of(conn) else { return };
         let casemap = self.isupport.casemap;
+        let asked = session.nick_asked().cloned();
         let seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
         self.arm_session(conn);
         self.note_nicks(id);
         if casemap != self.isupport.casemap {
-            self.casemap_learned();
+            self.casemap_learned(casemap.unwrap_or_default());
         }
         if let Some(seen) = seen {
-            self.seen(conn, seen);
+            self.seen(conn, seen, asked);
         }
     }
 
-    fn seen(&mut self, conn: ConnId, seen: Seen) {
+    /// `asked` is the nick that was asked for when the line came.
+    fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::Supports | Seen::NickRefused { .. } => {}
+            Seen::Welcome { .. } | Seen::Supports => {}
+            Seen::NickRefused { .. } => self.nick_refused(conn, asked.as_ref()),
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
@@ -63,6 +67,17 @@ impl Network {
                 if ban == Ban::Banned {
                     self.give_up(conn, Some(self.policy.connect.retry_ms_max));
                 }
+            }
+        }
+    }
+
+    /// The nick is somebody else's: where a stream showed it meanwhile, it was not us.
+    fn nick_refused(&mut self, conn: ConnId, asked: Option<&Nick>) {
+        let Some(nick) = asked else { return };
+        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+        for name in session.into_iter().flat_map(Session::channels) {
+            if let Some(channel) = self.channels.get_mut(name) {
+                channel.disown(conn, nick);
             }
         }
     }
@@ -221,20 +236,39 @@ impl Network {
         self.with_session(conn.puppet, |session, out| session.notice(&from.nick, &text, out));
     }
 
-    /// The network's case mapping is another than we thought.
-    fn casemap_learned(&mut self) {
+    /// The network has said which case mapping it has; before it said another, or nothing.
+    fn casemap_learned(&mut self, before: CaseMap) {
         let map = self.map();
         self.out.push(Effect::SaveCaseMap { name: map.name() });
-        self.portals.refold(map);
-        for puppet in &mut self.puppets {
-            puppet.wanted = self.portals.wanted_by(&puppet.user);
-            if let Some(session) = &mut puppet.session {
-                session.refold(map);
-            }
+        if map == before {
+            return;
         }
+        for conn in self.misunderstood(before, map) {
+            self.puppet(conn.puppet).trouble("the network changed its case mapping".to_owned());
+            self.give_up(conn, None);
+        }
+        self.portals.refold(map);
         for id in 0..self.puppets.len() as u32 {
+            let puppet = self.puppet(PuppetId(id));
+            puppet.refold(map);
+            let user = puppet.user.clone();
+            let wanted = self.portals.wanted_by(&user);
+            self.puppet(PuppetId(id)).wanted = wanted;
             self.note_nicks(PuppetId(id));
         }
+    }
+
+    /// The connections to begin anew because names of theirs mean something else now. A server says its mapping
+    /// before anybody can join, so there are none, unless two servers of a network disagree.
+    fn misunderstood(&self, before: CaseMap, map: CaseMap) -> Vec<ConnId> {
+        let sessions = || self.puppets.iter().filter_map(|puppet| puppet.session.as_ref());
+        let inside: Vec<&Session> = sessions().filter(|session| session.channels().next().is_some()).collect();
+        let changes = |text: &str| before.fold(text) != map.fold(text);
+        let is_touched = |session: &&Session| {
+            session.nick().is_some_and(|nick| changes(nick.as_str()))
+                || session.channels().any(|channel| changes(channel.as_str()))
+        };
+        if inside.iter().any(is_touched) { inside.iter().map(|session| session.conn).collect() } else { Vec::new() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::puppet::Puppet;
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
+use crate::text::casemap::CaseMap;
 
 /// A puppet may ask for another nick once in so many milliseconds.
 const RENAME_MS_MIN: u64 = 30_000;
@@ -76,8 +77,8 @@ impl Network {
             Membership::Leave | Membership::Ban => {
                 let words = match reason {
                     _ if *sender == target.user => "left the room".to_owned(),
-                    Some(reason) => format!("removed from the room: {reason}"),
-                    None => "removed from the room".to_owned(),
+                    Some(reason) => format!("were removed from the room ({reason})"),
+                    None => "were removed from the room".to_owned(),
                 };
                 self.left_room(room, &target.user, &words);
             }
@@ -108,7 +109,8 @@ impl Network {
         self.ask_to_dial(id);
     }
 
-    /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it.
+    /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it. `words`
+    /// follow a "you".
     pub(super) fn left_room(&mut self, room: &RoomId, user: &UserId, words: &str) {
         if self.portals.has(room, user) {
             self.save_member(room, user, None, Presence::Out);
@@ -204,8 +206,11 @@ impl Network {
     fn bridgeable(&self, alias: &RoomAlias) -> Option<ChannelName> {
         let map = self.map();
         let localpart = alias.localpart(&self.policy.server_name)?;
-        let channel = self.policy.aliases.parse(localpart, map)?;
-        let is_excluded = self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
+        // Until the network has said its mapping only what all mappings fold is folded: `#x[]` stays itself.
+        let channel = self.policy.aliases.parse(localpart, self.isupport.casemap.unwrap_or(CaseMap::Ascii))?;
+        let channel = channel.refolded(map);
+        let is_excluded =
+            self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
         let may = self.policy.dynamic_portals == DynamicPortals::On
             && !is_excluded
             && self.isupport.is_channel(channel.as_str());

@@ -103,8 +103,8 @@ impl Network {
 
     fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
         if lines_cut > 0 {
-            let text =
-                format!("This message is too long for IRC: its last {lines_cut} lines were left out there.");
+            let last = if lines_cut == 1 { "line was".to_owned() } else { format!("{lines_cut} lines were") };
+            let text = format!("This message is too long for IRC: its last {last} left out there.");
             self.tell(&saying.room, text, Some(saying.event_id.clone()));
         }
     }

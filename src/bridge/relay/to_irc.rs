@@ -62,6 +62,7 @@ pub fn compose(
         )
         .build(),
         of: Some(saying.clone()),
+        leaves: None,
         place: if index + 1 == count { Place::Last } else { Place::Inner },
     };
     Composed { lines: body.lines.into_iter().enumerate().map(line).collect(), lines_cut: body.cut }

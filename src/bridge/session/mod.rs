@@ -129,8 +129,33 @@ impl Session {
             return None;
         }
         let seen = lines::read(line, isupport)?;
+        if self.is_out_of_place(&seen) {
+            return None;
+        }
         self.keep(&seen, out);
         Some(seen)
+    }
+
+    /// A greeting is taken once, and ends after it has begun: a server that shows its MOTD again starts nothing.
+    fn is_out_of_place(&self, seen: &Seen) -> bool {
+        let registering = matches!(self.phase, Phase::Registering(_));
+        match seen {
+            Seen::Welcome { .. } => !registering,
+            Seen::Ready => !registering || self.nick.is_none(),
+            Seen::NickRefused { .. }
+            | Seen::Joined { .. }
+            | Seen::Left { .. }
+            | Seen::Kicked { .. }
+            | Seen::Quit { .. }
+            | Seen::Renamed { .. }
+            | Seen::Names { .. }
+            | Seen::NamesEnd { .. }
+            | Seen::Said { .. }
+            | Seen::SaidPrivately { .. }
+            | Seen::ChannelRefused { .. }
+            | Seen::Farewell { .. }
+            | Seen::Supports => false,
+        }
     }
 
     /// Keeps this session's own state in step with what it saw.
@@ -200,6 +225,12 @@ impl Session {
         let mut list = String::new();
         for channel in channels {
             self.channels.insert(channel.clone(), Standing::Asked(now));
+            if self.queue.is_leaving(channel) {
+                // Commands pass chat: the PART that still waits there would end what this JOIN begins.
+                let line = Line::new("JOIN", &[channel.as_str()]).build();
+                let _ = self.say(vec![ChatLine { line, of: None, leaves: None, place: send::Place::Last }], out);
+                continue;
+            }
             if !list.is_empty() && list.len() + channel.as_str().len() >= JOIN_BYTES_MAX {
                 self.command(Line::new("JOIN", &[&std::mem::take(&mut list)]).build(), out);
             }
@@ -217,8 +248,9 @@ impl Session {
     pub fn part(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
         self.channels.remove(channel);
         let line = Line::new("PART", &[channel.as_str()]).build();
+        let leaves = Some(channel.clone());
         // A full queue means the server is not taking lines; it will see us leave when it takes them again.
-        let _ = self.say(vec![ChatLine { line, of: None, place: send::Place::Last }], out);
+        let _ = self.say(vec![ChatLine { line, of: None, leaves, place: send::Place::Last }], out);
     }
 
     /// Asks who is in the channel.
@@ -337,14 +369,16 @@ impl Session {
         self.join(now, &late, out);
     }
 
-    /// The network's case mapping is another than we thought: our nicks are spelled anew. Channels are not: a
-    /// server says its mapping before anybody can join.
+    /// The network's case mapping is another: our own names are folded anew. Channels are asked for later.
     pub fn refold(&mut self, map: CaseMap) {
         for nick in [&mut self.nick, &mut self.nick_asked].into_iter().flatten() {
-            if let Some(again) = Nick::new(nick.as_str(), map) {
-                *nick = again;
-            }
+            *nick = nick.refolded(map);
         }
+        if let Phase::Registering(registration) = &mut self.phase {
+            registration.refold(map);
+        }
+        let channels = std::mem::take(&mut self.channels).into_iter();
+        self.channels = channels.map(|(channel, standing)| (channel.refolded(map), standing)).collect();
     }
 
     /// True when commands may be sent.

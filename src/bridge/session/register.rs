@@ -65,6 +65,11 @@ impl Registration {
         Nick::new(&text, self.map).expect("a legal nick stays one")
     }
 
+    /// The network's case mapping is another than it was thought to be.
+    pub fn refold(&mut self, map: CaseMap) {
+        self.map = map;
+    }
+
     /// The next nick to ask for; `None` when enough were tried, and the deadline ends the attempt.
     pub fn next_nick(&mut self, why: NickRefusal) -> Option<Nick> {
         self.tries += 1;

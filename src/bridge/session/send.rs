@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::bridge::clock::Bucket;
 use crate::bridge::effect::Effect;
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::{ConnId, Time};
+use crate::ids::{ChannelName, ConnId, Time};
 
 /// Lines given to the socket and not yet taken by the kernel, at most.
 pub const WINDOW_LINES: usize = 64;
@@ -30,11 +30,13 @@ pub enum Class {
     Command,
 }
 
-/// A chat line; `last_of` on the line that ends a message.
+/// A line that keeps its order among what is said: of a message, or a PART.
 #[derive(Clone, Debug)]
 pub struct ChatLine {
     pub line: String,
     pub of: Option<Arc<Saying>>,
+    /// The channel that this line, a PART, leaves.
+    pub leaves: Option<ChannelName>,
     pub place: Place,
 }
 
@@ -134,6 +136,11 @@ impl SendQueue {
     /// Takes out every chat line the kernel has not taken, in order: the connection is over.
     pub fn into_unsent(self) -> impl Iterator<Item = ChatLine> {
         self.in_flight.into_iter().flatten().chain(self.chat)
+    }
+
+    /// True while a PART of this channel waits.
+    pub fn is_leaving(&self, channel: &ChannelName) -> bool {
+        self.chat.iter().any(|chat| chat.leaves.as_ref() == Some(channel))
     }
 
     /// Takes out the waiting chat lines for which `gone` holds: their channel was left.

@@ -1,0 +1,94 @@
+//! Stories of the machine: a transcript in, the same transcript out.
+//!
+//! Each `.txt` file beside this one is a story. A line that starts in the first column happens; the indented
+//! lines under it are what the machine then asks for. [`check`] plays what happens and compares the whole
+//! text, so a story shows everything the machine did and nothing is checked that a reader cannot see.
+//! `BUNRAKU_UPDATE=1 cargo test --test scenarios` writes the files anew; read the difference before you keep it.
+
+mod show;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+/// Plays a story and compares it with what its file says.
+fn check(story: &str) {
+    let path = folder().join(format!("{story}.txt"));
+    let expected = std::fs::read_to_string(&path).expect("the story's file");
+    let played = stage::play(&expected);
+    if std::env::var_os("BUNRAKU_UPDATE").is_some() {
+        std::fs::write(&path, &played).expect("a writable story");
+    } else if played != expected {
+        panic!("{}", difference(story, &expected, &played));
+    }
+}
+
+/// The lines around the first difference, and the whole of what was played.
+fn difference(story: &str, expected: &str, played: &str) -> String {
+    let at = expected.lines().zip(played.lines()).take_while(|(a, b)| a == b).count();
+    let line = |text: &str| text.lines().nth(at).unwrap_or("(the end)").to_owned();
+    format!(
+        "story {story}, line {}\n  expected: {}\n  played:   {}\nthe whole, as played:\n{played}",
+        at + 1,
+        line(expected),
+        line(played),
+    )
+}
+
+macro_rules! stories {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        const STORIES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+stories! {
+    alias
+    ban
+    casemap
+    casemap_message_waits
+    casemap_own_nick
+    flood
+    greeting_twice
+    hostile_lines
+    join_late
+    join_refused
+    join_refused_mapped
+    kick
+    leave
+    leave_and_return
+    message_expires
+    message_forms
+    message_waits
+    nick_of_another_puppet
+    nick_wished_by_us_is_theirs
+    own_lines
+    ping
+    private_message
+    quit_seen
+    registration
+    rename
+    send_refused
+    stale_generation
+    statusmsg
+    stopping
+    too_many_waiting
+    two_rooms
+}
+
+#[test]
+fn every_story_is_played() {
+    let files = std::fs::read_dir(folder()).expect("the folder of the stories");
+    let mut found: Vec<String> = files
+        .filter_map(|file| file.expect("an entry").file_name().to_str()?.strip_suffix(".txt").map(str::to_owned))
+        .collect();
+    found.sort();
+    assert_eq!(found, STORIES);
+}

@@ -1,0 +1,92 @@
+//! Effects as lines of a story.
+
+use bunraku::bridge::effect::{Chat, Effect, Existence, Outcome, Presence, Relay, Speaker};
+use bunraku::bridge::input::BodyKind;
+
+/// One effect as one line.
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Connect { conn, user } => format!("irc {conn} connect {user}"),
+        Effect::Send { conn, line } => format!("irc {conn} > {}", visible(line)),
+        Effect::Close { conn } => format!("irc {conn} close"),
+        Effect::Observe { conn, chat: Chat::Read } => format!("irc {conn} read chat"),
+        Effect::Observe { conn, chat: Chat::Skip } => format!("irc {conn} skip chat"),
+        Effect::Settle { seq, outcome } => format!("settle {} {}", seq.0, settled(outcome)),
+        Effect::Relay(said) => relay(said),
+        Effect::Kick { room, user, reason } => format!("kick {user} from {room}: {reason}"),
+        Effect::CreateRoom { channel, alias } => format!("create room {alias} for {channel}"),
+        Effect::AddAlias { room, alias } => format!("add alias {alias} to {room}"),
+        Effect::Answer { ask, existence: Existence::Exists } => format!("answer {} exists", ask.0),
+        Effect::Answer { ask, existence: Existence::Absent } => format!("answer {} absent", ask.0),
+        Effect::SavePortal(row) => format!("save portal {} {} {:?}", row.room, row.channel, row.origin),
+        Effect::SaveMember { room, user, display_name, presence: Presence::In } => {
+            format!("save member {room} {user} in as {}", display_name.as_deref().unwrap_or("-"))
+        }
+        Effect::SaveMember { room, user, presence: Presence::Out, .. } => {
+            format!("save member {room} {user} out")
+        }
+        Effect::SaveCaseMap { name } => format!("save casemap {name}"),
+    }
+}
+
+fn settled(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Delivered => "delivered".to_owned(),
+        Outcome::Failed(why) => format!("failed: {why}"),
+        Outcome::Expired => "expired".to_owned(),
+    }
+}
+
+fn relay(relay: &Relay) -> String {
+    let Relay { room, speaker, kind, text, about, .. } = relay;
+    let name = match speaker {
+        Speaker::Bot => "(bot)".to_owned(),
+        Speaker::Ghost(ghost) => ghost.display_name.clone(),
+    };
+    let about = about.as_ref().map(|event| format!(" [about {event}]")).unwrap_or_default();
+    let text = visible(text);
+    match kind {
+        BodyKind::Text => format!("relay {room} <{name}> {text}{about}"),
+        BodyKind::Emote => format!("relay {room} * {name} {text}{about}"),
+        BodyKind::Notice => format!("relay {room} -{name}- {text}{about}"),
+    }
+}
+
+/// Control characters made visible; a line too long to read is shortened, with its length.
+fn visible(text: &str) -> String {
+    let shown: String = text
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
+    if shown.len() <= 160 {
+        return shown;
+    }
+    let head: String = shown.chars().take(100).collect();
+    format!("{head}… ({} bytes)", text.len())
+}
+
+/// Joins neighbours of `answer` lines, which come by the hundred.
+pub fn gathered(lines: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut run: Option<(u64, u64, String)> = None;
+    for line in lines {
+        let answer = line.strip_prefix("answer ").and_then(|rest| rest.split_once(' '));
+        let answer = answer.and_then(|(n, what)| Some((n.parse::<u64>().ok()?, what.to_owned())));
+        match (&mut run, answer) {
+            (Some((_, to, what)), Some((n, said))) if n == *to + 1 && said == *what => *to = n,
+            (_, answer) => {
+                out.extend(run.take().map(spelled));
+                match answer {
+                    Some((n, what)) => run = Some((n, n, what)),
+                    None => out.push(line),
+                }
+            }
+        }
+    }
+    out.extend(run.map(spelled));
+    out
+}
+
+fn spelled((from, to, what): (u64, u64, String)) -> String {
+    if from == to { format!("answer {from} {what}") } else { format!("answer {from}..{to} {what}") }
+}

@@ -1,0 +1,361 @@
+//! Plays a story: reads what happens, gives it to a machine, and writes down what the machine asks for.
+//!
+//! The kernel takes what is sent at once, unless the story says `kernel waits`; then `irc 0.1 written 3` says
+//! when. A Matrix id without a server is one of `hs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bunraku::bridge::effect::Effect;
+use bunraku::bridge::input::{
+    AskId, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin, PortalRow,
+};
+use bunraku::bridge::network::{Network, RelaySeqs};
+use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
+use bunraku::text::line::Line;
+use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+
+use super::show;
+
+/// When every story begins.
+const BEGIN: Time = Time(1_000_000);
+
+fn policy() -> Policy {
+    let network = NetworkId::new("net").expect("an id");
+    Policy {
+        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
+        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        nicks: NickTemplate::new("$DISPLAY").expect("a template"),
+        network,
+        network_name: "Net".into(),
+        bot: user("@bridge"),
+        server_name: "hs".into(),
+        dynamic_portals: DynamicPortals::On,
+        excluded_channels: vec!["#secret".into()],
+        password: None,
+        user_modes: String::new(),
+        flood: Flood { burst: 10, line_ms: 1_000 },
+        connect: ConnectPace {
+            burst: 10,
+            interval_ms: 1_000,
+            retry_ms_min: 4_000,
+            retry_ms_max: 300_000,
+            register_ms_max: 60_000,
+        },
+        ping: PingPace { after_ms: 120_000, timeout_ms: 60_000 },
+        message_age_ms_max: 600_000,
+        message_lines_max: 4,
+        connections_max: 100,
+    }
+}
+
+/// The story with what the machine asked for put anew under each line.
+pub fn play(story: &str) -> String {
+    let mut stage = Stage::new();
+    for line in story.lines().filter(|line| !line.starts_with(' ')) {
+        stage.written.push(line.to_owned());
+        let words = line.trim();
+        if !words.is_empty() && !words.starts_with('#') {
+            stage.happens(words);
+        }
+    }
+    stage.written.join("\n") + "\n"
+}
+
+struct Stage {
+    policy: Policy,
+    network: Option<Network>,
+    now: Time,
+    written: Vec<String>,
+    seq: i64,
+    settled: BTreeSet<i64>,
+    kernel_waits: bool,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let settled = BTreeSet::new();
+        let written = Vec::new();
+        Self { policy: policy(), network: None, now: BEGIN, written, seq: 0, settled, kernel_waits: false }
+    }
+
+    fn network(&mut self) -> &mut Network {
+        let seqs = RelaySeqs { next: RelaySeq(1), step: 1 };
+        let policy = &self.policy;
+        self.network.get_or_insert_with(|| Network::new(policy.clone(), None, seqs, 1))
+    }
+
+    fn happens(&mut self, line: &str) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match verb {
+            "policy" => self.set(rest),
+            "kernel" => self.kernel_waits = rest == "waits",
+            "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
+            "members" => self.give(members(rest)),
+            "start" => self.give(Input::Started),
+            "stop" => self.give(Input::Stopping),
+            "ask" => self.asks(rest),
+            "room" | "alias" => self.give(made(verb, rest)),
+            "irc" => self.irc(rest),
+            "welcome" => self.welcome(rest),
+            "matrix" => self.matrix(rest),
+            "times" => self.times(rest),
+            "stopped?" => {
+                let word = if self.network().is_stopped() { "yes" } else { "no" };
+                self.written.push(format!("  {word}"));
+            }
+            _ => match verb.strip_prefix("t+") {
+                Some(ms) => self.passes(milliseconds(ms)),
+                None => panic!("a story cannot say {line:?}"),
+            },
+        }
+    }
+
+    fn set(&mut self, words: &str) {
+        let (key, value) = words.split_once(' ').expect("policy KEY VALUE");
+        let number = || value.parse::<u64>().expect("a number");
+        match key {
+            "password" => self.policy.password = Some(bunraku::secret::Secret::new(value)),
+            "user_modes" => self.policy.user_modes = value.to_owned(),
+            "flood_burst" => self.policy.flood.burst = number() as u32,
+            "connections_max" => self.policy.connections_max = number() as usize,
+            "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,
+            "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
+            _ => panic!("no such setting in stories: {key}"),
+        }
+    }
+
+    /// `times 3 LINE`: LINE happens that often, with `%` as the count.
+    fn times(&mut self, words: &str) {
+        let (count, line) = words.split_once(' ').expect("times N LINE");
+        for n in 1..=count.parse::<u32>().expect("a number") {
+            self.happens(&line.replace('%', &n.to_string()));
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        let now = self.now;
+        self.network().handle(now, input);
+        self.write(None);
+        self.wake();
+    }
+
+    /// Wakes the machine for what is due by now.
+    fn wake(&mut self) {
+        let now = self.now;
+        if self.network().poll_timeout().is_some_and(|at| at <= now) {
+            self.network().handle_timeout(now);
+            self.write(None);
+        }
+    }
+
+    fn passes(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while let Some(at) = self.network().poll_timeout().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            let now = self.now;
+            self.network().handle_timeout(now);
+            self.write(Some(now));
+        }
+        self.now = until;
+    }
+
+    /// Writes what the machine asks for, and answers for the kernel.
+    fn write(&mut self, at: Option<Time>) {
+        let mut lines = Vec::new();
+        loop {
+            let mut effects = Vec::new();
+            self.network().take_effects(&mut effects);
+            if effects.is_empty() {
+                break;
+            }
+            let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
+            for effect in &effects {
+                lines.push(show::effect(effect));
+                match effect {
+                    Effect::Send { conn, .. } => *taken.entry(*conn).or_default() += 1,
+                    Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
+                    _ => {}
+                }
+            }
+            let now = self.now;
+            if self.kernel_waits {
+                taken.clear();
+            }
+            for (conn, lines) in taken {
+                self.network().handle(now, Input::ConnWritten { conn, lines });
+            }
+        }
+        if let Some(at) = at.filter(|_| !lines.is_empty()) {
+            let ms = at.since_ms(BEGIN);
+            self.written.push(format!("  at {}.{:03} s", ms / 1000, ms % 1000));
+        }
+        self.written.extend(show::gathered(lines).into_iter().map(|line| format!("  {line}")));
+    }
+
+    /// `1..100 ALIAS`: that many ask.
+    fn asks(&mut self, words: &str) {
+        let (numbers, alias) = words.split_once(' ').expect("ask N ALIAS");
+        let (from, to) = numbers.split_once("..").unwrap_or((numbers, numbers));
+        for ask in from.parse().expect("a number")..=to.parse().expect("a number") {
+            self.give(Input::AliasAsked { ask: AskId(ask), alias: RoomAlias::new(alias).expect("an alias") });
+        }
+    }
+
+    fn irc(&mut self, words: &str) {
+        let (conn, what) = words.split_once(' ').expect("irc CONN WHAT");
+        let conn = conn_id(conn);
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        self.give(match verb {
+            "<" => {
+                let text = unescaped(rest);
+                Input::ConnLine { conn, line: Line::parse(&text).expect("an IRC line") }
+            }
+            "opens" => Input::ConnOpened { conn },
+            "written" => Input::ConnWritten { conn, lines: rest.parse().expect("a number") },
+            "lost:" => Input::ConnClosed { conn, why: CloseReason::Lost(rest.to_owned()) },
+            "unreachable:" => Input::ConnClosed { conn, why: CloseReason::DialFailed(rest.to_owned()) },
+            "closed" => Input::ConnClosed { conn, why: CloseReason::Asked },
+            _ => panic!("a connection cannot {verb:?}"),
+        });
+    }
+
+    /// `welcome 0.1 ada`: the socket opens and the greeting comes, in short.
+    fn welcome(&mut self, words: &str) {
+        let (conn, nick) = words.split_once(' ').expect("welcome CONN NICK");
+        self.irc(&format!("{conn} opens"));
+        self.irc(&format!("{conn} < :srv 001 {nick} :Welcome"));
+        self.irc(&format!("{conn} < :srv 376 {nick} :End of MOTD"));
+    }
+
+    fn matrix(&mut self, words: &str) {
+        let mut parts = words.splitn(3, ' ');
+        let (sender, verb, rest) = (parts.next(), parts.next(), parts.next());
+        let (Some(sender), Some(verb), Some(rest)) = (sender, verb, rest) else { panic!("matrix: {words:?}") };
+        self.seq += 1;
+        let event = match verb {
+            "says" => self.message(sender, BodyKind::Text, rest),
+            "emotes" => self.message(sender, BodyKind::Emote, rest),
+            "notices" => self.message(sender, BodyKind::Notice, rest),
+            "joins" | "leaves" | "knocks" => membership(sender, verb, rest),
+            "removes" => removal(sender, rest),
+            "does" => MatrixEvent::Other { room: room(rest), kind: "m.reaction".into() },
+            _ => panic!("nobody can {verb:?}"),
+        };
+        self.give(Input::Matrix { seq: InboxSeq(self.seq), event });
+    }
+
+    /// `in !r: text` or `in !r 9m ago: text`.
+    fn message(&self, sender: &str, kind: BodyKind, rest: &str) -> MatrixEvent {
+        let (place, text) = rest.trim_start_matches("in ").split_once(": ").expect("in ROOM: TEXT");
+        let (in_room, age) = match place.split_once(' ') {
+            Some((in_room, age)) => (in_room, milliseconds(age.trim_end_matches(" ago"))),
+            None => (place, 0),
+        };
+        MatrixEvent::Message {
+            room: room(in_room),
+            event_id: EventId::new(&format!("$e{}", self.seq)).expect("an event id"),
+            sender: user(sender),
+            body: MessageBody { kind, text: unescaped(text) },
+            origin_ms: self.now.0 - age,
+        }
+    }
+}
+
+/// `!r` or `!r as Ada Lovelace`.
+fn membership(sender: &str, verb: &str, rest: &str) -> MatrixEvent {
+    let (in_room, name) = match rest.split_once(" as ") {
+        Some((in_room, name)) => (in_room, Some(name.to_owned())),
+        None => (rest, None),
+    };
+    let membership = match verb {
+        "joins" => Membership::Join,
+        "knocks" => Membership::Knock,
+        _ => Membership::Leave,
+    };
+    let target = Member { user: user(sender), display_name: name };
+    MatrixEvent::Member { room: room(in_room), sender: user(sender), target, membership, reason: None }
+}
+
+/// `@ada from !r: reason`.
+fn removal(sender: &str, rest: &str) -> MatrixEvent {
+    let (target, rest) = rest.split_once(" from ").expect("USER from ROOM");
+    let (in_room, reason) = match rest.split_once(": ") {
+        Some((in_room, reason)) => (in_room, Some(reason.to_owned())),
+        None => (rest, None),
+    };
+    MatrixEvent::Member {
+        room: room(in_room),
+        sender: user(sender),
+        target: Member { user: user(target), display_name: None },
+        membership: Membership::Leave,
+        reason,
+    }
+}
+
+fn portal(verb: &str, words: &str) -> PortalRow {
+    let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
+    let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
+    PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `!r @ada=Ada @bob`.
+fn members(words: &str) -> Input {
+    let mut words = words.split(' ');
+    let room = room(words.next().expect("a room"));
+    let member = |word: &str| {
+        let (id, name) = word.split_once('=').map_or((word, None), |(id, name)| (id, Some(name.to_owned())));
+        Member { user: user(id), display_name: name }
+    };
+    Input::Members { room, members: words.map(member).collect() }
+}
+
+/// `room made ALIAS !r`, `room failed ALIAS`, `alias added ALIAS`, `alias failed ALIAS`.
+fn made(verb: &str, words: &str) -> Input {
+    let words: Vec<&str> = words.split(' ').collect();
+    let alias = RoomAlias::new(words[1]).expect("an alias");
+    match (verb, words[0]) {
+        ("room", "made") => Input::RoomCreated { alias, result: Ok(room(words[2])) },
+        ("room", _) => Input::RoomCreated { alias, result: Err("no".into()) },
+        (_, "added") => Input::AliasAdded { alias, result: Ok(()) },
+        (_, _) => Input::AliasAdded { alias, result: Err("no".into()) },
+    }
+}
+
+fn user(text: &str) -> UserId {
+    let full = if text.contains(':') { text.to_owned() } else { format!("{text}:hs") };
+    UserId::new(&full).expect("a user id")
+}
+
+fn room(text: &str) -> RoomId {
+    RoomId::new(text).expect("a room id")
+}
+
+fn conn_id(text: &str) -> ConnId {
+    let (puppet, generation) = text.split_once('.').expect("PUPPET.GENERATION");
+    let puppet = PuppetId(puppet.parse().expect("a number"));
+    ConnId { puppet, generation: generation.parse().expect("a number") }
+}
+
+fn milliseconds(text: &str) -> u64 {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: u64 = text[..text.len() - unit.len()].parse().expect("a number");
+    match unit {
+        "ms" => number,
+        "s" => number * 1_000,
+        "m" => number * 60_000,
+        _ => panic!("a time is 5ms, 5s or 5m, not {text:?}"),
+    }
+}
+
+/// `\n`, `\r`, `\0`, `\1`, `\s` for a space; `{word*900}` is the word that often.
+fn unescaped(text: &str) -> String {
+    let mut out = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\0", "\0").replace("\\s", " ").replace("\\1", "\u{1}");
+    while let Some((before, rest)) = out.split_once('{')
+        && let Some((inner, after)) = rest.split_once('}')
+        && let Some((word, count)) = inner.split_once('*')
+    {
+        out = format!("{before}{}{after}", word.repeat(count.parse().expect("a number")));
+    }
+    out
+}
