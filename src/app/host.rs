@@ -47,9 +47,7 @@ impl BridgeHost {
         }
         let Ok(head) = serde_json::from_str::<Head>(&event.json) else { return false };
         let Some(sender) = UserId::new(&head.sender) else { return false };
-        let ours = |policy: &Policy| {
-            sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name)
-        };
+        let ours = |policy: &Policy| sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name);
         head.kind == "m.room.message" && self.policies.iter().any(ours)
     }
 }
@@ -106,7 +104,8 @@ impl Host for BridgeHost {
     async fn user_exists(&self, user: UserId) -> Existence {
         let is_ghost = |policy: &Policy| {
             let localpart = user.localpart();
-            user.server() == policy.server_name && policy.ghosts.parse(localpart, Default::default()).is_some()
+            user.server() == policy.server_name
+                && policy.ghosts.parse(localpart, Default::default()).is_some()
         };
         if !self.policies.iter().any(is_ghost) {
             return Existence::Absent;

@@ -135,7 +135,8 @@ impl InboxPump {
 
 /// The event's own word for its room has to be the one it was filed under.
 fn has_room(event: &MatrixEvent, room_id: &str) -> bool {
-    let (MatrixEvent::Message { room, .. } | MatrixEvent::Member { room, .. } | MatrixEvent::Other { room, .. }) =
-        event;
+    let (MatrixEvent::Message { room, .. }
+    | MatrixEvent::Member { room, .. }
+    | MatrixEvent::Other { room, .. }) = event;
     room.as_str() == room_id
 }

@@ -37,7 +37,11 @@ pub struct Logs {
 
 impl Logs {
     /// The reporting side, and the task that carries reports to the store until the other is gone.
-    pub fn new(store: Store, clock: Clock, routes: Arc<Routes>) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        routes: Arc<Routes>,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
         let (reports, receiver) = mpsc::channel(QUEUE_MAX);
         let logs = Arc::new(Self { reports, clock, routes, dropped: AtomicU64::new(0) });
         (logs, carry(store, receiver))

@@ -113,7 +113,9 @@ impl Bridge {
             CancellationToken::new(),
         );
         let served = axum::serve(listener, router).with_graceful_shutdown(serving.clone().cancelled_owned());
-        shell.tasks.spawn(async move { served.await.map_err(|error| tracing::error!(%error, "the listener failed")) });
+        shell.tasks.spawn(async move {
+            served.await.map_err(|error| tracing::error!(%error, "the listener failed"))
+        });
         let network_tasks = TaskTracker::new();
         for network in networks {
             network_tasks.spawn(network.run());

@@ -112,10 +112,13 @@ pub async fn link_mapped_rooms(
 ) {
     for config::Channel { channel, rooms } in channels {
         for room in rooms {
-            let linked = patiently("linking a mapped room", &cancel, || link(&shell, &mailbox, &channel, &room));
+            let linked =
+                patiently("linking a mapped room", &cancel, || link(&shell, &mailbox, &channel, &room));
             match linked.await {
                 None => return,
-                Some(Ok(())) => tracing::info!(network = %mailbox.network, room, channel, "mapped room linked"),
+                Some(Ok(())) => {
+                    tracing::info!(network = %mailbox.network, room, channel, "mapped room linked")
+                }
                 Some(Err(error)) => tracing::error!(
                     network = %mailbox.network, room, channel, %error,
                     "a mapped room cannot be linked; invite the bot into it, or remove it from the configuration"

@@ -190,8 +190,8 @@ fn by_message(lines: impl Iterator<Item = ChatLine>) -> VecDeque<Waiting> {
             _ => messages.push_back(Waiting { saying, lines: Some(vec![line]) }),
         }
     }
-    debug_assert!(messages.iter().all(|m| m.lines.as_ref().is_some_and(|l| {
-        l.last().is_some_and(|line| line.place == Place::Last)
-    })));
+    debug_assert!(messages.iter().all(|m| {
+        m.lines.as_ref().is_some_and(|l| l.last().is_some_and(|line| line.place == Place::Last))
+    }));
     messages
 }

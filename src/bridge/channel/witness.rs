@@ -44,7 +44,10 @@ impl View {
     }
 
     /// Those of `among` that the stream shows in the channel.
-    pub fn present_of<'a>(&'a self, among: impl Iterator<Item = ConnId> + 'a) -> impl Iterator<Item = ConnId> + 'a {
+    pub fn present_of<'a>(
+        &'a self,
+        among: impl Iterator<Item = ConnId> + 'a,
+    ) -> impl Iterator<Item = ConnId> + 'a {
         among.filter(|conn| self.present.contains(conn))
     }
 }

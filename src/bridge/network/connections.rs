@@ -86,7 +86,9 @@ impl Network {
     pub(super) fn conn_closed(&mut self, conn: ConnId, why: CloseReason) {
         if self.puppet_of(conn).is_some() {
             match why {
-                CloseReason::DialFailed(words) | CloseReason::Lost(words) => self.puppet(conn.puppet).trouble(words),
+                CloseReason::DialFailed(words) | CloseReason::Lost(words) => {
+                    self.puppet(conn.puppet).trouble(words)
+                }
                 CloseReason::Asked => {}
             }
             self.connection_over(conn.puppet, None);
@@ -105,9 +107,7 @@ impl Network {
     /// takes is known to be on its way.
     pub(super) fn end_session(&mut self, id: PuppetId, words: &str) {
         let now = self.now;
-        let ended = self.with_session(id, |session, out| {
-            (session.conn, session.quit(now, words, out))
-        });
+        let ended = self.with_session(id, |session, out| (session.conn, session.quit(now, words, out)));
         let Some((conn, channels)) = ended else { return };
         self.nicks.forget(conn);
         for name in channels {

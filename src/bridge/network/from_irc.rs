@@ -151,7 +151,8 @@ impl Network {
                     self.out.push(Effect::Kick { room, user, reason });
                 }
                 PortalOrigin::Config => {
-                    let text = format!("{user} is not in the channel: {words}. Their next message asks again.");
+                    let text =
+                        format!("{user} is not in the channel: {words}. Their next message asks again.");
                     self.tell(&room, text, None);
                 }
             }
@@ -215,7 +216,8 @@ impl Network {
         if !self.puppet(conn.puppet).may_explain(&from.nick) {
             return;
         }
-        let text = format!("{user} reads this network through a bridge that does not carry private messages.");
+        let text =
+            format!("{user} reads this network through a bridge that does not carry private messages.");
         self.with_session(conn.puppet, |session, out| session.notice(&from.nick, &text, out));
     }
 

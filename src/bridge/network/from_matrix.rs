@@ -205,8 +205,7 @@ impl Network {
         let map = self.map();
         let localpart = alias.localpart(&self.policy.server_name)?;
         let channel = self.policy.aliases.parse(localpart, map)?;
-        let is_excluded =
-            self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
+        let is_excluded = self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
         let may = self.policy.dynamic_portals == DynamicPortals::On
             && !is_excluded
             && self.isupport.is_channel(channel.as_str());

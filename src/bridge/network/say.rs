@@ -34,8 +34,7 @@ impl Network {
         // A clock that runs ahead buys no time; one that runs behind cannot be told from a late message.
         let said = Time(origin_ms.min(self.now.0));
         let expires = said.plus_ms(self.policy.message_age_ms_max);
-        let saying =
-            Arc::new(Saying { seq, room, event_id, sender: sender.clone(), channel, body, expires });
+        let saying = Arc::new(Saying { seq, room, event_id, sender: sender.clone(), channel, body, expires });
         if saying.expires <= self.now {
             return self.expired(&saying);
         }
@@ -92,7 +91,9 @@ impl Network {
             // Only reached for a connection that is in the channel; without one the message waits again.
             None => self.say(id, saying),
             Some((0, _, _)) => self.failed(&saying, "there is no text in it that IRC could show"),
-            Some((_, _, Err(Full))) => self.failed(&saying, "you are sending faster than the IRC network takes it"),
+            Some((_, _, Err(Full))) => {
+                self.failed(&saying, "you are sending faster than the IRC network takes it")
+            }
             Some((_, cut, Ok(()))) => {
                 self.tell_of_cut(&saying, cut);
                 self.puppet(id).said(saying);

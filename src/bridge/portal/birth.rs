@@ -58,7 +58,8 @@ impl Births {
     /// The room made with `alias` has come, or will not come: returns its channel and the other aliases of the
     /// channel that were asked for meanwhile.
     pub fn end(&mut self, alias: &RoomAlias) -> Option<(ChannelName, Vec<RoomAlias>)> {
-        let channel = self.rooms.iter().find(|(_, made)| *made == alias).map(|(channel, _)| channel.clone())?;
+        let channel =
+            self.rooms.iter().find(|(_, made)| *made == alias).map(|(channel, _)| channel.clone())?;
         self.rooms.remove(&channel);
         let others = self.asks.iter().filter(|(other, (of, _))| *of == channel && *other != alias);
         let others = others.map(|(other, _)| other.clone()).collect();

@@ -111,7 +111,10 @@ mod tests {
 
     #[test]
     fn no_field_makes_a_second_command_or_a_ctcp() {
-        assert_eq!(lines(BodyKind::Text, "a\r\nQUIT :x\rJOIN #y\0"), ["PRIVMSG #c a", "PRIVMSG #c :QUIT :x", "PRIVMSG #c :JOIN #y"]);
+        assert_eq!(
+            lines(BodyKind::Text, "a\r\nQUIT :x\rJOIN #y\0"),
+            ["PRIVMSG #c a", "PRIVMSG #c :QUIT :x", "PRIVMSG #c :JOIN #y"]
+        );
         assert_eq!(lines(BodyKind::Text, "\u{1}DCC SEND x\u{1}"), ["PRIVMSG #c :DCC SEND x"]);
     }
 

@@ -27,11 +27,9 @@ pub fn content(heard: &Heard, ghosts: &GhostTemplate, server_name: &str) -> Opti
             Some(Content { speaker: ghost(nick, ghosts, server_name)?, kind: heard.kind, text })
         }
         // A server has no ghost: the bot says whose words these are.
-        Speaking::Server(name) => Some(Content {
-            speaker: Speaker::Bot,
-            kind: BodyKind::Notice,
-            text: format!("{name}: {text}"),
-        }),
+        Speaking::Server(name) => {
+            Some(Content { speaker: Speaker::Bot, kind: BodyKind::Notice, text: format!("{name}: {text}") })
+        }
     }
 }
 

@@ -150,7 +150,14 @@ mod tests {
 
     #[test]
     fn lies_leave_the_safe_answers() {
-        for lie in ["NICKLEN=0", "NICKLEN=-1", "NICKLEN=9999999", "CASEMAPPING=klingon", "PREFIX=(ov", "PREFIX=(ov)@"] {
+        for lie in [
+            "NICKLEN=0",
+            "NICKLEN=-1",
+            "NICKLEN=9999999",
+            "CASEMAPPING=klingon",
+            "PREFIX=(ov",
+            "PREFIX=(ov)@",
+        ] {
             assert_eq!(learned(lie), Isupport::default(), "{lie}");
         }
         assert_eq!(learned("PREFIX=").prefixes.split("@nick"), (String::new(), "@nick"), "there may be none");

@@ -45,9 +45,11 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         Some(Response::RPL_ENDOFMOTD | Response::ERR_NOMOTD) => Some(Seen::Ready),
         Some(Response::RPL_NAMREPLY) => reader.names(),
         Some(Response::RPL_ENDOFNAMES) => Some(Seen::NamesEnd { channel: reader.channel(1)? }),
-        Some(
-            Response::ERR_NICKNAMEINUSE | Response::ERR_NICKCOLLISION | Response::ERR_UNAVAILRESOURCE,
-        ) if reader.channel(1).is_none() => reader.nick_refused(NickRefusal::Taken),
+        Some(Response::ERR_NICKNAMEINUSE | Response::ERR_NICKCOLLISION | Response::ERR_UNAVAILRESOURCE)
+            if reader.channel(1).is_none() =>
+        {
+            reader.nick_refused(NickRefusal::Taken)
+        }
         Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
         Some(Response::ERR_YOUREBANNEDCREEP) => reader.farewell(Ban::Banned),
         _ if (400..600).contains(&numeric) => reader.channel_refused(numeric),

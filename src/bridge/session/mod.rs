@@ -61,7 +61,9 @@ enum Phase {
     Registering(Registration),
     Ready,
     /// QUIT was said; what the kernel still takes counts, what comes in does not.
-    Closing { deadline: Time },
+    Closing {
+        deadline: Time,
+    },
 }
 
 /// Our place in one channel.

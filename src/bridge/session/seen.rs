@@ -10,27 +10,68 @@ use crate::ids::{ChannelName, Nick};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// The server took us, under this nick.
-    Welcome { nick: Nick },
+    Welcome {
+        nick: Nick,
+    },
     /// The greeting is over: commands may follow.
     Ready,
     /// The nick we asked for was not given, in the server's words.
-    NickRefused { why: NickRefusal, words: String },
-    Joined { channel: ChannelName, who: Person },
-    Left { channel: ChannelName, who: Nick },
-    Kicked { channel: ChannelName, who: Nick, by: String, reason: String },
-    Quit { who: Nick },
-    Renamed { who: Nick, to: Nick },
+    NickRefused {
+        why: NickRefusal,
+        words: String,
+    },
+    Joined {
+        channel: ChannelName,
+        who: Person,
+    },
+    Left {
+        channel: ChannelName,
+        who: Nick,
+    },
+    Kicked {
+        channel: ChannelName,
+        who: Nick,
+        by: String,
+        reason: String,
+    },
+    Quit {
+        who: Nick,
+    },
+    Renamed {
+        who: Nick,
+        to: Nick,
+    },
     /// Part of the list of who is in the channel.
-    Names { channel: ChannelName, nicks: Vec<(String, Nick)> },
-    NamesEnd { channel: ChannelName },
+    Names {
+        channel: ChannelName,
+        nicks: Vec<(String, Nick)>,
+    },
+    NamesEnd {
+        channel: ChannelName,
+    },
     /// Something was said in the channel.
-    Said { channel: ChannelName, from: Speaking, kind: BodyKind, text: String },
+    Said {
+        channel: ChannelName,
+        from: Speaking,
+        kind: BodyKind,
+        text: String,
+    },
     /// Something was said to this puppet alone.
-    SaidPrivately { from: Person, kind: BodyKind },
+    SaidPrivately {
+        from: Person,
+        kind: BodyKind,
+    },
     /// The server would not let us in, or would not take what we said there.
-    ChannelRefused { channel: ChannelName, numeric: u16, words: String },
+    ChannelRefused {
+        channel: ChannelName,
+        numeric: u16,
+        words: String,
+    },
     /// The server says why it is about to close the connection, or that we are banned.
-    Farewell { ban: Ban, words: String },
+    Farewell {
+        ban: Ban,
+        words: String,
+    },
     /// The server learned something about itself that we use.
     Supports,
 }
