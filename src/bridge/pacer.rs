@@ -28,7 +28,7 @@ impl Pacer {
     }
 
     /// Lets the next one go, or says when it may (`Err(None)`: nobody waits).
-    pub fn next(&mut self) -> Result<PuppetId, Option<Time>> {
+    pub fn turn(&mut self) -> Result<PuppetId, Option<Time>> {
         let Some(&puppet) = self.queue.front() else { return Err(None) };
         self.bucket.take().map_err(Some)?;
         self.queue.pop_front();
@@ -76,13 +76,13 @@ mod tests {
         for id in [3, 1, 3, 2] {
             pacer.ask(PuppetId(id));
         }
-        assert_eq!(pacer.next(), Ok(PuppetId(3)));
-        assert_eq!(pacer.next(), Err(Some(Time(11_000))));
+        assert_eq!(pacer.turn(), Ok(PuppetId(3)));
+        assert_eq!(pacer.turn(), Err(Some(Time(11_000))));
         clock.set(Time(11_000));
-        assert_eq!(pacer.next(), Ok(PuppetId(1)));
+        assert_eq!(pacer.turn(), Ok(PuppetId(1)));
         clock.set(Time(12_000));
-        assert_eq!(pacer.next(), Ok(PuppetId(2)));
-        assert_eq!(pacer.next(), Err(None));
+        assert_eq!(pacer.turn(), Ok(PuppetId(2)));
+        assert_eq!(pacer.turn(), Err(None));
     }
 
     #[test]

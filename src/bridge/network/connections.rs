@@ -28,7 +28,7 @@ impl Network {
     /// Lets those dial whose turn it is.
     pub(super) fn dial_next(&mut self) {
         while self.life == Life::Running {
-            match self.pacer.next() {
+            match self.pacer.turn() {
                 Ok(id) => self.dial(id),
                 Err(until) => return self.timers.arm_if(Timer::Pacer, until),
             }
