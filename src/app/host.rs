@@ -8,10 +8,9 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::inbox_pump::Feed;
-use super::shell::{Mailboxes, Shell};
+use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
 use crate::bridge::input::Input;
-use crate::bridge::policy::Policy;
 use crate::ids::{RoomAlias, UserId};
 use crate::matrix::appservice::{Accepted, Host, RawEvent};
 use crate::matrix::client::Client;
@@ -23,16 +22,20 @@ pub const OPEN_MAX: i64 = 20_000;
 
 /// The bridge as the homeserver sees it.
 pub struct BridgeHost {
-    shell: Arc<Shell>,
+    intake: Arc<Intake>,
     mailboxes: Mailboxes,
-    policies: Arc<Vec<Policy>>,
+}
+
+/// The way of a transaction into the inbox.
+struct Intake {
+    shell: Arc<Shell>,
     /// Held over a transaction's commit and its way to the pump, so that rows reach the pump in their order.
     feed: Mutex<Feed>,
 }
 
 impl BridgeHost {
-    pub fn new(shell: Arc<Shell>, mailboxes: Mailboxes, policies: Arc<Vec<Policy>>, feed: Feed) -> Self {
-        Self { shell, mailboxes, policies, feed: Mutex::new(feed) }
+    pub fn new(shell: Arc<Shell>, mailboxes: Mailboxes, feed: Feed) -> Self {
+        Self { intake: Arc::new(Intake { shell, feed: Mutex::new(feed) }), mailboxes }
     }
 
     /// Messages of our own ghosts and bot come back to us like anybody's. Nothing is to be done for them, so
@@ -47,28 +50,16 @@ impl BridgeHost {
         }
         let Ok(head) = serde_json::from_str::<Head>(&event.json) else { return false };
         let Some(sender) = UserId::new(&head.sender) else { return false };
-        let ours = |policy: &Policy| sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name);
-        head.kind == "m.room.message" && self.policies.iter().any(ours)
+        let ours = |mailbox: &Mailbox| {
+            let policy = &mailbox.policy;
+            sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name)
+        };
+        head.kind == "m.room.message" && self.mailboxes.iter().any(ours)
     }
 }
 
-impl Host for BridgeHost {
-    async fn accept(&self, txn: &str, events: Vec<RawEvent>) -> Accepted {
-        if self.shell.open.load(Ordering::Relaxed) > OPEN_MAX {
-            tracing::warn!(txn, "too many events wait; the homeserver is told to keep these");
-            return Accepted::Busy;
-        }
-        let fresh = events.into_iter().filter(|event| !self.is_own_message(event));
-        let events: Vec<NewEvent> = fresh
-            .map(|RawEvent { event_id, room_id, json }| NewEvent {
-                event_id: event_id.to_string(),
-                room_id: room_id.to_string(),
-                json,
-            })
-            .collect();
-        if events.is_empty() {
-            return Accepted::Done;
-        }
+impl Intake {
+    async fn take(&self, txn: &str, events: Vec<NewEvent>) -> Accepted {
         let mut feed = self.feed.lock().await;
         match self.shell.store.accept(txn, events).await {
             Ok(rows) => {
@@ -84,16 +75,36 @@ impl Host for BridgeHost {
             }
         }
     }
+}
+
+impl Host for BridgeHost {
+    async fn accept(&self, txn: &str, events: Vec<RawEvent>) -> Accepted {
+        if self.intake.shell.open.load(Ordering::Relaxed) > OPEN_MAX {
+            tracing::warn!(txn, "too many events wait; the homeserver is told to keep these");
+            return Accepted::Busy;
+        }
+        let fresh = events.into_iter().filter(|event| !self.is_own_message(event));
+        let events: Vec<NewEvent> = fresh
+            .map(|RawEvent { event_id, room_id, json }| NewEvent {
+                event_id: event_id.to_string(),
+                room_id: room_id.to_string(),
+                json,
+            })
+            .collect();
+        if events.is_empty() {
+            return Accepted::Done;
+        }
+        // In a task of its own: a homeserver that hangs up must not come between the disk and the pump.
+        let (intake, txn) = (Arc::clone(&self.intake), txn.to_owned());
+        let taking = tokio::spawn(async move { intake.take(&txn, events).await });
+        taking.await.unwrap_or(Accepted::Busy)
+    }
 
     async fn alias_exists(&self, alias: RoomAlias) -> Existence {
-        let owner = self.policies.iter().position(|policy| {
-            let localpart = alias.localpart(&policy.server_name);
-            localpart.is_some_and(|local| policy.aliases.parse(local, Default::default()).is_some())
-        });
-        let Some(mailbox) = owner.and_then(|index| self.mailboxes.get(index)) else {
+        let Some(mailbox) = self.mailboxes.iter().find(|mailbox| mailbox.owns(&alias)) else {
             return Existence::Absent;
         };
-        let (ask, answer) = self.shell.asks.make();
+        let (ask, answer) = self.intake.shell.asks.make();
         if mailbox.inputs.send(Input::AliasAsked { ask, alias }).await.is_err() {
             return Existence::Absent;
         }
@@ -102,15 +113,10 @@ impl Host for BridgeHost {
 
     /// A ghost exists once somebody asks for it, so that it can be invited.
     async fn user_exists(&self, user: UserId) -> Existence {
-        let is_ghost = |policy: &Policy| {
-            let localpart = user.localpart();
-            user.server() == policy.server_name
-                && policy.ghosts.parse(localpart, Default::default()).is_some()
-        };
-        if !self.policies.iter().any(is_ghost) {
+        if !self.mailboxes.iter().any(|mailbox| mailbox.is_ghost(&user)) {
             return Existence::Absent;
         }
-        register(&self.shell.client, &user).await
+        register(&self.intake.shell.client, &user).await
     }
 }
 

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::shell::{Mailboxes, Shell};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{Input, MatrixEvent};
-use crate::ids::{InboxSeq, RoomId};
+use crate::ids::{InboxSeq, RoomAlias, RoomId, UserId};
 use crate::matrix::decode::decode;
 use crate::store::InboxRow;
 
@@ -88,12 +89,11 @@ impl InboxPump {
         }
     }
 
-    /// Reads until the disk has nothing more. Rows that came by memory before are known by their numbers.
+    /// Reads until the disk has nothing more. Rows that come by memory after that are known by their numbers.
     async fn read_disk(&mut self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            while let Ok(rows) = self.fresh.try_recv() {
-                self.move_rows(rows).await;
-            }
+            // What came by memory meanwhile is on the disk too, behind what was not read yet: in its order there.
+            while self.fresh.try_recv().is_ok() {}
             // Lowered before the read: a row that is stored after it raises the flag again.
             self.disk.ahead.store(false, Ordering::Release);
             match self.shell.store.inbox_after(self.cursor, READ_ROWS).await {
@@ -121,7 +121,22 @@ impl InboxPump {
         }
     }
 
+    /// Hands a room of ours that no network knows to the one that owns its alias.
+    async fn adopt(&self, row: &InboxRow) {
+        let Some(room) = RoomId::new(&row.room_id).filter(|room| self.shell.routes.of(room).is_none()) else {
+            return;
+        };
+        let Some(alias) = own_alias(&row.json, self.shell.client.bot()) else { return };
+        let owner = self.mailboxes.iter().find(|mailbox| mailbox.owns(&alias));
+        if let Some(mailbox) = owner {
+            mailbox.inputs.send(Input::RoomCreated { alias, result: Ok(room.clone()) }).await.ok();
+            // Events that follow in this room find their way at once, not only when the network has saved it.
+            self.shell.routes.set(room, mailbox.network.clone());
+        }
+    }
+
     async fn move_row(&self, row: InboxRow) {
+        self.adopt(&row).await;
         let network = RoomId::new(&row.room_id).and_then(|room| self.shell.routes.of(&room));
         let mailbox = network.and_then(|id| self.mailboxes.iter().find(|mailbox| mailbox.network == id));
         let event = mailbox.and_then(|_| decode(&row.json)).filter(|event| has_room(event, &row.room_id));
@@ -131,6 +146,24 @@ impl InboxPump {
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event }).await.ok();
     }
+}
+
+/// The room's main alias, from an event of our bot's in a room that no network knows: we made that room, and
+/// either its network has not heard of it yet, or a run ended before it could remember it.
+fn own_alias(json: &str, bot: &UserId) -> Option<RoomAlias> {
+    #[derive(Deserialize)]
+    struct Event {
+        r#type: String,
+        sender: String,
+        content: Content,
+    }
+    #[derive(Deserialize)]
+    struct Content {
+        alias: String,
+    }
+    let event: Event = serde_json::from_str(json).ok()?;
+    let is_ours = event.r#type == "m.room.canonical_alias" && event.sender == bot.as_str();
+    is_ours.then(|| RoomAlias::new(&event.content.alias)).flatten()
 }
 
 /// The event's own word for its room has to be the one it was filed under.

@@ -70,8 +70,9 @@ impl NetworkTask {
         self.conns.insert(conn, handle);
         let plan = Arc::clone(&self.plan);
         let (charset, inputs) = (self.charset, self.inputs.clone());
-        // Each attempt of a puppet tries the next server of the list.
-        self.shell.tasks.spawn(connection::run(conn, plan, conn.generation, charset, inputs, commands));
+        // Each attempt of a puppet tries the next server of the list; generations count from 1.
+        let attempt = conn.generation.saturating_sub(1);
+        self.shell.tasks.spawn(connection::run(conn, plan, attempt, charset, inputs, commands));
     }
 
     fn send(&mut self, conn: ConnId, line: String) {

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +21,7 @@ use super::logs::Logs;
 use super::network_task::{MAILBOX_MAX, NetworkTask};
 use super::shell::{Asks, Mailbox, Mailboxes, Routes, Shell};
 use super::{settings, startup};
-use crate::bridge::input::{Input, PortalOrigin};
+use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::{Network, RelaySeqs};
 use crate::bridge::policy::Policy;
 use crate::config::{self, Config, Registration};
@@ -41,6 +42,8 @@ const QUIT_WAIT: Duration = Duration::from_secs(7);
 const OUTBOX_WAIT: Duration = Duration::from_secs(5);
 /// How long each step of a dial may take.
 const DIAL_MS_MAX: u64 = 30_000;
+/// Outbox numbers that a millisecond of running may use up, as a power of two.
+const SEQ_BITS: u32 = 10;
 /// How often settled rows that are old enough are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Settled rows and transaction ids are kept for three days.
@@ -95,10 +98,10 @@ impl Bridge {
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
             store,
         });
-        let policies = Arc::new(settings::policies(config, registration));
-        let (networks, mailboxes) = networks(config, &policies, &shell).await?;
+        let policies = settings::policies(config, registration);
+        let (networks, mailboxes) = networks(config, policies, &shell).await?;
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
-        let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), policies, feed);
+        let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed);
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
         Ok(Self { shell, listener, router, pump, outbox: outbox_task, networks, mailboxes })
     }
@@ -116,12 +119,13 @@ impl Bridge {
         shell.tasks.spawn(async move {
             served.await.map_err(|error| tracing::error!(%error, "the listener failed"))
         });
-        let network_tasks = TaskTracker::new();
+        // Tasks that only end when they are told to: one that ends by itself has failed, and the bridge with it.
+        let mut network_tasks = JoinSet::new();
         for network in networks {
             network_tasks.spawn(network.run());
         }
-        network_tasks.close();
-        shell.tasks.spawn(outbox.run(saying.clone()));
+        let mut outbox_task = JoinSet::new();
+        outbox_task.spawn(outbox.run(saying.clone()));
         shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
 
         let refused = tokio::select! {
@@ -139,9 +143,14 @@ impl Bridge {
                     begin(&shell, &mailboxes, config, &starting).await;
                     shell.tasks.spawn(pump.run(pumping.clone()));
                     tracing::info!("ready");
-                    stop.asked().await;
+                    tokio::select! {
+                        () = stop.asked() => Ok(()),
+                        Some(_) = network_tasks.join_next() => Err(anyhow!("a network's task has failed")),
+                        Some(_) = outbox_task.join_next() => Err(anyhow!("the outbox has failed")),
+                    }
+                } else {
+                    Ok(())
                 }
-                Ok(())
             }
         };
         tracing::info!("stopping");
@@ -151,7 +160,8 @@ impl Bridge {
         for mailbox in mailboxes.iter() {
             mailbox.inputs.send(Input::Stopping).await.ok();
         }
-        if tokio::time::timeout(QUIT_WAIT, network_tasks.wait()).await.is_err() {
+        let all_stopped = async { while network_tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(QUIT_WAIT, all_stopped).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
         let left = shell.outbox.drain(OUTBOX_WAIT).await;
@@ -215,22 +225,26 @@ async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
 /// The networks' machines, with everything that was remembered of them.
 async fn networks(
     config: &Config,
-    policies: &[Policy],
+    policies: Vec<Policy>,
     shell: &Arc<Shell>,
 ) -> anyhow::Result<(Vec<NetworkTask>, Mailboxes)> {
     let last = shell.store.outbox_last().await?.unwrap_or(RelaySeq(0));
+    // A new database knows no number of a run before it, but the homeserver may remember that run's
+    // transactions: a number that time alone makes larger is none of them.
+    let last = last.0.max(i64::try_from(shell.clock.now().0 << SEQ_BITS).unwrap_or(i64::MAX / 2));
     let step = i64::try_from(policies.len()).unwrap_or(1);
     let mut tasks = Vec::new();
     let mut mailboxes = Vec::new();
     for ((index, policy), settings) in (1..).zip(policies).zip(config.networks.values()) {
+        let policy = Arc::new(policy);
         let id = policy.network.clone();
         let casemap = shell.store.casemap(&id).await?;
         let casemap = casemap.and_then(|name| crate::text::casemap::CaseMap::from_isupport(&name));
-        let seqs = RelaySeqs { next: RelaySeq(last.0 + index), step };
-        let mut network = Network::new(policy.clone(), casemap, seqs, rand::random());
-        remember(&mut network, policy, settings, shell).await?;
+        let seqs = RelaySeqs { next: RelaySeq(last + index), step };
+        let mut network = Network::new(Policy::clone(&policy), casemap, seqs, rand::random());
+        remember(&mut network, &policy, settings, shell).await?;
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
-        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone() });
+        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone(), policy });
         tasks.push(NetworkTask {
             id,
             network,
@@ -254,9 +268,15 @@ async fn remember(
     shell: &Shell,
 ) -> anyhow::Result<()> {
     let now = shell.clock.now();
-    let is_mapped = |channel: &str| settings.channels.iter().any(|mapped| mapped.channel == channel);
+    // A room that is named by an alias is not known by its id here; linking tells.
+    let names = |mapped: &config::Channel, room: &str| {
+        mapped.rooms.iter().any(|name| name == room || name.starts_with('#'))
+    };
+    let is_mapped = |row: &PortalRow| {
+        settings.channels.iter().any(|m| m.channel == row.channel && names(m, row.room.as_str()))
+    };
     for row in shell.store.portals(&policy.network).await? {
-        if row.origin == PortalOrigin::Config && !is_mapped(&row.channel) {
+        if row.origin == PortalOrigin::Config && !is_mapped(&row) {
             shell.store.portal_remove(&policy.network, &row.room).await?;
             continue;
         }

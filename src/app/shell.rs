@@ -10,10 +10,12 @@ use tokio_util::task::TaskTracker;
 use super::clock::Clock;
 use crate::bridge::effect::{Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
-use crate::ids::{InboxSeq, NetworkId, RoomId, UserId};
+use crate::bridge::policy::Policy;
+use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
 use crate::store::Store;
+use crate::text::casemap::CaseMap;
 
 /// The adapters and registers. Knows no network's state.
 pub struct Shell {
@@ -86,6 +88,21 @@ impl Asks {
 pub struct Mailbox {
     pub network: NetworkId,
     pub inputs: mpsc::Sender<Input>,
+    pub policy: Arc<Policy>,
+}
+
+impl Mailbox {
+    /// True when an alias is one of this network's.
+    pub fn owns(&self, alias: &RoomAlias) -> bool {
+        let localpart = alias.localpart(&self.policy.server_name);
+        localpart.is_some_and(|local| self.policy.aliases.parse(local, CaseMap::default()).is_some())
+    }
+
+    /// True when a user is a ghost of this network's, by its canonical spelling.
+    pub fn is_ghost(&self, user: &UserId) -> bool {
+        user.server() == self.policy.server_name
+            && self.policy.ghosts.parse(user.localpart(), CaseMap::default()).is_some()
+    }
 }
 
 /// All networks' mailboxes.

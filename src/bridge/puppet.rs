@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use super::relay::to_irc::Saying;
 use super::session::Session;
-use super::session::send::{ChatLine, Place};
-use crate::ids::{ChannelName, ConnId, Nick, PuppetId, Time, UserId};
+use super::session::send::{ChatLine, Part};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
 /// and its sender is told.
 pub const WAITING_MAX: usize = 32;
+/// Lines remembered for the errors they may cause, and for how long.
+const SAID_MAX: usize = 32;
+const SAID_MS: u64 = 10_000;
 /// People remembered as told that private messages are not carried.
 const EXPLAINED_MAX: usize = 32;
 /// How long a connection must have been good for its loss to count as a first failure again.
@@ -31,8 +34,12 @@ pub struct Puppet {
     failures: u32,
     ready_since: Option<Time>,
     waiting: VecDeque<Waiting>,
-    /// The message that went out last: what an error numeric is about.
-    last_said: Option<Arc<Saying>>,
+    /// Lines that went out lately, oldest first: what an error numeric may be about.
+    said: VecDeque<(Time, Arc<Saying>)>,
+    /// The message that was blamed last.
+    blamed: Option<InboxSeq>,
+    /// Not to dial before.
+    pub not_before: Time,
     /// Channels that would not have them, and when they said so.
     refused: BTreeMap<ChannelName, Time>,
     /// When they last asked for another nick.
@@ -50,6 +57,21 @@ pub struct Waiting {
     pub lines: Option<Vec<ChatLine>>,
 }
 
+impl Waiting {
+    fn parts(&self) -> impl DoubleEndedIterator<Item = &Part> {
+        self.lines.iter().flatten().filter_map(|line| line.of.as_ref())
+    }
+
+    fn last_part(&self) -> Option<&Part> {
+        self.parts().next_back()
+    }
+
+    /// True when some lines of it have been said already.
+    pub fn is_begun(&self) -> bool {
+        self.parts().next().is_some_and(|part| part.index > 0)
+    }
+}
+
 impl Puppet {
     pub fn new(id: PuppetId, user: UserId, display_name: Option<String>) -> Self {
         Self {
@@ -62,7 +84,9 @@ impl Puppet {
             failures: 0,
             ready_since: None,
             waiting: VecDeque::new(),
-            last_said: None,
+            said: VecDeque::new(),
+            blamed: None,
+            not_before: Time::default(),
             refused: BTreeMap::new(),
             nick_asked_at: None,
             trouble: None,
@@ -93,6 +117,13 @@ impl Puppet {
     /// Takes the messages that wait for `channel`, in order.
     pub fn take_waiting(&mut self, channel: &ChannelName) -> Vec<Waiting> {
         self.take_if(|saying| saying.channel == *channel)
+    }
+
+    /// Takes the messages of which a part was said already.
+    pub fn take_begun(&mut self) -> Vec<Waiting> {
+        let (begun, rest) = std::mem::take(&mut self.waiting).into_iter().partition(Waiting::is_begun);
+        self.waiting = rest;
+        Vec::from_iter::<VecDeque<Waiting>>(begun)
     }
 
     /// Takes the messages that are too old.
@@ -171,13 +202,28 @@ impl Puppet {
         self.failures
     }
 
-    pub fn said(&mut self, saying: Arc<Saying>) {
-        self.last_said = Some(saying);
+    /// A line of a message is on its way.
+    pub fn said(&mut self, now: Time, saying: Arc<Saying>) {
+        self.forget_said(now);
+        if self.said.len() >= SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back((now, saying));
     }
 
-    /// Takes the message that an error about `channel` is most likely about; each is blamed once.
-    pub fn blame(&mut self, channel: &ChannelName) -> Option<Arc<Saying>> {
-        self.last_said.take_if(|saying| saying.channel == *channel)
+    /// Takes the message that an error about `channel` is most likely about: servers answer in order, so the
+    /// oldest line of late. `None` when no line is left to blame, or its message was blamed already.
+    pub fn blame(&mut self, now: Time, channel: &ChannelName) -> Option<Arc<Saying>> {
+        self.forget_said(now);
+        let at = self.said.iter().position(|(_, saying)| saying.channel == *channel)?;
+        let (_, saying) = self.said.remove(at)?;
+        (self.blamed.replace(saying.seq) != Some(saying.seq)).then_some(saying)
+    }
+
+    fn forget_said(&mut self, now: Time) {
+        while self.said.front().is_some_and(|(at, _)| now.since_ms(*at) > SAID_MS) {
+            self.said.pop_front();
+        }
     }
 
     /// The channel would not have them.
@@ -196,19 +242,18 @@ impl Puppet {
     }
 }
 
-/// Gathers lines into the messages they are parts of. Lines of no message are forgotten: a PART needs no
-/// saying when the connection is gone.
+/// Gathers lines into the messages they are parts of. Lines of no message are forgotten: a PART needs no saying
+/// when the connection is gone. So are lines whose message has no end here: the rest was withdrawn, and its
+/// sender told.
 fn by_message(lines: impl Iterator<Item = ChatLine>) -> VecDeque<Waiting> {
     let mut messages: VecDeque<Waiting> = VecDeque::new();
     for line in lines {
-        let Some(saying) = line.of.clone() else { continue };
+        let Some(Part { saying, .. }) = line.of.clone() else { continue };
         match messages.back_mut() {
             Some(Waiting { saying: last, lines: Some(lines) }) if last.seq == saying.seq => lines.push(line),
             _ => messages.push_back(Waiting { saying, lines: Some(vec![line]) }),
         }
     }
-    debug_assert!(messages.iter().all(|m| {
-        m.lines.as_ref().is_some_and(|l| l.last().is_some_and(|line| line.place == Place::Last))
-    }));
+    messages.retain(|message| message.last_part().is_some_and(Part::is_last));
     messages
 }

@@ -23,7 +23,7 @@ use crate::bridge::input::{CloseReason, Input};
 use crate::ids::ConnId;
 
 /// Lines that may wait to be written. When full, [`ConnHandle::send`] gives the line back.
-pub const QUEUE_LINES_MAX: usize = 64;
+pub const QUEUE_LINES_MAX: usize = 80;
 
 /// How long a connection that was asked to close may take to flush and to say goodbye.
 pub const CLOSE_MS_MAX: u64 = 5_000;
@@ -446,7 +446,7 @@ mod tests {
         scene.handle.close();
         let said = heard(&mut server).await;
         assert_eq!(said.lines().count(), QUEUE_LINES_MAX);
-        assert!(said.ends_with("PRIVMSG #c :63\r\n"), "{said}");
+        assert!(said.ends_with(&format!("PRIVMSG #c :{}\r\n", QUEUE_LINES_MAX - 1)), "{said}");
         server.write_all(b"ERROR :Bye\r\n").await.unwrap();
         drop(server);
         let told = scene.rest().await;

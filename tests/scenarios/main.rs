@@ -87,7 +87,9 @@ stories! {
 fn every_story_is_played() {
     let files = std::fs::read_dir(folder()).expect("the folder of the stories");
     let mut found: Vec<String> = files
-        .filter_map(|file| file.expect("an entry").file_name().to_str()?.strip_suffix(".txt").map(str::to_owned))
+        .filter_map(|file| {
+            file.expect("an entry").file_name().to_str()?.strip_suffix(".txt").map(str::to_owned)
+        })
         .collect();
     found.sort();
     assert_eq!(found, STORIES);

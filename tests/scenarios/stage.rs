@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
-    AskId, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin, PortalRow,
+    AskId, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin,
+    PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
-use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
+use bunraku::ids::{
+    ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
+};
 use bunraku::text::line::Line;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
@@ -231,7 +234,9 @@ impl Stage {
     fn matrix(&mut self, words: &str) {
         let mut parts = words.splitn(3, ' ');
         let (sender, verb, rest) = (parts.next(), parts.next(), parts.next());
-        let (Some(sender), Some(verb), Some(rest)) = (sender, verb, rest) else { panic!("matrix: {words:?}") };
+        let (Some(sender), Some(verb), Some(rest)) = (sender, verb, rest) else {
+            panic!("matrix: {words:?}")
+        };
         self.seq += 1;
         let event = match verb {
             "says" => self.message(sender, BodyKind::Text, rest),
@@ -350,7 +355,12 @@ fn milliseconds(text: &str) -> u64 {
 
 /// `\n`, `\r`, `\0`, `\1`, `\s` for a space; `{word*900}` is the word that often.
 fn unescaped(text: &str) -> String {
-    let mut out = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\0", "\0").replace("\\s", " ").replace("\\1", "\u{1}");
+    let mut out = text
+        .replace("\\n", "\n")
+        .replace("\\r", "\r")
+        .replace("\\0", "\0")
+        .replace("\\s", " ")
+        .replace("\\1", "\u{1}");
     while let Some((before, rest)) = out.split_once('{')
         && let Some((inner, after)) = rest.split_once('}')
         && let Some((word, count)) = inner.split_once('*')

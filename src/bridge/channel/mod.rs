@@ -48,6 +48,8 @@ pub struct Channel {
     name: ChannelName,
     /// Our connections that asked to join or are in, with the order of entry for those in.
     members: BTreeMap<ConnId, Entry>,
+    /// Which server each of them is on: only streams of one server have one order.
+    servers: BTreeMap<ConnId, Arc<str>>,
     entries: u64,
     observers: BTreeMap<ConnId, View>,
     ledger: Ledger<Heard>,
@@ -69,6 +71,7 @@ impl Channel {
             target: Arc::from(name.folded()),
             name,
             members: BTreeMap::new(),
+            servers: BTreeMap::new(),
             entries: 0,
             observers: BTreeMap::new(),
             ledger: Ledger::new(),
@@ -79,11 +82,14 @@ impl Channel {
 
     /// The connection asks to join. Where a seat is free it observes from its entry on: its queues open now,
     /// because a faster stream may show it in the channel before its own does.
-    pub fn asks(&mut self, conn: ConnId) {
+    pub fn asks(&mut self, conn: ConnId, server: Option<&Arc<str>>) {
         self.members.insert(conn, Entry::Asked);
+        if let Some(server) = server {
+            self.servers.insert(conn, Arc::clone(server));
+        }
         if self.observers.len() < OBSERVERS_MAX {
             self.observers.insert(conn, View::default());
-            self.ledger.joining(conn);
+            self.ledger.joining_on(conn, server.cloned());
         }
     }
 
@@ -109,20 +115,27 @@ impl Channel {
     /// The connection is no longer in the channel, or will not come in.
     pub fn gone(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
         self.members.remove(&conn);
+        self.servers.remove(&conn);
         if self.observers.remove(&conn).is_some() {
             self.ledger.left(now, conn, heard);
         }
         self.settle_duties(now, heard)
     }
 
+    /// The bridge goes down: gives free what observers hold.
+    pub fn close(&mut self, now: Time, heard: &mut Vec<Heard>) {
+        self.ledger.handle_timeout(now.plus_ms(ledger::HOLD_MS), heard);
+    }
+
     /// Fills free seats with those longest in, and notes whether the duty has moved.
     fn settle_duties(&mut self, now: Time, heard: &mut Vec<Heard>) -> Vec<Duty> {
         let mut duties = Vec::new();
-        while self.observers.len() < OBSERVERS_MAX {
+        // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
+        while self.observers.len() < OBSERVERS_MAX || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
             let view = self.owner_view().cloned().unwrap_or_default();
             self.observers.insert(conn, view);
-            self.ledger.watching_on(now, conn, None, heard);
+            self.ledger.watching_on(now, conn, self.servers.get(&conn).cloned(), heard);
             duties.push(Duty::Observe(conn));
         }
         let moved = self.ledger.epoch() != self.epoch;
@@ -212,8 +225,10 @@ impl Channel {
         if !self.observers.contains_key(&conn) {
             return;
         }
-        for (_, nick) in &list {
-            self.show(conn, nick, nicks);
+        let ours = list.iter().filter_map(|(_, nick)| Some((nick.clone(), self.ours(nick, nicks)?)));
+        let ours: Vec<(Nick, ConnId)> = ours.collect();
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.lists(ours);
         }
         if self.is_owner(conn) {
             self.roster.names_add(list);
@@ -222,6 +237,9 @@ impl Channel {
 
     /// The list is complete.
     pub fn names_end(&mut self, conn: ConnId) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.list_ends();
+        }
         if self.is_owner(conn) {
             self.roster.names_end();
         }
@@ -229,10 +247,15 @@ impl Channel {
 
     /// Notes one of ours under its nick, where the nick is one of ours and asked for this channel.
     fn show(&mut self, conn: ConnId, nick: &Nick, nicks: &Nicks) {
-        let Some(view) = self.observers.get_mut(&conn) else { return };
-        if let Some(holder) = nicks.holder(nick).filter(|holder| self.members.contains_key(holder)) {
-            view.shows(nick.clone(), holder);
+        let ours = self.ours(nick, nicks);
+        if let (Some(view), Some(ours)) = (self.observers.get_mut(&conn), ours) {
+            view.shows(nick.clone(), ours);
         }
+    }
+
+    /// Which of ours that asked for this channel goes by this nick.
+    fn ours(&self, nick: &Nick, nicks: &Nicks) -> Option<ConnId> {
+        nicks.holder(nick).filter(|holder| self.members.contains_key(holder))
     }
 
     /// A nick that `conn` had asked for is not its own: no stream's account holds it for ours any more.

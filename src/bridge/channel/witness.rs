@@ -13,6 +13,8 @@ use crate::ids::{ConnId, Nick};
 pub struct View {
     ours: HashMap<Nick, ConnId>,
     present: BTreeSet<ConnId>,
+    /// A list of names that is coming in.
+    listing: Option<Vec<(Nick, ConnId)>>,
 }
 
 impl View {
@@ -22,6 +24,19 @@ impl View {
             self.present.remove(&before);
         }
         self.present.insert(conn);
+    }
+
+    /// A list of names shows these of ours.
+    pub fn lists(&mut self, ours: Vec<(Nick, ConnId)>) {
+        self.listing.get_or_insert_default().extend(ours);
+    }
+
+    /// The list is complete, and is the whole truth at this place of the stream.
+    pub fn list_ends(&mut self) {
+        let Some(listing) = self.listing.take() else { return };
+        self.ours.clear();
+        self.present.clear();
+        listing.into_iter().for_each(|(nick, conn)| self.shows(nick, conn));
     }
 
     /// The stream shows this nick leaving: returns which of ours it was.

@@ -1,15 +1,15 @@
 //! Connections: who dials when, what happens when one opens or is lost, and their wake-ups.
 
-use super::super::channel::Channel;
 use super::super::clock::Bucket;
 use super::super::effect::{Chat, Effect};
 use super::super::input::CloseReason;
 use super::super::pacer::retry_ms;
+use super::super::session::places::Standing;
 use super::super::session::register::Registration;
 use super::super::session::{Session, Woken};
 use super::super::timer::Timer;
 use super::{Life, Network};
-use crate::ids::{ChannelName, ConnId, PuppetId};
+use crate::ids::{ChannelName, ConnId, PuppetId, Time};
 
 /// How long a puppet waits when the network has as many connections as it may.
 const FULL_MS: u64 = 60_000;
@@ -18,8 +18,18 @@ impl Network {
     /// Gets a puppet in line to dial, if it wants to be anywhere and has no connection.
     pub(super) fn ask_to_dial(&mut self, id: PuppetId) {
         let puppet = self.puppet(id);
-        if puppet.session.is_some() || puppet.wanted.is_empty() || self.life != Life::Running {
+        if puppet.session.is_some() || puppet.wanted.is_empty() {
             return;
+        }
+        let not_before = puppet.not_before;
+        if self.life != Life::Running {
+            return;
+        }
+        if not_before > self.now {
+            return self.timers.arm(Timer::Dial(id), not_before);
+        }
+        if self.connections >= self.policy.connections_max {
+            return self.timers.arm(Timer::Dial(id), self.now.plus_ms(FULL_MS));
         }
         self.pacer.ask(id);
         self.dial_next();
@@ -36,17 +46,14 @@ impl Network {
     }
 
     fn dial(&mut self, id: PuppetId) {
-        let connections = self.puppets.iter().filter(|puppet| puppet.session.is_some()).count();
-        if connections >= self.policy.connections_max {
-            let at = self.now.plus_ms(FULL_MS);
-            return self.timers.arm(Timer::Dial(id), at);
-        }
         let (now, flood) = (self.now, self.policy.flood);
         let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock);
         let puppet = self.puppet(id);
         if puppet.session.is_some() || puppet.wanted.is_empty() {
             return;
         }
+        self.connections += 1;
+        let puppet = self.puppet(id);
         let conn = puppet.next_conn();
         puppet.session = Some(Session::new(conn, now, bucket));
         let user = puppet.user.clone();
@@ -66,7 +73,7 @@ impl Network {
 
     /// Keeps the list of our nicks in step with a session.
     pub(super) fn note_nicks(&mut self, id: PuppetId) {
-        if let Some(session) = &self.puppets[id.0 as usize].session {
+        if let Some(session) = self.puppets[id.0 as usize].session.as_ref().filter(|s| !s.is_closing()) {
             self.nicks.update(session.conn, session.nick(), session.nick_asked());
         }
     }
@@ -76,9 +83,9 @@ impl Network {
         if self.puppet_of(conn).is_none() {
             return;
         }
-        let ended = self.with_session(conn.puppet, |session, out| session.written(lines, out));
-        for saying in ended.unwrap_or_default() {
-            self.on_its_way(&saying);
+        let parts = self.with_session(conn.puppet, |session, out| session.written(lines, out));
+        for part in parts.unwrap_or_default() {
+            self.on_its_way(conn.puppet, &part);
         }
     }
 
@@ -124,6 +131,7 @@ impl Network {
         self.nicks.forget(conn);
         let now = self.now;
         self.puppet(id).connection_over(now);
+        self.connections -= 1;
         for name in channels {
             if let (Some(nick), Some(channel)) = (&asked, self.channels.get_mut(&name)) {
                 // Whether it got this nick will not be known: better a line doubled than a stranger unheard.
@@ -135,11 +143,27 @@ impl Network {
         let (pace, roll) = (self.policy.connect, self.dice.roll());
         let failures = self.puppet(id).failures();
         let wait = wait_ms.unwrap_or_else(|| retry_ms(failures, pace.retry_ms_min, pace.retry_ms_max, roll));
+        self.puppet(id).not_before = now.plus_ms(wait);
         self.timers.arm(Timer::Dial(id), now.plus_ms(wait));
+        if self.life == Life::Stopping {
+            self.close_begun(id);
+        }
+    }
+
+    /// The bridge goes down: a message that was said in part would be said whole at the next start. It ends
+    /// here, and its sender knows.
+    fn close_begun(&mut self, id: PuppetId) {
+        for waiting in self.puppet(id).take_begun() {
+            self.failed(
+                &waiting.saying,
+                "the bridge went down in the midst of it; the end is missing on IRC",
+            );
+        }
     }
 
     pub(super) fn out_of_channel(&mut self, conn: ConnId, name: &ChannelName) {
         self.in_channel(name, |channel, now, _, heard| channel.gone(now, conn, heard));
+        self.note_observing(conn);
     }
 
     /// Joins channels, where the connection may talk already; else it will when it may.
@@ -148,39 +172,41 @@ impl Network {
         if !session.is_ready() || names.is_empty() {
             return;
         }
-        let conn = session.conn;
-        for name in &names {
-            self.channel(name).asks(conn);
-            if !self.channel(name).is_observer(conn) {
-                let chat = self.chat_worth(conn);
-                self.out.push(Effect::Observe { conn, chat });
-            }
+        let (conn, server) = (session.conn, session.server().cloned());
+        let is_leaving = |name: &ChannelName| matches!(session.standing(name), Some(Standing::Leaving(..)));
+        let fresh: Vec<ChannelName> = names.iter().filter(|name| !is_leaving(name)).cloned().collect();
+        for name in &fresh {
+            self.channel(name).asks(conn, server.as_ref());
         }
         let now = self.now;
         self.with_session(id, |session, out| session.join(now, &names, out));
+        self.note_observing(conn);
     }
 
     /// A connection's chat is read while it observes any channel.
-    fn chat_worth(&self, conn: ConnId) -> Chat {
-        let observes = |channel: &Channel| channel.is_observer(conn);
-        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
-        let mut theirs = session.into_iter().flat_map(Session::channels);
-        let is_any = theirs.any(|name| self.channels.get(name).is_some_and(observes));
-        if is_any { Chat::Read } else { Chat::Skip }
+    pub(super) fn note_observing(&mut self, conn: ConnId) {
+        if self.puppet_of(conn).is_none() {
+            return;
+        }
+        let chat = if self.channels_of(conn).is_empty() { Chat::Skip } else { Chat::Read };
+        self.with_session(conn.puppet, |session, out| session.observe(chat, out));
     }
 
-    /// Leaves a channel: the duty moves first, then what waited to be said there is withdrawn, then PART.
+    /// Leaves a channel: the duty moves first, then PART goes behind what is still to be said there.
     pub(super) fn leave_channel(&mut self, id: PuppetId, name: &ChannelName) {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let conn = session.conn;
-        if session.standing(name).is_none() {
+        if !matches!(session.standing(name), Some(Standing::Asked(_) | Standing::In)) {
+            // Not there, or on the way out: then nobody wants it back.
+            self.with_session(id, |session, out| session.part(Time::default(), name, out));
             return;
         }
         self.in_channel(name, |channel, now, _, heard| {
             channel.leaving(now, conn, heard);
             Vec::new()
         });
-        self.with_session(id, |session, out| session.part(name, out));
+        let now = self.now;
+        self.with_session(id, |session, out| session.part(now, name, out));
         self.out_of_channel(conn, name);
     }
 
@@ -203,14 +229,22 @@ impl Network {
                 self.puppet(conn.puppet).trouble(words.to_owned());
                 self.give_up(conn, None);
             }
+            Some(Woken::Late(channels)) => self.join_channels(conn.puppet, channels),
             Some(Woken::Fine) | None => {}
         }
     }
 
-    /// Goodbye on every connection; nobody dials any more.
+    /// Goodbye on every connection; nobody dials any more. What observers hold is relayed first: nobody will
+    /// see it again.
     pub(super) fn stopping(&mut self) {
         self.life = Life::Stopping;
+        for (name, mut channel) in std::mem::take(&mut self.channels) {
+            let mut heard = Vec::new();
+            channel.close(self.now, &mut heard);
+            heard.iter().for_each(|line| self.relay(&name, line));
+        }
         for id in 0..self.puppets.len() as u32 {
+            self.close_begun(PuppetId(id));
             self.end_session(PuppetId(id), "The bridge is restarting");
         }
     }

@@ -3,12 +3,16 @@
 use super::super::channel::Heard;
 use super::super::effect::Effect;
 use super::super::input::{BodyKind, PortalOrigin};
-use super::super::session::{Session, Standing};
+use super::super::session::Session;
+use super::super::session::places::{Return, Standing};
 use super::super::session::seen::{Ban, Person, Seen};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
+
+/// ERR_NOTONCHANNEL (RFC 2812 section 5.2).
+const NOT_ON_CHANNEL: u16 = 442;
 
 impl Network {
     pub(super) fn conn_line(&mut self, conn: ConnId, line: &Line) {
@@ -59,9 +63,10 @@ impl Network {
                 });
             }
             Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
-            Seen::ChannelRefused { channel, numeric, words } => {
-                self.channel_refused(conn, channel, numeric, &words);
+            Seen::JoinRefused { channel, numeric, words } => {
+                self.join_refused(conn, &channel, numeric, &words)
             }
+            Seen::NotTaken { channel, numeric, words } => self.not_taken(conn, &channel, numeric, &words),
             Seen::Farewell { ban, words } => {
                 self.puppet(conn.puppet).trouble(words);
                 if ban == Ban::Banned {
@@ -109,8 +114,16 @@ impl Network {
         let id = conn.puppet;
         if !self.puppet(id).wanted.contains(&channel) {
             // A forward (470), a services join, or a room left meanwhile: nobody here wants to be there.
-            self.channel(&channel).asks(conn);
-            self.leave_channel(id, &channel);
+            let session = self.puppets[id.0 as usize].session.as_ref();
+            if session.is_some_and(|session| session.standing(&channel) == Some(Standing::In)) {
+                self.channel(&channel).asks(conn, None);
+                self.leave_channel(id, &channel);
+            }
+            return;
+        }
+        let session = self.puppets[id.0 as usize].session.as_ref();
+        if session.is_none_or(|session| session.standing(&channel) != Some(Standing::In)) {
+            // On the way out and wanted back: the echo of the PART comes next.
             return;
         }
         self.puppet(id).forgive(&channel);
@@ -120,14 +133,8 @@ impl Network {
     }
 
     fn left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick) {
-        // Our own PART echo says nothing new; one we did not ask for (a services part) does. Where a JOIN is
-        // asked meanwhile, the session has kept its place.
         if self.is_me(conn, who) {
-            let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
-            if session.is_none_or(|session| session.standing(channel).is_none()) {
-                self.out_of_channel(conn, channel);
-            }
-            return;
+            return self.left_ourselves(conn, channel);
         }
         self.in_channel(channel, |channel, _, _, _| {
             channel.left(conn, who);
@@ -135,10 +142,26 @@ impl Network {
         });
     }
 
+    /// Our own PART came back, or services made us leave.
+    fn left_ourselves(&mut self, conn: ConnId, channel: &ChannelName) {
+        let id = conn.puppet;
+        let was = self.with_session(id, |session, _| session.out_of(channel)).flatten();
+        match was {
+            Some(Standing::Leaving(_, Return::Wanted)) => self.join_channels(id, vec![channel.clone()]),
+            Some(Standing::Leaving(_, Return::No)) | None => {}
+            Some(Standing::In | Standing::Asked(_)) => {
+                self.out_of_channel(conn, channel);
+                let words = format!("made to leave {channel} on {}", self.policy.network_name);
+                self.put_out(id, channel, &words);
+            }
+        }
+    }
+
     fn kicked(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick, by: &str, reason: &str) {
         if !self.is_me(conn, who) {
             return self.left(conn, channel, who);
         }
+        self.with_session(conn.puppet, |session, _| session.out_of(channel));
         self.out_of_channel(conn, channel);
         let words = match reason {
             "" => format!("kicked from {channel} on {} by {by}", self.policy.network_name),
@@ -174,8 +197,8 @@ impl Network {
         }
     }
 
-    /// A nick quit on this stream. If it was one of ours, the server has thrown that connection off, whatever
-    /// its own socket still believes.
+    /// A nick quit on this stream. If it was one of ours, the server has thrown that connection off, or the two
+    /// are on different sides of a netsplit: it has to show that it lives.
     fn quit(&mut self, conn: ConnId, who: &Nick) {
         let names: Vec<ChannelName> = self.channels_of(conn);
         let mut thrown_off = None;
@@ -185,8 +208,9 @@ impl Network {
                 Vec::new()
             });
         }
-        if let Some(other) = thrown_off.filter(|other| *other != conn) {
-            self.give_up(other, None);
+        if let Some(other) = thrown_off.filter(|other| *other != conn && self.puppet_of(*other).is_some()) {
+            let now = self.now;
+            self.with_session(other.puppet, |session, out| session.suspect(now, out));
         }
     }
 
@@ -199,25 +223,36 @@ impl Network {
         }
     }
 
-    fn channels_of(&self, conn: ConnId) -> Vec<ChannelName> {
+    /// The channels that a connection observes.
+    pub(super) fn channels_of(&self, conn: ConnId) -> Vec<ChannelName> {
         let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
         let names = session.into_iter().flat_map(|session| session.channels());
         names.filter(|name| self.channels.get(*name).is_some_and(|c| c.is_observer(conn))).cloned().collect()
     }
 
-    fn channel_refused(&mut self, conn: ConnId, channel: ChannelName, numeric: u16, words: &str) {
+    fn join_refused(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
         let id = conn.puppet;
-        let standing = self.puppet(id).session.as_ref().and_then(|session| session.standing(&channel));
+        let standing = self.puppet(id).session.as_ref().and_then(|session| session.standing(channel));
         match standing {
-            Some(Standing::In) => self.line_refused(id, &channel, &format!("{words} ({numeric})")),
-            // The session has taken a refused JOIN back already.
-            Some(Standing::Asked(_)) | None if self.puppet(id).wanted.contains(&channel) => {
-                self.out_of_channel(conn, &channel);
+            Some(Standing::Asked(_)) => {
+                self.with_session(id, |session, _| session.out_of(channel));
+                self.out_of_channel(conn, channel);
                 let network = &self.policy.network_name;
                 let words = format!("{channel} on {network} does not let this user in: {words} ({numeric})");
-                self.put_out(id, &channel, &words);
+                self.put_out(id, channel, &words);
             }
-            Some(Standing::Asked(_)) | None => {}
+            Some(Standing::In) => self.line_refused(id, channel, &format!("{words} ({numeric})")),
+            Some(Standing::Leaving(..)) | None => {}
+        }
+    }
+
+    /// Something we did in a channel was not taken: a message (404), or a PART from where we were not (442).
+    fn not_taken(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
+        let id = conn.puppet;
+        let standing = self.puppet(id).session.as_ref().and_then(|session| session.standing(channel));
+        match standing {
+            Some(Standing::Leaving(..)) if numeric == NOT_ON_CHANNEL => self.left_ourselves(conn, channel),
+            Some(_) | None => self.line_refused(id, channel, &format!("{words} ({numeric})")),
         }
     }
 
@@ -262,13 +297,18 @@ impl Network {
     /// before anybody can join, so there are none, unless two servers of a network disagree.
     fn misunderstood(&self, before: CaseMap, map: CaseMap) -> Vec<ConnId> {
         let sessions = || self.puppets.iter().filter_map(|puppet| puppet.session.as_ref());
-        let inside: Vec<&Session> = sessions().filter(|session| session.channels().next().is_some()).collect();
+        let inside: Vec<&Session> =
+            sessions().filter(|session| session.channels().next().is_some()).collect();
         let changes = |text: &str| before.fold(text) != map.fold(text);
         let is_touched = |session: &&Session| {
             session.nick().is_some_and(|nick| changes(nick.as_str()))
                 || session.channels().any(|channel| changes(channel.as_str()))
         };
-        if inside.iter().any(is_touched) { inside.iter().map(|session| session.conn).collect() } else { Vec::new() }
+        if inside.iter().any(is_touched) {
+            inside.iter().map(|session| session.conn).collect()
+        } else {
+            Vec::new()
+        }
     }
 }
 

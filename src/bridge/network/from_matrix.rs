@@ -1,5 +1,7 @@
 //! What comes from Matrix: portals, members, events, questions for aliases.
 
+use std::collections::BTreeSet;
+
 use super::super::effect::{Effect, Existence, Outcome, Presence};
 use super::super::input::{AskId, MatrixEvent, Member, Membership, PortalOrigin, PortalRow};
 use super::super::policy::DynamicPortals;
@@ -24,18 +26,35 @@ impl Network {
         }
     }
 
+    /// A pairing is known. Where the room was paired with another channel before, its people move.
     pub(super) fn portal_known(&mut self, row: &PortalRow) {
         let map = self.map();
-        self.portals.add(row, map);
+        let before = self.portals.of_room(&row.room).map(|portal| portal.channel.clone());
+        let Some(channel) = self.portals.add(row, map).map(|portal| portal.channel.clone()) else { return };
+        let Some(before) = before.filter(|before| *before != channel) else { return };
+        let members: Vec<UserId> = self.portals.members(&row.room).cloned().collect();
+        for user in members {
+            let id = self.ensure_puppet(&user, None);
+            if !self.portals.wants(&before, &user) {
+                self.puppet(id).wanted.remove(&before);
+                self.leave_channel(id, &before);
+            }
+            if self.puppet(id).wanted.insert(channel.clone()) {
+                self.join_channels(id, vec![channel.clone()]);
+            }
+        }
     }
 
-    /// The whole list of who is in a room: those who are not in it any more have left.
+    /// The whole list of who is in a room: those who are not in it any more have left. What events have said
+    /// since the list was made is newer and stands.
     pub(super) fn members_known(&mut self, room: &RoomId, members: &[Member]) {
+        let changed = self.portals.take_changed(room);
+        let listed: BTreeSet<&UserId> = members.iter().map(|member| &member.user).collect();
         let known: Vec<UserId> = self.portals.members(room).cloned().collect();
-        for user in known.iter().filter(|user| !members.iter().any(|member| member.user == **user)) {
+        for user in known.iter().filter(|user| !listed.contains(user) && !changed.contains(user)) {
             self.left_room(room, user, "left the room");
         }
-        for member in members {
+        for member in members.iter().filter(|member| !changed.contains(&member.user)) {
             if !self.is_ours(&member.user) {
                 self.entered_room(room, &member.user, member.display_name.clone());
             }
@@ -72,6 +91,7 @@ impl Network {
         if self.is_ours(&target.user) || self.portals.of_room(room).is_none() {
             return;
         }
+        self.portals.note_change(room, &target.user);
         match membership {
             Membership::Join => self.entered_room(room, &target.user, target.display_name),
             Membership::Leave | Membership::Ban => {
@@ -207,38 +227,44 @@ impl Network {
         let map = self.map();
         let localpart = alias.localpart(&self.policy.server_name)?;
         // Until the network has said its mapping only what all mappings fold is folded: `#x[]` stays itself.
-        let channel = self.policy.aliases.parse(localpart, self.isupport.casemap.unwrap_or(CaseMap::Ascii))?;
+        let channel =
+            self.policy.aliases.parse(localpart, self.isupport.casemap.unwrap_or(CaseMap::Ascii))?;
         let channel = channel.refolded(map);
-        let is_excluded =
-            self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
+        let is_excluded = self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
         let may = self.policy.dynamic_portals == DynamicPortals::On
             && !is_excluded
             && self.isupport.is_channel(channel.as_str());
         may.then_some(channel)
     }
 
-    /// The room was made, or not: whoever asked is answered, in whatever spelling they asked.
+    /// The room was made, or not: whoever asked is answered, in whatever spelling they asked. A room that nobody
+    /// waits for was made by a run that ended before it could remember it; it is ours all the same.
     pub(super) fn room_created(&mut self, alias: &RoomAlias, result: Result<RoomId, String>) {
-        let Some((channel, others)) = self.births.end(alias) else { return };
-        match result {
-            Ok(room) => {
-                let row = PortalRow {
-                    room: room.clone(),
-                    channel: channel.as_str().to_owned(),
-                    origin: PortalOrigin::Alias,
-                };
-                self.portal_known(&row);
-                self.out.push(Effect::SavePortal(row));
+        let born = self.births.end(alias);
+        let others = born.as_ref().map(|(_, others)| others.clone()).unwrap_or_default();
+        let channel = born.map(|(channel, _)| channel).or_else(|| self.bridgeable(alias));
+        match (result, channel) {
+            (Ok(room), Some(channel)) => {
+                self.adopt(room.clone(), &channel);
                 self.answer_all(alias, Existence::Exists);
                 let add = |alias| Effect::AddAlias { room: room.clone(), alias };
                 self.out.extend(others.into_iter().map(add));
             }
-            Err(_) => {
+            (Ok(_), None) | (Err(_), _) => {
                 self.answer_all(alias, Existence::Absent);
                 for other in others {
                     self.answer_all(&other, Existence::Absent);
                 }
             }
+        }
+    }
+
+    /// Pairs a room of ours with its channel, once.
+    fn adopt(&mut self, room: RoomId, channel: &ChannelName) {
+        if self.portals.of_room(&room).is_none() {
+            let row = PortalRow { room, channel: channel.as_str().to_owned(), origin: PortalOrigin::Alias };
+            self.portal_known(&row);
+            self.out.push(Effect::SavePortal(row));
         }
     }
 

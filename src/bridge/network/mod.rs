@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::channel::{Channel, Duty, Heard};
 use super::clock::{Bucket, MachineClock};
-use super::effect::{Chat, Effect, Outcome, Relay, Speaker};
+use super::effect::{Effect, Outcome, Relay, Speaker};
 use super::input::{BodyKind, Input};
 use super::nicks::Nicks;
 use super::pacer::{Dice, Pacer};
@@ -63,6 +63,8 @@ pub struct Network {
     births: Births,
     pacer: Pacer,
     tell: Tell,
+    /// Sessions there are, whatever their state.
+    connections: usize,
     timers: Timers,
     out: Vec<Effect>,
 }
@@ -89,6 +91,7 @@ impl Network {
             births: Births::default(),
             pacer,
             tell: Tell::default(),
+            connections: 0,
             timers: Timers::default(),
             out: Vec::new(),
         }
@@ -142,7 +145,7 @@ impl Network {
 
     /// True when nothing more is owed to any connection: after `Stopping`.
     pub fn is_stopped(&self) -> bool {
-        self.life == Life::Stopping && self.puppets.iter().all(|puppet| puppet.session.is_none())
+        self.life == Life::Stopping && self.connections == 0
     }
 
     fn set_now(&mut self, now: Time) {
@@ -196,7 +199,7 @@ impl Network {
 
     fn carry_out(&mut self, channel: &ChannelName, duty: Duty) {
         let (Duty::Observe(conn) | Duty::TakeOver(conn)) = duty;
-        self.out.push(Effect::Observe { conn, chat: Chat::Read });
+        self.note_observing(conn);
         if self.puppet_of(conn).is_some() {
             self.with_session(conn.puppet, |session, out| session.names(channel, out));
         }

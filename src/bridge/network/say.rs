@@ -7,8 +7,9 @@ use super::super::input::{BodyKind, MessageBody};
 use super::super::puppet::Waiting;
 use super::super::relay::to_irc::{Composed, Saying, compose};
 use super::super::relay::to_matrix;
-use super::super::session::send::{ChatLine, Full};
-use super::super::session::{Session, Standing};
+use super::super::session::Session;
+use super::super::session::places::Standing;
+use super::super::session::send::{ChatLine, Full, Part};
 use super::super::timer::Timer;
 use super::Network;
 use crate::ids::{ChannelName, EventId, InboxSeq, PuppetId, RoomId, Time, UserId};
@@ -96,7 +97,6 @@ impl Network {
             }
             Some((_, cut, Ok(()))) => {
                 self.tell_of_cut(&saying, cut);
-                self.puppet(id).said(saying);
             }
         }
     }
@@ -116,10 +116,14 @@ impl Network {
         }
     }
 
-    /// The kernel has taken the last line of a message.
-    pub(super) fn on_its_way(&mut self, saying: &Saying) {
-        self.settle(saying.seq, Outcome::Delivered);
-        self.show_in_other_rooms(saying);
+    /// The kernel has taken a line of a message: with its last one it counts as delivered.
+    pub(super) fn on_its_way(&mut self, id: PuppetId, part: &Part) {
+        let now = self.now;
+        self.puppet(id).said(now, Arc::clone(&part.saying));
+        if part.is_last() {
+            self.settle(part.saying.seq, Outcome::Delivered);
+            self.show_in_other_rooms(&part.saying);
+        }
     }
 
     /// A channel's other rooms hear what was said in one of them, in the name of the puppet's nick.
@@ -152,12 +156,12 @@ impl Network {
 
     fn expired(&mut self, saying: &Saying) {
         self.settle(saying.seq, Outcome::Expired);
-        let minutes = self.policy.message_age_ms_max / 60_000;
+        let minutes = self.policy.message_age_ms_max.div_ceil(60_000);
         let id = self.puppet_ids.get(&saying.sender).copied();
         let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(|words| format!(" ({words})")));
         let text = format!(
-            "This message was not sent to {}: for {minutes} minutes there was no way to the channel{}. Say it \
-             again if it still matters.",
+            "This message was not sent to {}: it is older than {minutes} minutes and could not be sent before{}. \
+             Say it again if it still matters.",
             saying.channel,
             trouble.unwrap_or_default()
         );
@@ -188,16 +192,17 @@ impl Network {
     /// Lines withdrawn from a queue: their messages failed, each told once.
     pub(super) fn fail_lines(&mut self, lines: Vec<ChatLine>, why: &str) {
         let mut last: Option<InboxSeq> = None;
-        for saying in lines.into_iter().filter_map(|line| line.of) {
-            if last.replace(saying.seq) != Some(saying.seq) {
-                self.failed(&saying, why);
+        for part in lines.into_iter().filter_map(|line| line.of) {
+            if last.replace(part.saying.seq) != Some(part.saying.seq) {
+                self.failed(&part.saying, why);
             }
         }
     }
 
     /// The server did not take what we said in a channel we are in.
     pub(super) fn line_refused(&mut self, id: PuppetId, channel: &ChannelName, words: &str) {
-        if let Some(saying) = self.puppet(id).blame(channel) {
+        let now = self.now;
+        if let Some(saying) = self.puppet(id).blame(now, channel) {
             let text = format!("{} did not take this message: {words}", saying.channel);
             self.tell(&saying.room, text, Some(saying.event_id.clone()));
         }

@@ -18,6 +18,8 @@ pub struct Portal {
     pub channel: ChannelName,
     pub origin: PortalOrigin,
     members: BTreeSet<UserId>,
+    /// Whose membership changed since the pairing became known; `None` once the whole list was given.
+    changed: Option<BTreeSet<UserId>>,
 }
 
 /// All pairings of a network.
@@ -33,7 +35,13 @@ impl Portals {
         let channel = ChannelName::new(&row.channel, map)?;
         let members = self.remove(&row.room).map(|portal| portal.members).unwrap_or_default();
         self.channels.entry(channel.clone()).or_default().insert(row.room.clone());
-        let portal = Portal { room: row.room.clone(), channel, origin: row.origin, members };
+        let portal = Portal {
+            room: row.room.clone(),
+            channel,
+            origin: row.origin,
+            members,
+            changed: Some(BTreeSet::new()),
+        };
         Some(self.rooms.entry(row.room.clone()).or_insert(portal))
     }
 
@@ -89,6 +97,18 @@ impl Portals {
         }
         let channel = portal.channel.clone();
         (!self.wants(&channel, user)).then_some(channel)
+    }
+
+    /// A membership event spoke of this user: a list that was made before it knows less.
+    pub fn note_change(&mut self, room: &RoomId, user: &UserId) {
+        if let Some(changed) = self.rooms.get_mut(room).and_then(|portal| portal.changed.as_mut()) {
+            changed.insert(user.clone());
+        }
+    }
+
+    /// The whole list of a room comes: gives those whose membership changed while it was made.
+    pub fn take_changed(&mut self, room: &RoomId) -> BTreeSet<UserId> {
+        self.rooms.get_mut(room).and_then(|portal| portal.changed.take()).unwrap_or_default()
     }
 
     /// True when somebody is in any room of the channel.

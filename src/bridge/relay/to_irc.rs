@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::bridge::input::{BodyKind, MessageBody};
-use crate::bridge::session::send::{ChatLine, Place};
+use crate::bridge::session::send::{ChatLine, Part};
 use crate::ids::{ChannelName, EventId, InboxSeq, RoomId, Time, UserId};
 use crate::text::line::Line;
 use crate::text::split::body_lines;
@@ -61,9 +61,7 @@ pub fn compose(
             &[saying.channel.as_str(), &format!("{}{text}{}", frame.before, frame.after)],
         )
         .build(),
-        of: Some(saying.clone()),
-        leaves: None,
-        place: if index + 1 == count { Place::Last } else { Place::Inner },
+        of: Some(Part { saying: saying.clone(), index, count }),
     };
     Composed { lines: body.lines.into_iter().enumerate().map(line).collect(), lines_cut: body.cut }
 }

@@ -50,12 +50,23 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         {
             reader.nick_refused(NickRefusal::Taken)
         }
+        _ if NICK_REFUSALS.contains(&numeric) => reader.nick_refused(NickRefusal::Taken),
         Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
         Some(Response::ERR_YOUREBANNEDCREEP) => reader.farewell(Ban::Banned),
         _ if (400..600).contains(&numeric) => reader.channel_refused(numeric),
         _ => None,
     }
 }
+
+/// Numerics with which servers answer a JOIN: RFC 2812 (403, 405, 407, 437, 471, 473 to 476), and those of
+/// today's servers (477 registration, 479 and 480 throttle or name, 482 to 489 and 495 modes, 500 throttle,
+/// 519 and 520 staff only). Some of them answer a message as well: then we are in the channel.
+const JOIN_REFUSALS: [u16; 19] =
+    [403, 405, 407, 437, 470, 471, 473, 474, 475, 476, 477, 479, 480, 485, 489, 495, 500, 519, 520];
+
+/// Numerics besides the well-known ones with which a NICK is refused: none given (431), banned here (435),
+/// too fast (438), not now (447), restricted (484).
+const NICK_REFUSALS: [u16; 5] = [431, 435, 438, 447, 484];
 
 /// One line with what is needed to understand it.
 struct Reader<'a> {
@@ -89,7 +100,8 @@ impl Reader<'_> {
     }
 
     fn welcome(&self) -> Option<Seen> {
-        Some(Seen::Welcome { nick: self.nick_at(0)? })
+        let server = self.line.source.as_ref().map(|source| source.name.clone());
+        Some(Seen::Welcome { nick: self.nick_at(0)?, server })
     }
 
     fn nick_refused(&self, why: NickRefusal) -> Option<Seen> {
@@ -156,7 +168,11 @@ impl Reader<'_> {
             (Ctcp::None, "NOTICE") => (BodyKind::Notice, text.clone()),
             (Ctcp::None, _) => (BodyKind::Text, text.clone()),
         };
-        let target = self.isupport.channel_of_target(self.line.param(0));
+        let target = self.line.param(0);
+        if self.isupport.channel_of_target(target) != target {
+            // To those of the channel with a rank only (STATUSMSG): the room's people have none.
+            return None;
+        }
         if self.isupport.is_channel(target) {
             let channel = ChannelName::new(target, self.map)?;
             let from = match self.person() {
@@ -168,8 +184,12 @@ impl Reader<'_> {
         Some(Seen::SaidPrivately { from: self.person()?, kind })
     }
 
-    /// Any error numeric that names a channel: `471 me #chan :Cannot join channel (+l)`.
+    /// An error numeric that names a channel: `471 me #chan :Cannot join channel (+l)`.
     fn channel_refused(&self, numeric: u16) -> Option<Seen> {
-        Some(Seen::ChannelRefused { channel: self.channel(1)?, numeric, words: self.last() })
+        let (channel, words) = (self.channel(1)?, self.last());
+        if JOIN_REFUSALS.contains(&numeric) {
+            return Some(Seen::JoinRefused { channel, numeric, words });
+        }
+        Some(Seen::NotTaken { channel, numeric, words })
     }
 }

@@ -11,27 +11,27 @@
 
 pub mod isupport;
 pub mod lines;
+pub mod places;
 pub mod register;
 pub mod seen;
 pub mod send;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::isupport::Isupport;
+use self::places::{Places, Standing};
 use self::register::Registration;
-use self::seen::Seen;
-use self::send::{ChatLine, Class, Full, SendQueue};
+use self::seen::{Greeting, Seen};
+use self::send::{ChatLine, Class, Full, Part, SendQueue};
 use super::clock::Bucket;
-use super::effect::Effect;
+use super::effect::{Chat, Effect};
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
-/// How long a JOIN may stay without an answer before it is asked again.
-const JOIN_ANSWER_MS_MAX: u64 = 30_000;
-/// JOIN lines name as many channels as fit into so many bytes.
-const JOIN_BYTES_MAX: usize = 400;
+/// How long a connection that another stream saw quitting has to show that it lives.
+const SUSPECT_MS_MAX: u64 = 10_000;
 /// How long a connection may take to close after QUIT.
 const CLOSE_MS_MAX: u64 = 10_000;
 /// What stands between `nick!` and the end of a source where we have not seen our own yet: a user name of
@@ -51,8 +51,13 @@ pub struct Session {
     queue: SendQueue,
     bucket_opens: Option<Time>,
     heard: Time,
-    pinged: Option<Time>,
-    channels: BTreeMap<ChannelName, Standing>,
+    /// A sign of life was asked for; until when it has to come.
+    answer_by: Option<Time>,
+    places: Places,
+    /// The server's own name, as its welcome gave it.
+    server: Option<Arc<str>>,
+    /// What the socket was last told about chat in channels.
+    chat: Chat,
 }
 
 /// Where the connection is in its life.
@@ -67,18 +72,12 @@ enum Phase {
     },
 }
 
-/// Our place in one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// JOIN was asked at this time.
-    Asked(Time),
-    In,
-}
-
 /// What a session's wake-up found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Woken {
     Fine,
+    /// These channels did not answer; they are to be asked again.
+    Late(Vec<ChannelName>),
     /// The connection is to be given up, in these words.
     GiveUp(&'static str),
 }
@@ -95,8 +94,10 @@ impl Session {
             queue: SendQueue::new(bucket),
             bucket_opens: None,
             heard: now,
-            pinged: None,
-            channels: BTreeMap::new(),
+            answer_by: None,
+            places: Places::default(),
+            server: None,
+            chat: Chat::Read,
         }
     }
 
@@ -122,10 +123,14 @@ impl Session {
             return None;
         }
         self.heard = now;
-        self.pinged = None;
+        self.answer_by = None;
         if line.command == "PING" {
             let token = line.params.last().map_or("", String::as_str);
             self.control(Line::new("PONG", &[token]).build(), out);
+            return None;
+        }
+        if self.chat == Chat::Skip && matches!(line.command.as_str(), "353" | "366") {
+            // Lists of names are for those who observe; in a large channel they are what costs most.
             return None;
         }
         let seen = lines::read(line, isupport)?;
@@ -139,57 +144,32 @@ impl Session {
     /// A greeting is taken once, and ends after it has begun: a server that shows its MOTD again starts nothing.
     fn is_out_of_place(&self, seen: &Seen) -> bool {
         let registering = matches!(self.phase, Phase::Registering(_));
-        match seen {
-            Seen::Welcome { .. } => !registering,
-            Seen::Ready => !registering || self.nick.is_none(),
-            Seen::NickRefused { .. }
-            | Seen::Joined { .. }
-            | Seen::Left { .. }
-            | Seen::Kicked { .. }
-            | Seen::Quit { .. }
-            | Seen::Renamed { .. }
-            | Seen::Names { .. }
-            | Seen::NamesEnd { .. }
-            | Seen::Said { .. }
-            | Seen::SaidPrivately { .. }
-            | Seen::ChannelRefused { .. }
-            | Seen::Farewell { .. }
-            | Seen::Supports => false,
+        match seen.greeting() {
+            Some(Greeting::Begins) => !registering,
+            Some(Greeting::Ends) => !registering || self.nick.is_none(),
+            None => false,
         }
     }
 
     /// Keeps this session's own state in step with what it saw.
     fn keep(&mut self, seen: &Seen, out: &mut Vec<Effect>) {
         match seen {
-            Seen::Welcome { nick } => {
+            Seen::Welcome { nick, server } => {
                 self.nick = Some(nick.clone());
+                self.server = server.as_deref().map(Arc::from);
                 self.nick_asked = None;
             }
             Seen::Ready => self.phase = Phase::Ready,
             Seen::NickRefused { why, .. } => self.nick_refused(*why, out),
             Seen::Joined { channel, who } if self.is_me(&who.nick) => {
-                self.channels.insert(channel.clone(), Standing::In);
+                self.places.entered(channel);
                 if let (Some(user), Some(host)) = (&who.user, &who.host) {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
                 }
             }
-            Seen::Left { channel, who } if self.is_me(who) => {
-                // While a JOIN is asked, this is the echo of a PART before it.
-                if self.standing(channel) == Some(Standing::In) {
-                    self.channels.remove(channel);
-                }
-            }
-            Seen::Kicked { channel, who, .. } if self.is_me(who) => {
-                self.channels.remove(channel);
-            }
             Seen::Renamed { who, to } if self.is_me(who) => {
                 self.nick = Some(to.clone());
                 self.nick_asked = None;
-            }
-            Seen::ChannelRefused { channel, .. } => {
-                if matches!(self.channels.get(channel), Some(Standing::Asked(_))) {
-                    self.channels.remove(channel);
-                }
             }
             Seen::Joined { .. }
             | Seen::Left { .. }
@@ -200,6 +180,8 @@ impl Session {
             | Seen::NamesEnd { .. }
             | Seen::Said { .. }
             | Seen::SaidPrivately { .. }
+            | Seen::JoinRefused { .. }
+            | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
             | Seen::Supports => {}
         }
@@ -220,37 +202,24 @@ impl Session {
         self.nick_asked = Some(nick);
     }
 
-    /// Asks to join, with as few lines as fit.
+    /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.
     pub fn join(&mut self, now: Time, channels: &[ChannelName], out: &mut Vec<Effect>) {
-        let mut list = String::new();
-        for channel in channels {
-            self.channels.insert(channel.clone(), Standing::Asked(now));
-            if self.queue.is_leaving(channel) {
-                // Commands pass chat: the PART that still waits there would end what this JOIN begins.
-                let line = Line::new("JOIN", &[channel.as_str()]).build();
-                let _ = self.say(vec![ChatLine { line, of: None, leaves: None, place: send::Place::Last }], out);
-                continue;
-            }
-            if !list.is_empty() && list.len() + channel.as_str().len() >= JOIN_BYTES_MAX {
-                self.command(Line::new("JOIN", &[&std::mem::take(&mut list)]).build(), out);
-            }
-            if !list.is_empty() {
-                list.push(',');
-            }
-            list.push_str(channel.as_str());
-        }
-        if !list.is_empty() {
-            self.command(Line::new("JOIN", &[&list]).build(), out);
+        for line in self.places.ask(now, channels) {
+            self.command(line, out);
         }
     }
 
     /// Leaves, after what was said there before.
-    pub fn part(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
-        self.channels.remove(channel);
-        let line = Line::new("PART", &[channel.as_str()]).build();
-        let leaves = Some(channel.clone());
-        // A full queue means the server is not taking lines; it will see us leave when it takes them again.
-        let _ = self.say(vec![ChatLine { line, of: None, leaves, place: send::Place::Last }], out);
+    pub fn part(&mut self, now: Time, channel: &ChannelName, out: &mut Vec<Effect>) {
+        if self.places.leave(now, channel) {
+            self.queue.push_part(Line::new("PART", &[channel.as_str()]).build());
+            self.pump(out);
+        }
+    }
+
+    /// We are out of a channel, or will not come in. Returns what we were to it.
+    pub fn out_of(&mut self, channel: &ChannelName) -> Option<Standing> {
+        self.places.out(channel)
     }
 
     /// Asks who is in the channel.
@@ -272,7 +241,7 @@ impl Session {
             out.push(Effect::Close { conn: self.conn });
             self.phase = Phase::Closing { deadline: now.plus_ms(CLOSE_MS_MAX) };
         }
-        std::mem::take(&mut self.channels).into_keys().collect()
+        self.places.take_all()
     }
 
     /// Answers somebody with a NOTICE, which nothing may answer (RFC 2812 section 3.3.2).
@@ -299,18 +268,36 @@ impl Session {
     }
 
     fn pump(&mut self, out: &mut Vec<Effect>) {
-        self.bucket_opens = self.queue.pump(self.conn, out);
+        if matches!(self.phase, Phase::Closing { .. }) {
+            // Behind QUIT nothing is heard.
+            self.queue.pump_control(self.conn, out);
+            self.bucket_opens = None;
+        } else {
+            self.bucket_opens = self.queue.pump(self.conn, out);
+        }
     }
 
-    /// The kernel took so many lines: returns the messages that are on their way now.
-    pub fn written(
-        &mut self,
-        lines: u32,
-        out: &mut Vec<Effect>,
-    ) -> Vec<std::sync::Arc<super::relay::to_irc::Saying>> {
-        let ended = self.queue.written(lines);
+    /// The kernel took so many lines: returns the parts of messages that are on their way now.
+    pub fn written(&mut self, lines: u32, out: &mut Vec<Effect>) -> Vec<Part> {
+        let parts = self.queue.written(lines);
         self.pump(out);
-        ended
+        parts
+    }
+
+    /// Another stream shows us quitting: we have a short time to show that we live. In a netsplit we do.
+    pub fn suspect(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.is_ready() && self.answer_by.is_none() {
+            self.answer_by = Some(now.plus_ms(SUSPECT_MS_MAX));
+            self.control(Line::new("PING", &["bunraku"]).build(), out);
+        }
+    }
+
+    /// Tells the socket whether chat in channels is worth reading, where that has changed.
+    pub fn observe(&mut self, chat: Chat, out: &mut Vec<Effect>) {
+        if self.chat != chat {
+            self.chat = chat;
+            out.push(Effect::Observe { conn: self.conn, chat });
+        }
     }
 
     /// When this session wants to be woken.
@@ -319,16 +306,9 @@ impl Session {
             Phase::Dialing => None,
             Phase::Registering(registration) => Some(registration.deadline),
             Phase::Closing { deadline } => Some(*deadline),
-            Phase::Ready => Some(match self.pinged {
-                Some(pinged) => pinged.plus_ms(pace.timeout_ms),
-                None => self.heard.plus_ms(pace.after_ms),
-            }),
+            Phase::Ready => Some(self.answer_by.unwrap_or_else(|| self.heard.plus_ms(pace.after_ms))),
         };
-        let joins = self.channels.values().filter_map(|standing| match standing {
-            Standing::Asked(since) => Some(since.plus_ms(JOIN_ANSWER_MS_MAX)),
-            Standing::In => None,
-        });
-        joins.chain(life).chain(self.bucket_opens).min()
+        self.places.poll_timeout().into_iter().chain(life).chain(self.bucket_opens).min()
     }
 
     /// Does what is due.
@@ -346,27 +326,20 @@ impl Session {
                 return Woken::GiveUp("the connection did not close in time");
             }
             Phase::Closing { .. } => {}
-            Phase::Ready => match self.pinged {
-                Some(pinged) if pinged.plus_ms(pace.timeout_ms) <= now => {
+            Phase::Ready => match self.answer_by {
+                Some(answer_by) if answer_by <= now => {
                     return Woken::GiveUp("the server has gone silent");
                 }
                 Some(_) => {}
                 None if self.heard.plus_ms(pace.after_ms) <= now => {
-                    self.pinged = Some(now);
+                    self.answer_by = Some(now.plus_ms(pace.timeout_ms));
                     self.control(Line::new("PING", &["bunraku"]).build(), out);
                 }
                 None => {}
             },
         }
-        self.ask_late_joins_again(now, out);
-        Woken::Fine
-    }
-
-    fn ask_late_joins_again(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let late = |standing: &Standing| matches!(standing, Standing::Asked(since) if since.plus_ms(JOIN_ANSWER_MS_MAX) <= now);
-        let late: Vec<ChannelName> =
-            self.channels.iter().filter(|(_, s)| late(s)).map(|(channel, _)| channel.clone()).collect();
-        self.join(now, &late, out);
+        let late = self.places.take_late(now);
+        if late.is_empty() { Woken::Fine } else { Woken::Late(late) }
     }
 
     /// The network's case mapping is another: our own names are folded anew. Channels are asked for later.
@@ -377,8 +350,12 @@ impl Session {
         if let Phase::Registering(registration) = &mut self.phase {
             registration.refold(map);
         }
-        let channels = std::mem::take(&mut self.channels).into_iter();
-        self.channels = channels.map(|(channel, standing)| (channel.refolded(map), standing)).collect();
+        self.places.refold(map);
+    }
+
+    /// True once QUIT was said.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
     }
 
     /// True when commands may be sent.
@@ -403,12 +380,17 @@ impl Session {
 
     /// Our place in a channel.
     pub fn standing(&self, channel: &ChannelName) -> Option<Standing> {
-        self.channels.get(channel).copied()
+        self.places.standing(channel)
     }
 
     /// The channels we are in or have asked for.
     pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
-        self.channels.keys()
+        self.places.channels()
+    }
+
+    /// The name of the server we are on, once it welcomed us.
+    pub fn server(&self) -> Option<&Arc<str>> {
+        self.server.as_ref()
     }
 
     /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.

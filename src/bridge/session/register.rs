@@ -3,6 +3,7 @@
 use super::seen::NickRefusal;
 use crate::bridge::policy::Policy;
 use crate::ids::{Nick, Time, UserId};
+use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 use crate::text::nick::{legal_ident, nick_variant};
@@ -21,7 +22,7 @@ pub struct Registration {
     nick_bytes_max: usize,
     map: CaseMap,
     tries: u32,
-    password: Option<String>,
+    password: Option<Secret>,
     ident: String,
     realname: String,
 }
@@ -42,7 +43,7 @@ impl Registration {
             nick_bytes_max,
             map,
             tries: 0,
-            password: policy.password.as_ref().map(|secret| secret.expose().to_owned()),
+            password: policy.password.clone(),
             ident: legal_ident(user.localpart()),
             realname: user.as_str().to_owned(),
         }
@@ -50,7 +51,7 @@ impl Registration {
 
     /// PASS where there is one, NICK, USER.
     pub fn opening_lines(&self) -> Vec<String> {
-        let pass = self.password.as_ref().map(|password| Line::new("PASS", &[password]).build());
+        let pass = self.password.as_ref().map(|password| Line::new("PASS", &[password.expose()]).build());
         let nick = Line::new("NICK", &[self.nick().as_str()]).build();
         let user = Line::new("USER", &[&self.ident, "0", "*", &self.realname]).build();
         pass.into_iter().chain([nick, user]).collect()

@@ -12,6 +12,8 @@ pub enum Seen {
     /// The server took us, under this nick.
     Welcome {
         nick: Nick,
+        /// The server's own name.
+        server: Option<String>,
     },
     /// The greeting is over: commands may follow.
     Ready,
@@ -61,8 +63,14 @@ pub enum Seen {
         from: Person,
         kind: BodyKind,
     },
-    /// The server would not let us in, or would not take what we said there.
-    ChannelRefused {
+    /// The server would not let us in.
+    JoinRefused {
+        channel: ChannelName,
+        numeric: u16,
+        words: String,
+    },
+    /// The server would not take what we said or did in the channel.
+    NotTaken {
         channel: ChannelName,
         numeric: u16,
         words: String,
@@ -74,6 +82,37 @@ pub enum Seen {
     },
     /// The server learned something about itself that we use.
     Supports,
+}
+
+/// The two ends of a server's greeting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    Begins,
+    Ends,
+}
+
+impl Seen {
+    /// Which end of the greeting this is, if one.
+    pub fn greeting(&self) -> Option<Greeting> {
+        match self {
+            Self::Welcome { .. } => Some(Greeting::Begins),
+            Self::Ready => Some(Greeting::Ends),
+            Self::NickRefused { .. }
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Kicked { .. }
+            | Self::Quit { .. }
+            | Self::Renamed { .. }
+            | Self::Names { .. }
+            | Self::NamesEnd { .. }
+            | Self::Said { .. }
+            | Self::SaidPrivately { .. }
+            | Self::JoinRefused { .. }
+            | Self::NotTaken { .. }
+            | Self::Farewell { .. }
+            | Self::Supports => None,
+        }
+    }
 }
 
 /// Somebody on IRC, with the host where the line showed it.

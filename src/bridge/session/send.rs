@@ -14,10 +14,14 @@ use std::sync::Arc;
 use crate::bridge::clock::Bucket;
 use crate::bridge::effect::Effect;
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::{ChannelName, ConnId, Time};
+use crate::ids::{ConnId, Time};
 
 /// Lines given to the socket and not yet taken by the kernel, at most.
 pub const WINDOW_LINES: usize = 64;
+/// Control lines that may be with the socket on top of these, so that a PONG or QUIT never waits for chat.
+pub const CONTROL_LINES: usize = 16;
+/// Lines an idle connection's queues keep room for.
+const IDLE_CAPACITY_MAX: usize = 8;
 /// Chat lines waiting, at most.
 pub const CHAT_LINES_MAX: usize = 256;
 /// Commands and control lines waiting, at most, each.
@@ -34,17 +38,23 @@ pub enum Class {
 #[derive(Clone, Debug)]
 pub struct ChatLine {
     pub line: String,
-    pub of: Option<Arc<Saying>>,
-    /// The channel that this line, a PART, leaves.
-    pub leaves: Option<ChannelName>,
-    pub place: Place,
+    pub of: Option<Part>,
 }
 
-/// Whether more lines of the same message follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Inner,
-    Last,
+/// A line's place in its message.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub saying: Arc<Saying>,
+    /// From 0.
+    pub index: usize,
+    /// Lines of the whole message.
+    pub count: usize,
+}
+
+impl Part {
+    pub fn is_last(&self) -> bool {
+        self.index + 1 == self.count
+    }
 }
 
 /// No room left.
@@ -95,8 +105,25 @@ impl SendQueue {
         Ok(())
     }
 
+    /// Queues a PART behind what is said; beyond the bound, because staying is no answer to a full queue. There
+    /// are no more of them than channels.
+    pub fn push_part(&mut self, line: String) {
+        self.chat.push_back(ChatLine { line, of: None });
+    }
+
+    /// Gives the socket the control lines that may go now.
+    pub fn pump_control(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+        while self.in_flight.len() < WINDOW_LINES + CONTROL_LINES
+            && let Some(line) = self.control.pop_front()
+        {
+            self.in_flight.push_back(None);
+            out.push(Effect::Send { conn, line });
+        }
+    }
+
     /// Gives the socket what may go now. Returns when the bucket opens again, where something waits for it.
     pub fn pump(&mut self, conn: ConnId, out: &mut Vec<Effect>) -> Option<Time> {
+        self.pump_control(conn, out);
         while self.in_flight.len() < WINDOW_LINES {
             let (line, chat) = match self.take_next() {
                 Next::Line(line) => (line, None),
@@ -111,9 +138,6 @@ impl SendQueue {
     }
 
     fn take_next(&mut self) -> Next {
-        if let Some(line) = self.control.pop_front() {
-            return Next::Line(line);
-        }
         if self.command.is_empty() && self.chat.is_empty() {
             return Next::Nothing;
         }
@@ -126,11 +150,24 @@ impl SendQueue {
         }
     }
 
-    /// The kernel took `lines` more: returns the messages whose last line is among them.
-    pub fn written(&mut self, lines: u32) -> Vec<Arc<Saying>> {
+    /// The kernel took `lines` more: returns the parts of messages among them.
+    pub fn written(&mut self, lines: u32) -> Vec<Part> {
         let taken = (lines as usize).min(self.in_flight.len());
-        let ended = |chat: ChatLine| if chat.place == Place::Last { chat.of } else { None };
-        self.in_flight.drain(..taken).flatten().filter_map(ended).collect()
+        let parts = self.in_flight.drain(..taken).flatten().filter_map(|chat| chat.of).collect();
+        if self.in_flight.is_empty() {
+            self.shrink();
+        }
+        parts
+    }
+
+    /// An idle connection keeps no room for the burst it once had.
+    fn shrink(&mut self) {
+        if self.chat.is_empty() && self.chat.capacity() + self.in_flight.capacity() > 2 * IDLE_CAPACITY_MAX {
+            self.chat.shrink_to(IDLE_CAPACITY_MAX);
+            self.in_flight.shrink_to(IDLE_CAPACITY_MAX);
+            self.control.shrink_to(IDLE_CAPACITY_MAX);
+            self.command.shrink_to(IDLE_CAPACITY_MAX);
+        }
     }
 
     /// Takes out every chat line the kernel has not taken, in order: the connection is over.
@@ -138,14 +175,9 @@ impl SendQueue {
         self.in_flight.into_iter().flatten().chain(self.chat)
     }
 
-    /// True while a PART of this channel waits.
-    pub fn is_leaving(&self, channel: &ChannelName) -> bool {
-        self.chat.iter().any(|chat| chat.leaves.as_ref() == Some(channel))
-    }
-
     /// Takes out the waiting chat lines for which `gone` holds: their channel was left.
     pub fn withdraw(&mut self, gone: impl Fn(&Saying) -> bool) -> Vec<ChatLine> {
-        let leaves = |chat: &ChatLine| chat.of.as_ref().is_some_and(|saying| gone(saying));
+        let leaves = |chat: &ChatLine| chat.of.as_ref().is_some_and(|part| gone(&part.saying));
         let (out, stay) = std::mem::take(&mut self.chat).into_iter().partition(leaves);
         self.chat = stay;
         Vec::from_iter::<VecDeque<ChatLine>>(out)
