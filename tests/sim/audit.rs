@@ -1,0 +1,196 @@
+//! What must hold, checked at every step or at the end.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bunraku::bridge::effect::{Outcome, Relay, Speaker};
+use bunraku::ids::{InboxSeq, RelaySeq, RoomId, UserId};
+
+use crate::ircd::ClientId;
+
+/// Steps kept for the person who reads a failure.
+const STEPS_KEPT: usize = 400;
+
+/// A line said on IRC by one of IRC's own.
+pub struct IrcLine {
+    at: u64,
+    by: ClientId,
+    nick: String,
+    channel: String,
+    /// Which of ours were in the channel when the server took it.
+    ours: BTreeSet<usize>,
+    /// Which of ours it came in on, while they were in the channel.
+    pub seen: BTreeSet<usize>,
+    relayed: BTreeMap<RoomId, u32>,
+}
+
+/// A message from Matrix.
+pub struct Message {
+    pub user: UserId,
+    room: RoomId,
+    channel: String,
+    on_irc: u32,
+    elsewhere: BTreeMap<RoomId, u32>,
+}
+
+pub struct Audit {
+    rooms: Vec<(RoomId, String)>,
+    lines: Vec<IrcLine>,
+    messages: BTreeMap<InboxSeq, Message>,
+    accepted: BTreeSet<InboxSeq>,
+    settled: BTreeMap<InboxSeq, Outcome>,
+    last_relay: RelaySeq,
+    /// The newest line relayed, for each room and speaker.
+    newest: BTreeMap<(RoomId, ClientId), usize>,
+    /// The newest message on IRC, for each sender and channel.
+    newest_on_irc: BTreeMap<(UserId, String), InboxSeq>,
+    pub steps: VecDeque<String>,
+}
+
+impl Audit {
+    pub fn new(rooms: Vec<(RoomId, String)>) -> Self {
+        Self {
+            rooms,
+            lines: Vec::new(),
+            messages: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            settled: BTreeMap::new(),
+            last_relay: RelaySeq(0),
+            newest: BTreeMap::new(),
+            newest_on_irc: BTreeMap::new(),
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// Remembers a step, when somebody is going to read it.
+    pub fn note(&mut self, now: u64, step: impl FnOnce() -> String) {
+        if crate::is_told() {
+            self.steps.push_back(format!("{now} {}", step()));
+            if self.steps.len() > STEPS_KEPT && !crate::is_told_all() {
+                self.steps.pop_front();
+            }
+        }
+    }
+
+    // Settling: each accepted event exactly once.
+
+    pub fn accepted(&mut self, seq: InboxSeq) {
+        assert!(self.accepted.insert(seq), "the world numbers its events");
+    }
+
+    pub fn settled(&mut self, seq: InboxSeq, outcome: Outcome) {
+        assert!(self.accepted.contains(&seq), "settled what was never accepted: {seq:?}");
+        assert_eq!(self.settled.insert(seq, outcome), None, "settled twice: {seq:?}");
+    }
+
+    // Matrix to IRC.
+
+    pub fn message(&mut self, seq: InboxSeq, user: UserId, room: RoomId, channel: String, _text: String) {
+        self.messages.insert(seq, Message { user, room, channel, on_irc: 0, elsewhere: BTreeMap::new() });
+    }
+
+    /// A line that goes on the wire is one line.
+    pub fn wire(&self, line: &str) {
+        assert!(!line.is_empty() && !line.contains(['\r', '\n', '\0']), "not one line: {line:?}");
+        assert!(line.len() <= 510, "too long for the wire: {line:?}");
+    }
+
+    /// The server has given a line to a channel.
+    pub fn on_irc(&mut self, text: &str, is_ours: bool) {
+        let Some(seq) = text.strip_prefix('m').and_then(|n| n.parse().ok()).map(InboxSeq) else { return };
+        assert!(is_ours, "only ours say such things");
+        let message = self.messages.get_mut(&seq).expect("something that was said on Matrix");
+        message.on_irc += 1;
+        assert_eq!(message.on_irc, 1, "said twice on IRC: {text}");
+        let key = (message.user.clone(), message.channel.clone());
+        let before = self.newest_on_irc.insert(key, seq);
+        assert!(before.is_none_or(|before| before < seq), "out of order on IRC: {text} after {before:?}");
+    }
+
+    // IRC to Matrix.
+
+    /// A new line of an IRC person; returns its text.
+    pub fn says(&mut self, at: u64, by: ClientId, nick: String, channel: &str, ours: BTreeSet<usize>) -> String {
+        let (seen, relayed) = (BTreeSet::new(), BTreeMap::new());
+        self.lines.push(IrcLine { at, by, nick, channel: channel.to_owned(), ours, seen, relayed });
+        format!("s{}", self.lines.len() - 1)
+    }
+
+    /// The line has come in on this connection, which is in the channel.
+    pub fn seen(&mut self, text: &str, conn: usize) {
+        if let Some(n) = text.strip_prefix('s').and_then(|n| n.parse::<usize>().ok()) {
+            self.lines[n].seen.insert(conn);
+        }
+    }
+
+    pub fn relayed(&mut self, _now: u64, relay: &Relay) {
+        assert!(relay.seq > self.last_relay, "outbox numbers grow");
+        self.last_relay = relay.seq;
+        let Speaker::Ghost(ghost) = &relay.speaker else { return };
+        if let Some(seq) = relay.text.strip_prefix('m') {
+            let seq = InboxSeq(seq.parse().expect("a number"));
+            let message = self.messages.get_mut(&seq).expect("something that was said on Matrix");
+            assert_ne!(message.room, relay.room, "a puppet's line came back: {}", relay.text);
+            let count = message.elsewhere.entry(relay.room.clone()).or_default();
+            *count += 1;
+            assert_eq!(*count, 1, "twice in another room of the channel: {}", relay.text);
+            return;
+        }
+        let n: usize = relay.text.strip_prefix('s').and_then(|n| n.parse().ok()).expect("a line of the story");
+        let line = &mut self.lines[n];
+        assert_eq!(ghost.display_name, line.nick, "in somebody else's name");
+        let count = line.relayed.entry(relay.room.clone()).or_default();
+        *count += 1;
+        assert_eq!(*count, 1, "relayed twice: {} in {}", relay.text, relay.room);
+        let before = self.newest.insert((relay.room.clone(), line.by), n);
+        assert!(before.is_none_or(|before| before < n), "out of order: {} after s{before:?}", relay.text);
+    }
+
+    // The end.
+
+    /// `may_miss` tells of a line that no observer is bound to have seen.
+    pub fn is_complete(&self, all_observe: bool, died: impl Fn(usize, u64) -> bool) {
+        for (n, line) in self.lines.iter().enumerate() {
+            let all_saw = !line.ours.is_empty()
+                && line.ours.iter().all(|conn| line.seen.contains(conn) && !died(*conn, line.at + 20_000));
+            if if all_observe { !line.seen.is_empty() } else { all_saw } {
+                self.must_be_everywhere(n, line);
+            }
+        }
+    }
+
+    fn must_be_everywhere(&self, n: usize, line: &IrcLine) {
+        for (room, _) in self.rooms.iter().filter(|(_, channel)| *channel == line.channel) {
+            let is_there = line.relayed.contains_key(room);
+            assert!(is_there, "lost: s{n} in {room}, seen by {:?} of {:?}", line.seen, line.ours);
+        }
+    }
+
+    pub fn all_settled(&self) {
+        for seq in &self.accepted {
+            assert!(self.settled.contains_key(seq), "never settled: {seq:?}");
+        }
+    }
+
+    /// Everything said from number `line` and from `seq` on arrived, once, everywhere.
+    pub fn quiet_words_arrived(&self, line: usize, seq: InboxSeq, is_heard: impl Fn(&str) -> bool) {
+        for (n, line) in self.lines.iter().enumerate().skip(line).filter(|(_, line)| is_heard(&line.channel)) {
+            self.must_be_everywhere(n, line);
+        }
+        for (seq, message) in self.messages.range(seq..) {
+            assert_eq!(self.settled.get(seq), Some(&Outcome::Delivered), "said in quiet: {seq:?} {}", message.user);
+            assert_eq!(message.on_irc, 1, "said in quiet, not on IRC: {seq:?} {}", message.user);
+            let others = self.rooms.iter().filter(|(room, channel)| *channel == message.channel && *room != message.room);
+            for (room, _) in others {
+                assert!(message.elsewhere.contains_key(room), "said in quiet, not in {room}: {seq:?}");
+            }
+        }
+    }
+
+    pub fn lines_len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn last_seq(&self) -> InboxSeq {
+        self.accepted.last().copied().unwrap_or(InboxSeq(0))
+    }
+}
