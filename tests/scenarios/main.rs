@@ -62,6 +62,7 @@ stories! {
     join_refused
     join_refused_mapped
     kick
+    kick_while_holding
     leave
     leave_and_return
     message_expires

@@ -36,7 +36,6 @@ pub struct Room {
 #[derive(Clone, Debug)]
 pub struct Said {
     pub by: ClientId,
-    pub channel: String,
     pub text: String,
 }
 
@@ -80,7 +79,9 @@ impl Ircd {
         for other in self.sharing(id).into_iter().filter(|other| *other != id) {
             self.tell(other, line.clone());
         }
-        self.channels.values_mut().for_each(|room| drop(room.members.remove(&id)));
+        for room in self.channels.values_mut() {
+            room.members.remove(&id);
+        }
         self.clients.remove(&id);
     }
 
@@ -184,6 +185,6 @@ impl Ircd {
         let text = line.param(1).to_owned();
         let told = format!("{} {} {channel} :{text}", self.source(id), line.command);
         self.tell_room(channel, Some(id), &told);
-        self.said.push(Said { by: id, channel: channel.to_owned(), text });
+        self.said.push(Said { by: id, text });
     }
 }

@@ -190,7 +190,10 @@ impl World {
     }
 
     pub fn input(&mut self, input: Input) {
-        self.audit.note(self.now, || format!("{input:?}"));
+        self.audit.note(self.now, || match &input {
+            Input::ConnLine { conn, line } => format!("{conn} < {}", line.build()),
+            other => format!("{other:?}"),
+        });
         self.machine.handle(Time(self.now), input);
         self.effects();
     }
@@ -199,7 +202,11 @@ impl World {
         let mut effects = Vec::new();
         self.machine.take_effects(&mut effects);
         for effect in effects {
-            self.audit.note(self.now, || format!("    {effect:?}"));
+            self.audit.note(self.now, || match &effect {
+                Effect::Send { conn, line } => format!("    {conn} > {line}"),
+                Effect::Relay(relay) => format!("    relay {} {} {:?}", relay.room, relay.text, relay.speaker),
+                other => format!("    {other:?}"),
+            });
             self.perform(effect);
         }
     }
@@ -406,9 +413,15 @@ impl World {
         match line.command.as_str() {
             "001" => conn.nick = line.param(0).to_owned(),
             "NICK" if is_me => conn.nick = line.param(0).to_owned(),
-            "JOIN" if is_me && wanted && conn.lives() => drop(conn.entered.insert(line.param(0).to_owned())),
-            "PART" if is_me => drop(conn.entered.remove(line.param(0))),
-            "KICK" if line.param(1) == conn.nick => drop(conn.entered.remove(line.param(0))),
+            "JOIN" if is_me && wanted && conn.lives() => {
+                conn.entered.insert(line.param(0).to_owned());
+            }
+            "PART" if is_me => {
+                conn.entered.remove(line.param(0));
+            }
+            "KICK" if line.param(1) == conn.nick => {
+                conn.entered.remove(line.param(0));
+            }
             _ => {}
         }
     }
@@ -499,8 +512,9 @@ impl World {
         }
         let channel = self.rooms[n].channel.clone();
         if !self.wants(user, &channel) {
-            let theirs = self.conns.iter_mut().filter(|conn| conn.user == *user);
-            theirs.for_each(|conn| drop(conn.entered.remove(&channel)));
+            for conn in self.conns.iter_mut().filter(|conn| conn.user == *user) {
+                conn.entered.remove(&channel);
+            }
         }
         self.seq += 1;
         let room = self.rooms[n].id.clone();

@@ -180,7 +180,7 @@ impl Channel {
             target: Arc::clone(&self.target),
             text: Arc::from(line.text.as_str()),
         };
-        let peers: Peers = Arc::new(view.present_of(self.observers.keys().copied()).collect::<BTreeSet<_>>());
+        let peers: Peers = Arc::new(view.present_of(self.ledger.parties()).collect::<BTreeSet<_>>());
         self.ledger.observe(now, conn, key, line, &peers, heard);
     }
 
