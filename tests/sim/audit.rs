@@ -109,7 +109,14 @@ impl Audit {
     // IRC to Matrix.
 
     /// A new line of an IRC person; returns its text.
-    pub fn says(&mut self, at: u64, by: ClientId, nick: String, channel: &str, ours: BTreeSet<usize>) -> String {
+    pub fn says(
+        &mut self,
+        at: u64,
+        by: ClientId,
+        nick: String,
+        channel: &str,
+        ours: BTreeSet<usize>,
+    ) -> String {
         let (seen, relayed) = (BTreeSet::new(), BTreeMap::new());
         self.lines.push(IrcLine { at, by, nick, channel: channel.to_owned(), ours, seen, relayed });
         format!("s{}", self.lines.len() - 1)
@@ -135,7 +142,8 @@ impl Audit {
             assert_eq!(*count, 1, "twice in another room of the channel: {}", relay.text);
             return;
         }
-        let n: usize = relay.text.strip_prefix('s').and_then(|n| n.parse().ok()).expect("a line of the story");
+        let n: usize =
+            relay.text.strip_prefix('s').and_then(|n| n.parse().ok()).expect("a line of the story");
         let line = &mut self.lines[n];
         assert_eq!(ghost.display_name, line.nick, "in somebody else's name");
         let count = line.relayed.entry(relay.room.clone()).or_default();
@@ -173,13 +181,22 @@ impl Audit {
 
     /// Everything said from number `line` and from `seq` on arrived, once, everywhere.
     pub fn quiet_words_arrived(&self, line: usize, seq: InboxSeq, is_heard: impl Fn(&str) -> bool) {
-        for (n, line) in self.lines.iter().enumerate().skip(line).filter(|(_, line)| is_heard(&line.channel)) {
+        for (n, line) in self.lines.iter().enumerate().skip(line).filter(|(_, line)| is_heard(&line.channel))
+        {
             self.must_be_everywhere(n, line);
         }
         for (seq, message) in self.messages.range(seq..) {
-            assert_eq!(self.settled.get(seq), Some(&Outcome::Delivered), "said in quiet: {seq:?} {}", message.user);
+            assert_eq!(
+                self.settled.get(seq),
+                Some(&Outcome::Delivered),
+                "said in quiet: {seq:?} {}",
+                message.user
+            );
             assert_eq!(message.on_irc, 1, "said in quiet, not on IRC: {seq:?} {}", message.user);
-            let others = self.rooms.iter().filter(|(room, channel)| *channel == message.channel && *room != message.room);
+            let others = self
+                .rooms
+                .iter()
+                .filter(|(room, channel)| *channel == message.channel && *room != message.room);
             for (room, _) in others {
                 assert!(message.elsewhere.contains_key(room), "said in quiet, not in {room}: {seq:?}");
             }

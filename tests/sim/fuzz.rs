@@ -55,8 +55,12 @@ fn command() -> impl Strategy<Value = String> {
 fn line() -> impl Strategy<Value = Line> {
     let source = (word(), prop::option::of(word()), prop::option::of(word()));
     let source = prop::option::of(source.prop_map(|(name, user, host)| Source { name, user, host }));
-    (source, command(), prop::collection::vec(word(), 0..6))
-        .prop_map(|(source, command, params)| Line { tags: vec![], source, command, params })
+    (source, command(), prop::collection::vec(word(), 0..6)).prop_map(|(source, command, params)| Line {
+        tags: vec![],
+        source,
+        command,
+        params,
+    })
 }
 
 fn is_one_legal_line(line: &str) -> bool {

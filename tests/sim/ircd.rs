@@ -21,7 +21,8 @@ pub struct Ircd {
 #[derive(Default)]
 pub struct Client {
     pub nick: Option<String>,
-    user: bool,
+    /// What stands before the `@`: the same for all connections of one person.
+    user: String,
     pub welcome: bool,
 }
 
@@ -53,7 +54,8 @@ impl Ircd {
     }
 
     fn source(&self, id: ClientId) -> String {
-        format!(":{}!u{id}@host{id}", self.nick(id))
+        let ident = self.clients.get(&id).map_or("", |client| client.user.as_str());
+        format!(":{}!{ident}@host", self.nick(id))
     }
 
     pub fn holder(&self, nick: &str) -> Option<ClientId> {
@@ -94,7 +96,8 @@ impl Ircd {
     }
 
     fn tell_room(&mut self, channel: &str, but: Option<ClientId>, line: &str) {
-        let members: Vec<ClientId> = self.channels.get(channel).map_or(vec![], |room| room.members.iter().copied().collect());
+        let members: Vec<ClientId> =
+            self.channels.get(channel).map_or(vec![], |room| room.members.iter().copied().collect());
         for id in members.into_iter().filter(|id| Some(*id) != but) {
             self.tell(id, line.to_owned());
         }
@@ -107,7 +110,7 @@ impl Ircd {
         match line.command.as_str() {
             "NICK" => self.take_nick(id, &target),
             "USER" => {
-                self.clients.get_mut(&id).expect("known").user = true;
+                self.clients.get_mut(&id).expect("known").user = target;
                 self.greet(id);
             }
             "PING" => self.tell(id, format!(":srv PONG srv :{target}")),
@@ -117,7 +120,9 @@ impl Ircd {
                 self.tell_room(&target, None, &line);
                 self.channels.get_mut(&target).expect("it is in it").members.remove(&id);
             }
-            "PART" => self.tell(id, format!(":srv 442 {} {target} :You're not on that channel", self.nick(id))),
+            "PART" => {
+                self.tell(id, format!(":srv 442 {} {target} :You're not on that channel", self.nick(id)))
+            }
             "NAMES" => self.names(id, &target),
             "PRIVMSG" | "NOTICE" => self.take_said(id, &line, &target),
             "QUIT" => return true,
@@ -143,7 +148,7 @@ impl Ircd {
 
     fn greet(&mut self, id: ClientId) {
         let client = self.clients.get_mut(&id).expect("known");
-        if client.welcome || !client.user || client.nick.is_none() {
+        if client.welcome || client.user.is_empty() || client.nick.is_none() {
             return;
         }
         client.welcome = true;
@@ -169,7 +174,8 @@ impl Ircd {
 
     fn names(&mut self, id: ClientId, channel: &str) {
         let (nick, inside) = (self.nick(id), self.is_in(id, channel));
-        let members = self.channels.get(channel).map_or(vec![], |room| room.members.iter().copied().collect());
+        let members =
+            self.channels.get(channel).map_or(vec![], |room| room.members.iter().copied().collect());
         let names: Vec<String> = members.into_iter().map(|member| self.nick(member)).collect();
         if inside {
             self.tell(id, format!(":srv 353 {nick} = {channel} :{}", names.join(" ")));

@@ -119,7 +119,7 @@ impl Story {
             let nick = self.chance.pick(&NAMES).expect("not empty");
             self.world.speaker_does(speaker, &format!("NICK {nick}"));
             // Where the nick was taken there is one that is not.
-            self.world.speaker_does(speaker, &format!("USER s 0 * :{nick}"));
+            self.world.speaker_does(speaker, &format!("USER s{speaker} 0 * :{nick}"));
             if self.world.ircd.clients[&speaker].nick.is_none() {
                 self.world.speaker_does(speaker, &format!("NICK speaker{speaker}"));
             }
@@ -218,7 +218,14 @@ impl Story {
                 room.moderated = !room.moderated;
             }
             9 => {
-                let noise = ["999 x :y", ":srv 376 x :again", "PING :t", ":x!y@z FOO", ":srv NOTICE * :*** hi", "001"];
+                let noise = [
+                    "999 x :y",
+                    ":srv 376 x :again",
+                    "PING :t",
+                    ":x!y@z FOO",
+                    ":srv NOTICE * :*** hi",
+                    "001",
+                ];
                 let noise = self.chance.pick(&noise).expect("not empty");
                 self.world.noise(n, noise);
             }
@@ -285,9 +292,12 @@ impl Story {
         }
         world.audit.all_settled();
         let all_observe = self.users.len() <= 3;
-        let died = |conn: usize, by: u64| self.harmed.get(&conn).is_some_and(|at| at.iter().any(|at| *at <= by));
+        let died =
+            |conn: usize, by: u64| self.harmed.get(&conn).is_some_and(|at| at.iter().any(|at| *at <= by));
         world.audit.is_complete(all_observe, died);
-        world.audit.quiet_words_arrived(line, seq, |channel| self.users.iter().any(|user| world.wants(user, channel)));
+        world.audit.quiet_words_arrived(line, seq, |channel| {
+            self.users.iter().any(|user| world.wants(user, channel))
+        });
         let state = format!("{:?}", world.machine);
         for waits in ["Held {", "Unseen {", "Recent {", "Waiting {", "ChatLine {"] {
             assert!(!state.contains(waits), "something still waits after quiet: {waits}");

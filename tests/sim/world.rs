@@ -204,7 +204,9 @@ impl World {
         for effect in effects {
             self.audit.note(self.now, || match &effect {
                 Effect::Send { conn, line } => format!("    {conn} > {line}"),
-                Effect::Relay(relay) => format!("    relay {} {} {:?}", relay.room, relay.text, relay.speaker),
+                Effect::Relay(relay) => {
+                    format!("    relay {} {} {:?}", relay.room, relay.text, relay.speaker)
+                }
                 other => format!("    {other:?}"),
             });
             self.perform(effect);
@@ -229,7 +231,10 @@ impl World {
                 let at = self.now + self.chance.between(10, 500);
                 self.at(at, Event::Removal(n, user));
             }
-            Effect::CreateRoom { .. } | Effect::AddAlias { .. } | Effect::Answer { .. } | Effect::SavePortal(_) => {
+            Effect::CreateRoom { .. }
+            | Effect::AddAlias { .. }
+            | Effect::Answer { .. }
+            | Effect::SavePortal(_) => {
                 panic!("nobody asked for an alias")
             }
             Effect::SaveMember { .. } | Effect::SaveCaseMap { .. } => {}
@@ -271,7 +276,10 @@ impl World {
         self.audit.wire(&line);
         let n = self.find(id).expect("a connection that was dialed");
         assert!(!self.conns[n].over, "a line for a connection that is over");
-        assert!(self.conns[n].opened || line.starts_with("QUIT"), "a line before the connection is open: {line}");
+        assert!(
+            self.conns[n].opened || line.starts_with("QUIT"),
+            "a line before the connection is open: {line}"
+        );
         if !self.conns[n].opened {
             return;
         }
@@ -407,7 +415,7 @@ impl World {
 
     /// Keeps account of where this stream shows itself.
     fn follow(&mut self, n: usize, line: &Line) {
-        let is_me = line.source.as_ref().is_some_and(|s| s.user == Some(format!("u{}", self.conns[n].client)));
+        let is_me = line.source.as_ref().is_some_and(|s| s.name == self.conns[n].nick);
         let wanted = self.wants(&self.conns[n].user, line.param(0));
         let conn = &mut self.conns[n];
         match line.command.as_str() {

@@ -167,10 +167,18 @@ impl Channel {
     }
 
     /// Somebody speaks on this observer's stream. A line of ours is witnessed and goes no further.
-    pub fn said(&mut self, now: Time, conn: ConnId, line: Heard, heard: &mut Vec<Heard>) {
+    pub fn said(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        line: Heard,
+        mask: Option<&str>,
+        nicks: &Nicks,
+        heard: &mut Vec<Heard>,
+    ) {
         let Some(view) = self.observers.get(&conn) else { return };
         let folded = match &line.from {
-            Speaking::Person(nick) if view.ours(nick).is_some() => return,
+            Speaking::Person(nick) if is_ours(view, nick, mask, nicks) => return,
             Speaking::Person(nick) => Arc::from(nick.folded()),
             Speaking::Server(name) => Arc::from(name.as_str()),
         };
@@ -185,10 +193,10 @@ impl Channel {
     }
 
     /// Another nick entered, on this observer's stream.
-    pub fn joined(&mut self, conn: ConnId, nick: Nick, nicks: &Nicks) {
-        self.show(conn, &nick, nicks);
+    pub fn joined(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        self.show(conn, nick, mask, nicks);
         if self.is_owner(conn) {
-            self.roster.join(&nick);
+            self.roster.join(nick);
         }
     }
 
@@ -203,11 +211,13 @@ impl Channel {
     }
 
     /// A nick quit, on this observer's stream. Returns which of our connections it was, if one.
-    pub fn quit(&mut self, conn: ConnId, nick: &Nick) -> Option<ConnId> {
+    pub fn quit(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> Option<ConnId> {
         if self.is_owner(conn) {
             self.roster.quit(nick);
         }
-        self.observers.get_mut(&conn)?.leaves(nick)
+        let view = self.observers.get_mut(&conn)?;
+        let named = view.perhaps(nick).or(nicks.identified(nick, mask));
+        view.leaves(nick).or(named.filter(|named| nicks.present(nick) == Some(*named)))
     }
 
     /// A nick changed, on this observer's stream.
@@ -225,10 +235,11 @@ impl Channel {
         if !self.observers.contains_key(&conn) {
             return;
         }
-        let ours = list.iter().filter_map(|(_, nick)| Some((nick.clone(), self.ours(nick, nicks)?)));
-        let ours: Vec<(Nick, ConnId)> = ours.collect();
+        for (_, nick) in &list {
+            self.show(conn, nick, None, nicks);
+        }
         if let Some(view) = self.observers.get_mut(&conn) {
-            view.lists(ours);
+            view.lists(list.iter().map(|(_, nick)| nick));
         }
         if self.is_owner(conn) {
             self.roster.names_add(list);
@@ -245,17 +256,16 @@ impl Channel {
         }
     }
 
-    /// Notes one of ours under its nick, where the nick is one of ours and asked for this channel.
-    fn show(&mut self, conn: ConnId, nick: &Nick, nicks: &Nicks) {
-        let ours = self.ours(nick, nicks);
-        if let (Some(view), Some(ours)) = (self.observers.get_mut(&conn), ours) {
-            view.shows(nick.clone(), ours);
+    /// Notes one of ours under its nick, where the nick is or may be one of ours and asked for this channel.
+    fn show(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        let Some(view) = self.observers.get_mut(&conn) else { return };
+        let is_member = |holder: &ConnId| self.members.contains_key(holder);
+        let identified = nicks.identified(nick, mask).filter(|conn| nicks.present(nick) == Some(*conn));
+        if let Some(holder) = identified.filter(is_member) {
+            view.shows(nick.clone(), holder);
+        } else if let Some(holder) = nicks.holder(nick).filter(is_member) {
+            view.may_show(nick.clone(), holder);
         }
-    }
-
-    /// Which of ours that asked for this channel goes by this nick.
-    fn ours(&self, nick: &Nick, nicks: &Nicks) -> Option<ConnId> {
-        nicks.holder(nick).filter(|holder| self.members.contains_key(holder))
     }
 
     /// A nick that `conn` had asked for is not its own: no stream's account holds it for ours any more.
@@ -297,4 +307,13 @@ impl Channel {
     pub fn roster(&self) -> &Roster {
         &self.roster
     }
+}
+
+/// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
+/// under a nick that one of ours has now.
+fn is_ours(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
+    let is_named = |conn| nicks.present(nick) == Some(conn);
+    view.ours(nick).is_some()
+        || nicks.identified(nick, mask).is_some()
+        || view.perhaps(nick).is_some_and(is_named)
 }

@@ -12,35 +12,48 @@ use crate::ids::{ConnId, Nick};
 #[derive(Clone, Debug, Default)]
 pub struct View {
     ours: HashMap<Nick, ConnId>,
+    /// Perhaps ours: a list names no `user@host`, and its nicks may be older or newer than what we know.
+    perhaps: HashMap<Nick, ConnId>,
     present: BTreeSet<ConnId>,
     /// A list of names that is coming in.
-    listing: Option<Vec<(Nick, ConnId)>>,
+    listing: Option<BTreeSet<Nick>>,
 }
 
 impl View {
     /// The stream shows one of ours in the channel, under this nick.
     pub fn shows(&mut self, nick: Nick, conn: ConnId) {
+        self.perhaps.remove(&nick);
         if let Some(before) = self.ours.insert(nick, conn) {
             self.present.remove(&before);
         }
         self.present.insert(conn);
     }
 
-    /// A list of names shows these of ours.
-    pub fn lists(&mut self, ours: Vec<(Nick, ConnId)>) {
-        self.listing.get_or_insert_default().extend(ours);
+    /// The stream shows somebody who may be one of ours.
+    pub fn may_show(&mut self, nick: Nick, conn: ConnId) {
+        if self.ours.get(&nick) != Some(&conn) {
+            self.perhaps.insert(nick, conn);
+            self.present.insert(conn);
+        }
     }
 
-    /// The list is complete, and is the whole truth at this place of the stream.
+    /// A list of names shows these nicks; those that may be ours were shown already.
+    pub fn lists<'a>(&mut self, nicks: impl Iterator<Item = &'a Nick>) {
+        let known = nicks.filter(|nick| self.ours.contains_key(*nick) || self.perhaps.contains_key(*nick));
+        self.listing.get_or_insert_default().extend(known.cloned());
+    }
+
+    /// The list is complete, and is the whole truth at this place of the stream: who is not on it is not there.
     pub fn list_ends(&mut self) {
         let Some(listing) = self.listing.take() else { return };
-        self.ours.clear();
-        self.present.clear();
-        listing.into_iter().for_each(|(nick, conn)| self.shows(nick, conn));
+        self.ours.retain(|nick, _| listing.contains(nick));
+        self.perhaps.retain(|nick, _| listing.contains(nick));
+        self.present = self.ours.values().chain(self.perhaps.values()).copied().collect();
     }
 
     /// The stream shows this nick leaving: returns which of ours it was.
     pub fn leaves(&mut self, nick: &Nick) -> Option<ConnId> {
+        self.perhaps.remove(nick);
         let conn = self.ours.remove(nick)?;
         self.present.remove(&conn);
         Some(conn)
@@ -48,24 +61,33 @@ impl View {
 
     /// The stream shows a nick change.
     pub fn renames(&mut self, from: &Nick, to: &Nick) {
-        if let Some(conn) = self.ours.remove(from) {
-            self.ours.insert(to.clone(), conn);
+        for map in [&mut self.ours, &mut self.perhaps] {
+            if let Some(conn) = map.remove(from) {
+                map.insert(to.clone(), conn);
+            }
         }
     }
 
     /// `conn` did not get this nick after all: who goes by it is somebody else.
     pub fn disown(&mut self, nick: &Nick, conn: ConnId) {
-        if self.ours.get(nick) == Some(&conn) {
-            self.ours.remove(nick);
-            if !self.ours.values().any(|other| *other == conn) {
-                self.present.remove(&conn);
+        for map in [&mut self.ours, &mut self.perhaps] {
+            if map.get(nick) == Some(&conn) {
+                map.remove(nick);
             }
+        }
+        if !self.ours.values().chain(self.perhaps.values()).any(|other| *other == conn) {
+            self.present.remove(&conn);
         }
     }
 
-    /// Which of ours says a line under this nick.
+    /// Which of ours says a line under this nick, for sure.
     pub fn ours(&self, nick: &Nick) -> Option<ConnId> {
         self.ours.get(nick).copied()
+    }
+
+    /// Which of ours may say a line under this nick.
+    pub fn perhaps(&self, nick: &Nick) -> Option<ConnId> {
+        self.perhaps.get(nick).copied()
     }
 
     /// Those of `among` that the stream shows in the channel.

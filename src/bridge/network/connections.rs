@@ -116,7 +116,7 @@ impl Network {
         let now = self.now;
         let ended = self.with_session(id, |session, out| (session.conn, session.quit(now, words, out)));
         let Some((conn, channels)) = ended else { return };
-        self.nicks.forget(conn);
+        self.nicks.remove(conn);
         for name in channels {
             self.out_of_channel(conn, &name);
         }
@@ -128,7 +128,7 @@ impl Network {
         let conn = session.conn;
         let channels: Vec<ChannelName> = session.channels().cloned().collect();
         let asked = session.nick_asked().cloned();
-        self.nicks.forget(conn);
+        self.nicks.remove(conn);
         let now = self.now;
         self.puppet(id).connection_over(now);
         self.connections -= 1;

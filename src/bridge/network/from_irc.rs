@@ -55,10 +55,10 @@ impl Network {
                     Vec::new()
                 });
             }
-            Seen::Said { channel, from, kind, text } => {
+            Seen::Said { channel, from, mask, kind, text } => {
                 let line = Heard { from, kind, text };
-                self.in_channel(&channel, |channel, now, _, heard| {
-                    channel.said(now, conn, line, heard);
+                self.in_channel(&channel, |channel, now, nicks, heard| {
+                    channel.said(now, conn, line, mask.as_deref(), nicks, heard);
                     Vec::new()
                 });
             }
@@ -107,9 +107,12 @@ impl Network {
     fn joined(&mut self, conn: ConnId, channel: ChannelName, who: Person) {
         if !self.is_me(conn, &who.nick) {
             return self.in_channel(&channel, |channel, _, nicks, _| {
-                channel.joined(conn, who.nick, nicks);
+                channel.joined(conn, &who.nick, who.mask().as_deref(), nicks);
                 Vec::new()
             });
+        }
+        if let Some(mask) = who.mask() {
+            self.nicks.masked(conn, &mask);
         }
         let id = conn.puppet;
         if !self.puppet(id).wanted.contains(&channel) {
@@ -199,12 +202,12 @@ impl Network {
 
     /// A nick quit on this stream. If it was one of ours, the server has thrown that connection off, or the two
     /// are on different sides of a netsplit: it has to show that it lives.
-    fn quit(&mut self, conn: ConnId, who: &Nick) {
+    fn quit(&mut self, conn: ConnId, who: &Person) {
         let names: Vec<ChannelName> = self.channels_of(conn);
-        let mut thrown_off = None;
+        let (mask, mut thrown_off) = (who.mask(), None);
         for name in names {
-            self.in_channel(&name, |channel, _, _, _| {
-                thrown_off = channel.quit(conn, who).or(thrown_off);
+            self.in_channel(&name, |channel, _, nicks, _| {
+                thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);
                 Vec::new()
             });
         }

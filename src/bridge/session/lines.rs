@@ -151,7 +151,7 @@ impl Reader<'_> {
     }
 
     fn quit(&self) -> Option<Seen> {
-        Some(Seen::Quit { who: self.person()?.nick })
+        Some(Seen::Quit { who: self.person()? })
     }
 
     fn nick(&self) -> Option<Seen> {
@@ -175,11 +175,13 @@ impl Reader<'_> {
         }
         if self.isupport.is_channel(target) {
             let channel = ChannelName::new(target, self.map)?;
-            let from = match self.person() {
+            let person = self.person();
+            let mask = person.as_ref().and_then(Person::mask);
+            let from = match person {
                 Some(person) => Speaking::Person(person.nick),
                 None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
             };
-            return Some(Seen::Said { channel, from, kind, text });
+            return Some(Seen::Said { channel, from, mask, kind, text });
         }
         Some(Seen::SaidPrivately { from: self.person()?, kind })
     }

@@ -37,7 +37,7 @@ pub enum Seen {
         reason: String,
     },
     Quit {
-        who: Nick,
+        who: Person,
     },
     Renamed {
         who: Nick,
@@ -51,10 +51,11 @@ pub enum Seen {
     NamesEnd {
         channel: ChannelName,
     },
-    /// Something was said in the channel.
+    /// Something was said in the channel; `mask` is the speaker's `user@host`, where the line shows it.
     Said {
         channel: ChannelName,
         from: Speaking,
+        mask: Option<String>,
         kind: BodyKind,
         text: String,
     },
@@ -121,6 +122,13 @@ pub struct Person {
     pub nick: Nick,
     pub user: Option<String>,
     pub host: Option<String>,
+}
+
+impl Person {
+    /// `user@host`, where both are known.
+    pub fn mask(&self) -> Option<String> {
+        Some(format!("{}@{}", self.user.as_ref()?, self.host.as_ref()?))
+    }
 }
 
 /// Who speaks in a channel.
