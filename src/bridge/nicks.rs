@@ -7,15 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::ids::{ConnId, Nick};
+use crate::ids::{ConnId, Nick, PuppetId};
 
 /// The nicks of our connections.
 #[derive(Debug, Default)]
 pub struct Nicks {
     present: HashMap<Nick, ConnId>,
-    asked: HashMap<Nick, ConnId>,
-    former: HashMap<Nick, ConnId>,
+    /// Asked for, or had before: several may.
+    other: HashMap<Nick, Vec<ConnId>>,
     held: HashMap<ConnId, Names>,
+    /// Each puppet's last connection that is over: lines of it may still be on their way to others.
+    over: HashMap<PuppetId, ConnId>,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +26,12 @@ struct Names {
     asked: Option<Nick>,
     former: Option<Nick>,
     mask: Option<Arc<str>>,
+}
+
+impl Names {
+    fn other(&self) -> impl Iterator<Item = &Nick> {
+        self.asked.iter().chain(&self.former)
+    }
 }
 
 impl Nicks {
@@ -35,16 +43,9 @@ impl Nicks {
         }
         let before = self.forget(conn);
         let renamed = before.present.as_ref() != present;
-        let held = Names {
-            present: present.cloned(),
-            asked: asked.cloned(),
-            former: if renamed { before.present } else { before.former },
-            mask: before.mask,
-        };
-        for (nick, map) in held.maps(&mut self.present, &mut self.asked, &mut self.former) {
-            map.insert(nick.clone(), conn);
-        }
-        self.held.insert(conn, held);
+        let former = if renamed { before.present } else { before.former };
+        let names = Names { present: present.cloned(), asked: asked.cloned(), former, mask: before.mask };
+        self.remember(conn, names);
     }
 
     /// Others see this connection as `user@host`.
@@ -54,19 +55,42 @@ impl Nicks {
         }
     }
 
-    /// The connection is over, or is known to have been thrown off: its nicks are anybody's.
+    /// The connection is over, or is known to have been thrown off: its nick is anybody's, and its own only
+    /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {
-        self.forget(conn);
+        let Names { present, former, mask, .. } = self.forget(conn);
+        if let Some(before) = self.over.insert(conn.puppet, conn).filter(|before| *before != conn) {
+            self.forget(before);
+        }
+        self.remember(conn, Names { former: present.or(former), mask, ..Names::default() });
+    }
+
+    fn remember(&mut self, conn: ConnId, names: Names) {
+        if let Some(nick) = &names.present {
+            self.present.insert(nick.clone(), conn);
+        }
+        for nick in names.other() {
+            self.other.entry(nick.clone()).or_default().push(conn);
+        }
+        self.held.insert(conn, names);
     }
 
     fn forget(&mut self, conn: ConnId) -> Names {
-        let held = self.held.remove(&conn).unwrap_or_default();
-        for (nick, map) in held.maps(&mut self.present, &mut self.asked, &mut self.former) {
-            if map.get(nick) == Some(&conn) {
-                map.remove(nick);
+        let names = self.held.remove(&conn).unwrap_or_default();
+        if let Some(nick) = &names.present
+            && self.present.get(nick) == Some(&conn)
+        {
+            self.present.remove(nick);
+        }
+        for nick in names.other() {
+            if let Some(conns) = self.other.get_mut(nick) {
+                conns.retain(|other| *other != conn);
+                if conns.is_empty() {
+                    self.other.remove(nick);
+                }
             }
         }
-        held
+        names
     }
 
     /// Which of our connections has this nick, by its own stream.
@@ -75,8 +99,8 @@ impl Nicks {
     }
 
     /// Which of our connections may be shown under this nick on another stream.
-    pub fn holder(&self, nick: &Nick) -> Option<ConnId> {
-        self.candidates(nick).next()
+    pub fn candidates(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
+        self.present.get(nick).into_iter().chain(self.other.get(nick).into_iter().flatten()).copied()
     }
 
     /// Which of our connections somebody with this nick and `user@host` is.
@@ -85,43 +109,32 @@ impl Nicks {
         mask.and_then(|_| self.candidates(nick).find(is_mask))
     }
 
-    fn candidates(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
-        [&self.present, &self.asked, &self.former].into_iter().filter_map(|map| map.get(nick).copied())
-    }
-}
-
-type Map = HashMap<Nick, ConnId>;
-
-impl Names {
-    /// Each nick with the map it stands in.
-    fn maps<'a>(
-        &self,
-        present: &'a mut Map,
-        asked: &'a mut Map,
-        former: &'a mut Map,
-    ) -> impl Iterator<Item = (&Nick, &'a mut Map)> {
-        let all = [(&self.present, present), (&self.asked, asked), (&self.former, former)];
-        all.into_iter().filter_map(|(nick, map)| Some((nick.as_ref()?, map)))
+    /// Whether this connection can be seen as `user@host`: a server may show another host of it than before,
+    /// but no other user name.
+    pub fn fits(&self, conn: ConnId, mask: Option<&str>) -> bool {
+        let user = |mask: &str| mask.split('@').next().map(str::to_owned);
+        let known = self.held.get(&conn).and_then(|held| held.mask.as_deref());
+        known.zip(mask).is_none_or(|(known, mask)| user(known) == user(mask))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::PuppetId;
     use crate::text::casemap::CaseMap;
 
     #[test]
     fn asking_for_a_nick_takes_it_from_nobody() {
+        let first = |nicks: &Nicks, nick: &Nick| nicks.candidates(nick).next();
         let conn = |puppet| ConnId { puppet: PuppetId(puppet), generation: 1 };
         let nick = |text| Nick::new(text, CaseMap::Ascii).unwrap();
         let mut nicks = Nicks::default();
         nicks.update(conn(1), Some(&nick("ada")), None);
         nicks.update(conn(2), None, Some(&nick("Ada")));
-        assert_eq!(nicks.holder(&nick("ada")), Some(conn(1)));
+        assert_eq!(first(&nicks, &nick("ada")), Some(conn(1)));
         nicks.update(conn(2), None, Some(&nick("ada_")));
-        assert_eq!(nicks.holder(&nick("ada")), Some(conn(1)), "refused, and still the first one's");
-        assert_eq!(nicks.holder(&nick("ada_")), Some(conn(2)));
+        assert_eq!(first(&nicks, &nick("ada")), Some(conn(1)), "refused, and still the first one's");
+        assert_eq!(first(&nicks, &nick("ada_")), Some(conn(2)));
     }
 
     #[test]

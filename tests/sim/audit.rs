@@ -20,6 +20,8 @@ pub struct IrcLine {
     ours: BTreeSet<usize>,
     /// Which of ours it came in on, while they were in the channel.
     pub seen: BTreeSet<usize>,
+    first_seen: u64,
+    last_relay: u64,
     relayed: BTreeMap<RoomId, u32>,
 }
 
@@ -118,18 +120,32 @@ impl Audit {
         ours: BTreeSet<usize>,
     ) -> String {
         let (seen, relayed) = (BTreeSet::new(), BTreeMap::new());
-        self.lines.push(IrcLine { at, by, nick, channel: channel.to_owned(), ours, seen, relayed });
+        self.lines.push(IrcLine {
+            at,
+            by,
+            nick,
+            channel: channel.to_owned(),
+            ours,
+            seen,
+            first_seen: 0,
+            last_relay: 0,
+            relayed,
+        });
         format!("s{}", self.lines.len() - 1)
     }
 
     /// The line has come in on this connection, which is in the channel.
-    pub fn seen(&mut self, text: &str, conn: usize) {
+    pub fn seen(&mut self, now: u64, text: &str, conn: usize) {
         if let Some(n) = text.strip_prefix('s').and_then(|n| n.parse::<usize>().ok()) {
-            self.lines[n].seen.insert(conn);
+            let line = &mut self.lines[n];
+            if line.seen.is_empty() {
+                line.first_seen = now;
+            }
+            line.seen.insert(conn);
         }
     }
 
-    pub fn relayed(&mut self, _now: u64, relay: &Relay) {
+    pub fn relayed(&mut self, now: u64, relay: &Relay) {
         assert!(relay.seq > self.last_relay, "outbox numbers grow");
         self.last_relay = relay.seq;
         let Speaker::Ghost(ghost) = &relay.speaker else { return };
@@ -149,8 +165,13 @@ impl Audit {
         let count = line.relayed.entry(relay.room.clone()).or_default();
         *count += 1;
         assert_eq!(*count, 1, "relayed twice: {} in {}", relay.text, relay.room);
-        let before = self.newest.insert((relay.room.clone(), line.by), n);
-        assert!(before.is_none_or(|before| before < n), "out of order: {} after s{before:?}", relay.text);
+        line.last_relay = now;
+        let first_seen = line.first_seen;
+        let newest = self.newest.entry((relay.room.clone(), line.by)).or_insert(n);
+        // A straggler: nobody had seen it when a later one was relayed.
+        let straggles = first_seen >= self.lines[*newest].last_relay;
+        assert!(*newest <= n || straggles, "out of order: {} after s{newest}", relay.text);
+        *newest = n.max(*newest);
     }
 
     // The end.

@@ -405,7 +405,7 @@ impl World {
                 return;
             }
             if self.conns[n].lives() && self.conns[n].entered.contains(line.param(0)) {
-                self.audit.seen(line.param(1), n);
+                self.audit.seen(self.now, line.param(1), n);
             }
         }
         self.follow(n, &line);

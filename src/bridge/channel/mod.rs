@@ -263,7 +263,9 @@ impl Channel {
         let identified = nicks.identified(nick, mask).filter(|conn| nicks.present(nick) == Some(*conn));
         if let Some(holder) = identified.filter(is_member) {
             view.shows(nick.clone(), holder);
-        } else if let Some(holder) = nicks.holder(nick).filter(is_member) {
+        } else if let Some(holder) =
+            nicks.candidates(nick).find(|conn| is_member(conn) && nicks.fits(*conn, mask))
+        {
             view.may_show(nick.clone(), holder);
         }
     }
@@ -312,7 +314,7 @@ impl Channel {
 /// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
 /// under a nick that one of ours has now.
 fn is_ours(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
-    let is_named = |conn| nicks.present(nick) == Some(conn);
+    let is_named = |conn| nicks.present(nick) == Some(conn) && nicks.fits(conn, mask);
     view.ours(nick).is_some()
         || nicks.identified(nick, mask).is_some()
         || view.perhaps(nick).is_some_and(is_named)

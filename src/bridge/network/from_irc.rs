@@ -262,7 +262,7 @@ impl Network {
     /// Private messages are not carried yet: whoever writes one is told so, by the puppet they wrote to.
     fn said_privately(&mut self, conn: ConnId, from: &Person, kind: BodyKind) {
         let is_person = from.user.is_some() && from.host.is_some();
-        if !is_person || !Self::is_answerable(kind) || self.nicks.holder(&from.nick).is_some() {
+        if !is_person || !Self::is_answerable(kind) || self.nicks.present(&from.nick).is_some() {
             return;
         }
         let user = self.puppet(conn.puppet).user.clone();
