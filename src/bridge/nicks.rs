@@ -12,9 +12,8 @@ use crate::ids::{ConnId, Nick, PuppetId};
 /// The nicks of our connections.
 #[derive(Debug, Default)]
 pub struct Nicks {
-    present: HashMap<Nick, ConnId>,
-    /// Asked for, or had before: several may.
-    other: HashMap<Nick, Vec<ConnId>>,
+    /// Who has, asks for or had a nick, in the order of learning it. Several may: streams differ in time.
+    conns: HashMap<Nick, Vec<ConnId>>,
     held: HashMap<ConnId, Names>,
     /// Each puppet's last connection that is over: lines of it may still be on their way to others.
     over: HashMap<PuppetId, ConnId>,
@@ -29,8 +28,8 @@ struct Names {
 }
 
 impl Names {
-    fn other(&self) -> impl Iterator<Item = &Nick> {
-        self.asked.iter().chain(&self.former)
+    fn all(&self) -> impl Iterator<Item = &Nick> {
+        self.present.iter().chain(&self.asked).chain(&self.former)
     }
 }
 
@@ -66,41 +65,42 @@ impl Nicks {
     }
 
     fn remember(&mut self, conn: ConnId, names: Names) {
-        if let Some(nick) = &names.present {
-            self.present.insert(nick.clone(), conn);
-        }
-        for nick in names.other() {
-            self.other.entry(nick.clone()).or_default().push(conn);
+        for nick in names.all() {
+            self.conns.entry(nick.clone()).or_default().push(conn);
         }
         self.held.insert(conn, names);
     }
 
     fn forget(&mut self, conn: ConnId) -> Names {
         let names = self.held.remove(&conn).unwrap_or_default();
-        if let Some(nick) = &names.present
-            && self.present.get(nick) == Some(&conn)
-        {
-            self.present.remove(nick);
-        }
-        for nick in names.other() {
-            if let Some(conns) = self.other.get_mut(nick) {
+        for nick in names.all() {
+            if let Some(conns) = self.conns.get_mut(nick) {
                 conns.retain(|other| *other != conn);
                 if conns.is_empty() {
-                    self.other.remove(nick);
+                    self.conns.remove(nick);
                 }
             }
         }
         names
     }
 
-    /// Which of our connections has this nick, by its own stream.
+    /// Which of our connections has this nick, by its own stream: the latest to say so.
     pub fn present(&self, nick: &Nick) -> Option<ConnId> {
-        self.present.get(nick).copied()
+        self.known(nick).rfind(|conn| self.has(*conn, nick))
     }
 
-    /// Which of our connections may be shown under this nick on another stream.
+    fn has(&self, conn: ConnId, nick: &Nick) -> bool {
+        self.held.get(&conn).is_some_and(|names| names.present.as_ref() == Some(nick))
+    }
+
+    fn known(&self, nick: &Nick) -> impl DoubleEndedIterator<Item = ConnId> {
+        self.conns.get(nick).into_iter().flatten().copied()
+    }
+
+    /// Which of our connections may be shown under this nick on another stream; who has it comes first.
     pub fn candidates(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
-        self.present.get(nick).into_iter().chain(self.other.get(nick).into_iter().flatten()).copied()
+        let present = self.present(nick);
+        present.into_iter().chain(self.known(nick).filter(move |conn| Some(*conn) != present))
     }
 
     /// Which of our connections somebody with this nick and `user@host` is.
