@@ -58,6 +58,10 @@ impl Nicks {
     /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {
         let Names { present, former, mask, .. } = self.forget(conn);
+        if mask.is_none() {
+            // It was in no channel: nobody waits for lines of it.
+            return;
+        }
         if let Some(before) = self.over.insert(conn.puppet, conn).filter(|before| *before != conn) {
             self.forget(before);
         }

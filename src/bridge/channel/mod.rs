@@ -11,10 +11,10 @@ pub mod ledger;
 pub mod roster;
 pub mod witness;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::ledger::{Key, Ledger, Peers};
+use self::ledger::{Key, Ledger};
 use self::roster::Roster;
 use self::witness::View;
 use super::input::BodyKind;
@@ -188,7 +188,7 @@ impl Channel {
             target: Arc::clone(&self.target),
             text: Arc::from(line.text.as_str()),
         };
-        let peers: Peers = Arc::new(view.present_of(self.ledger.parties()).collect::<BTreeSet<_>>());
+        let peers = Arc::clone(view.present());
         self.ledger.observe(now, conn, key, line, &peers, heard);
     }
 

@@ -5,7 +5,9 @@
 //! when the nick that says it belonged to one of ours at that place of that stream.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::ledger::Peers;
 use crate::ids::{ConnId, Nick};
 
 /// One observer's account.
@@ -14,7 +16,8 @@ pub struct View {
     ours: HashMap<Nick, ConnId>,
     /// Perhaps ours: a list names no `user@host`, and its nicks may be older or newer than what we know.
     perhaps: HashMap<Nick, ConnId>,
-    present: BTreeSet<ConnId>,
+    /// Shared with the lines that were seen while it was so.
+    present: Peers,
     /// A list of names that is coming in.
     listing: Option<BTreeSet<Nick>>,
 }
@@ -24,16 +27,16 @@ impl View {
     pub fn shows(&mut self, nick: Nick, conn: ConnId) {
         self.perhaps.remove(&nick);
         if let Some(before) = self.ours.insert(nick, conn) {
-            self.present.remove(&before);
+            Arc::make_mut(&mut self.present).remove(&before);
         }
-        self.present.insert(conn);
+        Arc::make_mut(&mut self.present).insert(conn);
     }
 
     /// The stream shows somebody who may be one of ours.
     pub fn may_show(&mut self, nick: Nick, conn: ConnId) {
         if self.ours.get(&nick) != Some(&conn) {
             self.perhaps.insert(nick, conn);
-            self.present.insert(conn);
+            Arc::make_mut(&mut self.present).insert(conn);
         }
     }
 
@@ -48,14 +51,14 @@ impl View {
         let Some(listing) = self.listing.take() else { return };
         self.ours.retain(|nick, _| listing.contains(nick));
         self.perhaps.retain(|nick, _| listing.contains(nick));
-        self.present = self.ours.values().chain(self.perhaps.values()).copied().collect();
+        self.present = Arc::new(self.ours.values().chain(self.perhaps.values()).copied().collect());
     }
 
     /// The stream shows this nick leaving: returns which of ours it was.
     pub fn leaves(&mut self, nick: &Nick) -> Option<ConnId> {
         self.perhaps.remove(nick);
         let conn = self.ours.remove(nick)?;
-        self.present.remove(&conn);
+        Arc::make_mut(&mut self.present).remove(&conn);
         Some(conn)
     }
 
@@ -76,7 +79,7 @@ impl View {
             }
         }
         if !self.ours.values().chain(self.perhaps.values()).any(|other| *other == conn) {
-            self.present.remove(&conn);
+            Arc::make_mut(&mut self.present).remove(&conn);
         }
     }
 
@@ -90,12 +93,10 @@ impl View {
         self.perhaps.get(nick).copied()
     }
 
-    /// Those of `among` that the stream shows in the channel.
-    pub fn present_of<'a>(
-        &'a self,
-        among: impl Iterator<Item = ConnId> + 'a,
-    ) -> impl Iterator<Item = ConnId> + 'a {
-        among.filter(|conn| self.present.contains(conn))
+    /// Those of ours that the stream shows in the channel. Not only those who observe: one of the others may
+    /// take a seat while a line of now still waits.
+    pub fn present(&self) -> &Peers {
+        &self.present
     }
 }
 
@@ -122,6 +123,6 @@ mod tests {
         assert_eq!(view.ours(&nick("ada")), None, "the old nick is anybody's now");
         assert_eq!(view.leaves(&nick("Countess")), Some(conn(1)));
         assert_eq!(view.ours(&nick("countess")), None);
-        assert_eq!(view.present_of([conn(1)].into_iter()).count(), 0);
+        assert!(view.present().is_empty());
     }
 }
