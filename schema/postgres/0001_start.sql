@@ -15,13 +15,6 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_open ON inbox (seq) WHERE state = 0;
 CREATE INDEX inbox_settled ON inbox (settled) WHERE settled IS NOT NULL;
 
--- inbox.rs: the homeserver's transactions of the last day.
-CREATE TABLE transactions (
-    txn      TEXT   PRIMARY KEY,
-    accepted BIGINT NOT NULL
-);
-CREATE INDEX transactions_accepted ON transactions (accepted);
-
 -- outbox.rs: what is to be said in rooms. speaker NULL is the bridge itself.
 CREATE TABLE outbox (
     seq          BIGINT PRIMARY KEY,

@@ -61,7 +61,7 @@ impl BridgeHost {
 impl Intake {
     async fn take(&self, txn: &str, events: Vec<NewEvent>) -> Accepted {
         let mut feed = self.feed.lock().await;
-        match self.shell.store.accept(txn, events).await {
+        match self.shell.store.accept(events).await {
             Ok(rows) => {
                 self.shell.open.fetch_add(i64::try_from(rows.len()).unwrap_or(i64::MAX), Ordering::Relaxed);
                 feed.push(rows);

@@ -189,6 +189,14 @@ pub(super) async fn attempt(conn: &mut Conn, steps: &[Step<'_>], care: Care) -> 
     Ok(results)
 }
 
+/// Runs a single step that is one statement, which the database commits by itself: the way of an event that
+/// comes alone, and of nearly all of them on a calm day.
+pub(super) async fn attempt_alone(conn: &mut Conn, step: &Step<'_>) -> Result<Results, Fault> {
+    let mut results = Results::default();
+    results.note(step, Ok(step.run(conn).await?));
+    Ok(results)
+}
+
 async fn run_carefully(conn: &mut Conn, step: &Step<'_>, results: &mut Results) -> Result<(), Fault> {
     let result = guarded(conn, step).await?;
     let parts = step.parts();
@@ -224,6 +232,11 @@ impl Results {
 }
 
 impl Step<'_> {
+    /// True when the step is one statement on the database, so that it needs no transaction around it.
+    pub(super) fn is_one_statement(&self) -> bool {
+        matches!(self, Self::Single(Write::Accept { .. }) | Self::Settles(_))
+    }
+
     /// The changes of a step that one of them may have spoilt; nothing where it cannot be divided.
     fn parts(&self) -> Vec<Step<'_>> {
         match self {

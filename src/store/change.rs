@@ -17,7 +17,6 @@ pub(super) enum Write {
     /// Only wait for what came before.
     Nothing,
     Accept {
-        txn: String,
         events: Vec<NewEvent>,
         at: Time,
     },
@@ -89,8 +88,8 @@ impl Write {
     pub(super) async fn run(&self, conn: &mut Conn) -> Result<Reply, Fault> {
         match self {
             Self::Nothing => Ok(()),
-            Self::Accept { txn, events, at } => {
-                return inbox::accept(conn, txn, events, *at).await.map(Reply::Accepted);
+            Self::Accept { events, at } => {
+                return inbox::accept(conn, events, *at).await.map(Reply::Accepted);
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Pruned),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),

@@ -1,7 +1,7 @@
-//! Tables `inbox` and `transactions`: what the homeserver gave us and what became of it.
+//! Table `inbox`: what the homeserver gave us and what became of it.
 //!
 //! A row is open until it is settled; then its text is dropped and its event id stays for a day, so that a
-//! repeated delivery is known. Ids are kept as the homeserver sent them, legal or not: who decodes an event
+//! repeated delivery is known: by its event ids, which say all that a transaction's own id could. Ids are kept as the homeserver sent them, legal or not: who decodes an event
 //! judges it, and an id that is nonsense must not block the events around it.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::ids::{InboxSeq, Time};
 const KEY_BYTES_MAX: usize = 512;
 /// How much of a longer id is kept in front of its fingerprint, in bytes.
 const KEY_BYTES_KEPT: usize = 400;
-/// Settled rows and transaction ids are kept at least so long: a homeserver may repeat a delivery.
+/// Settled rows are kept at least so long: a homeserver may repeat a delivery.
 const KEEP_MS_MIN: u64 = 24 * 60 * 60 * 1000;
 /// Rows removed in one commit, so that pruning never holds up a delivery for long.
 const PRUNE_ROWS_MAX: i64 = 1_000;
@@ -27,8 +27,6 @@ const DELIVERED: i64 = 1;
 const FAILED: i64 = 2;
 const EXPIRED: i64 = 3;
 
-const TRANSACTION_ADD: &str =
-    "INSERT INTO transactions (txn, accepted) VALUES ($1, $2) ON CONFLICT (txn) DO NOTHING";
 const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
     SELECT value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
@@ -47,12 +45,9 @@ const SETTLE_POSTGRES: &str = "UPDATE inbox SET state = rows.state, reason = row
 const COUNT: &str = "SELECT state, count(*) FROM inbox GROUP BY state";
 const PRUNE_EVENTS: &str =
     "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE settled < $1 ORDER BY settled LIMIT $2)";
-const PRUNE_TRANSACTIONS: &str = "DELETE FROM transactions WHERE txn IN \
-    (SELECT txn FROM transactions WHERE accepted < $1 ORDER BY accepted LIMIT $2)";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] = &[
-    ("TRANSACTION_ADD", TRANSACTION_ADD),
     ("EVENTS_ADD_SQLITE", EVENTS_ADD_SQLITE),
     ("EVENTS_ADD_POSTGRES", EVENTS_ADD_POSTGRES),
     ("OPEN_AFTER", OPEN_AFTER),
@@ -60,7 +55,6 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
     ("COUNT", COUNT),
     ("PRUNE_EVENTS", PRUNE_EVENTS),
-    ("PRUNE_TRANSACTIONS", PRUNE_TRANSACTIONS),
 ];
 
 /// An event as the homeserver sent it, ids unchecked.
@@ -95,13 +89,13 @@ impl Store {
     /// Takes the events of one transaction in, with one commit; awaited. Gives those that were not known,
     /// in order: they are on disk, and are this call's to handle. The same transaction again gives nothing.
     ///
-    /// The event ids decide: a known transaction id with unknown events (a homeserver that was set up anew
-    /// counts from 1 again) is taken in, with a warning, for nothing may vanish silently.
+    /// The event ids decide: the same transaction again gives nothing, and a transaction id used again for
+    /// other events (a homeserver that was set up anew counts from 1 again) loses none of them.
     ///
     /// After an error, or when the waiting caller goes away, the events may be stored all the same:
     /// [`Store::inbox_after`] finds them.
-    pub async fn accept(&self, txn: &str, events: Vec<NewEvent>) -> Result<Vec<InboxRow>, StoreError> {
-        let write = Write::Accept { txn: txn.to_owned(), events, at: now() };
+    pub async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<InboxRow>, StoreError> {
+        let write = Write::Accept { events, at: now() };
         match self.writer.write(write).await? {
             Reply::Accepted(rows) => Ok(rows),
             Reply::Nothing | Reply::Pruned(_) | Reply::Reserved(_) => unreachable!("accept answers Accepted"),
@@ -135,7 +129,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// Removes what was settled, and transaction ids that came, before `older_than`; nothing of the last
+    /// Removes what was settled before `older_than`; nothing of the last
     /// 24 hours whatever is asked. Awaited, in small commits. Gives the number of rows removed.
     pub async fn prune(&self, older_than: Time) -> Result<u64, StoreError> {
         let kept_from = Time(now().0.saturating_sub(KEEP_MS_MIN));
@@ -156,26 +150,8 @@ impl Store {
     }
 }
 
-pub(super) async fn accept(
-    conn: &mut Conn,
-    txn: &str,
-    events: &[NewEvent],
-    at: Time,
-) -> Result<Vec<InboxRow>, Fault> {
-    let key = bounded(txn);
-    let added = conn.execute(TRANSACTION_ADD, &[Arg::Text(&key), time_arg(at)]).await?;
-    let rows = add_events(conn, events, at).await?;
-    if added == 0 && !rows.is_empty() {
-        tracing::warn!(
-            events = rows.len(),
-            "a known transaction id came with unknown events, they are taken"
-        );
-    }
-    Ok(rows)
-}
-
 /// Adds those that are not known, in their order; of two with one id the first.
-async fn add_events(conn: &mut Conn, events: &[NewEvent], at: Time) -> Result<Vec<InboxRow>, Fault> {
+pub(super) async fn accept(conn: &mut Conn, events: &[NewEvent], at: Time) -> Result<Vec<InboxRow>, Fault> {
     let mut first: HashMap<Cow<'_, str>, &NewEvent> = HashMap::with_capacity(events.len());
     for event in events {
         first.entry(bounded(&event.event_id)).or_insert(event);
@@ -223,8 +199,7 @@ fn settle_row(seq: InboxSeq, outcome: &Outcome) -> serde_json::Value {
 
 pub(super) async fn prune(conn: &mut Conn, before: Time) -> Result<u64, Fault> {
     let args = [time_arg(before), Arg::Int(PRUNE_ROWS_MAX)];
-    let events = conn.execute(PRUNE_EVENTS, &args).await?;
-    Ok(events + conn.execute(PRUNE_TRANSACTIONS, &args).await?)
+    conn.execute(PRUNE_EVENTS, &args).await
 }
 
 fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {

@@ -65,7 +65,6 @@ macro_rules! stories {
 stories![
     a_transaction_is_taken_once,
     fifty_copies_of_a_transaction_give_one_delivery,
-    a_transaction_id_used_again_loses_nothing,
     a_settled_row_is_over_and_its_text_gone,
     pruning_keeps_a_day_and_what_is_open,
     hostile_ids_do_not_fail_their_neighbours,
@@ -117,11 +116,11 @@ fn line(seq: i64, speaker: Speaker, text: &str) -> OutboxRow {
 
 async fn a_transaction_is_taken_once(place: Place) {
     let store = place.open().await;
-    let first = store.accept("1", vec![event("$a"), event("$b")]).await.unwrap();
+    let first = store.accept(vec![event("$a"), event("$b")]).await.unwrap();
     assert_eq!(ids(&first), ["$a", "$b"]);
     assert!(first[0].seq < first[1].seq);
-    assert_eq!(store.accept("1", vec![event("$a"), event("$b")]).await.unwrap(), []);
-    let second = store.accept("2", vec![event("$b"), event("$c"), event("$c")]).await.unwrap();
+    assert_eq!(store.accept(vec![event("$a"), event("$b")]).await.unwrap(), []);
+    let second = store.accept(vec![event("$b"), event("$c"), event("$c")]).await.unwrap();
     assert_eq!(ids(&second), ["$c"], "known event ids are left out");
     let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();
     assert_eq!(open, [first.clone(), second].concat(), "all of them wait, in order");
@@ -133,7 +132,7 @@ async fn fifty_copies_of_a_transaction_give_one_delivery(place: Place) {
     let copies: Vec<_> = (0..50)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { store.accept("same", vec![event("$a"), event("$b")]).await.unwrap() })
+            tokio::spawn(async move { store.accept(vec![event("$a"), event("$b")]).await.unwrap() })
         })
         .collect();
     let mut deliveries = Vec::new();
@@ -145,16 +144,9 @@ async fn fifty_copies_of_a_transaction_give_one_delivery(place: Place) {
     assert_eq!(store.inbox_counts().await.unwrap(), InboxCounts { open: 2, ..InboxCounts::default() });
 }
 
-async fn a_transaction_id_used_again_loses_nothing(place: Place) {
-    let store = place.open().await;
-    store.accept("1", vec![event("$a")]).await.unwrap();
-    let taken = store.accept("1", vec![event("$from-a-new-homeserver")]).await.unwrap();
-    assert_eq!(ids(&taken), ["$from-a-new-homeserver"]);
-}
-
 async fn a_settled_row_is_over_and_its_text_gone(place: Place) {
     let store = place.open().await;
-    let rows = store.accept("1", ["$a", "$b", "$c", "$d"].map(event).to_vec()).await.unwrap();
+    let rows = store.accept(["$a", "$b", "$c", "$d"].map(event).to_vec()).await.unwrap();
     let outcomes = [Outcome::Delivered, Outcome::Failed("no \0 'such' nick".into()), Outcome::Expired];
     for (row, outcome) in rows.iter().zip(&outcomes) {
         store.settle(row.seq, outcome).await.unwrap();
@@ -167,13 +159,13 @@ async fn a_settled_row_is_over_and_its_text_gone(place: Place) {
     assert_eq!(left[1].maybe_text(0).unwrap(), None);
     assert_eq!(left[1].text(1).unwrap(), "no \0 'such' nick");
     assert!(left[3].maybe_text(0).unwrap().is_some());
-    assert_eq!(store.accept("2", vec![event("$a")]).await.unwrap(), [], "the event id is still known");
+    assert_eq!(store.accept(vec![event("$a")]).await.unwrap(), [], "the event id is still known");
 }
 
 async fn pruning_keeps_a_day_and_what_is_open(place: Place) {
     let store = place.open().await;
     let many: Vec<_> = (0..1_200).map(|n| event(&format!("$e{n}"))).collect();
-    let rows = store.accept("1", many.clone()).await.unwrap();
+    let rows = store.accept(many.clone()).await.unwrap();
     let sent: Vec<_> = many.iter().map(|event| event.event_id.as_str()).collect();
     assert_eq!(ids(&rows), sent, "in order");
     for row in &rows[..1_100] {
@@ -182,10 +174,10 @@ async fn pruning_keeps_a_day_and_what_is_open(place: Place) {
     assert_eq!(store.prune(Time(u64::MAX)).await.unwrap(), 0, "all of it is of the last day");
     store.flush().await.unwrap();
     let gone = store.prune_before(now().plus_ms(60_000)).await.unwrap();
-    assert_eq!(gone, 1_100 + 1, "the settled rows and the transaction id");
+    assert_eq!(gone, 1_100, "the settled rows");
     let counts = InboxCounts { open: 100, ..InboxCounts::default() };
     assert_eq!(store.inbox_counts().await.unwrap(), counts);
-    let again = store.accept("1", vec![event("$e0")]).await.unwrap();
+    let again = store.accept(vec![event("$e0")]).await.unwrap();
     assert!(again[0].seq > rows[1_199].seq, "places are not used again");
 }
 
@@ -199,7 +191,7 @@ async fn hostile_ids_do_not_fail_their_neighbours(place: Place) {
     hostile.extend([event(&long("x")), event(&long("y"))]);
     hostile[1].room_id = "!\0'\"".into();
     hostile[1].json = "{\"raw\":\"\0\u{1}\", \"escaped\":\"\\u0000\"}".into();
-    let rows = store.accept("txn \0'", hostile.clone()).await.unwrap();
+    let rows = store.accept(hostile.clone()).await.unwrap();
     assert_eq!(rows.len(), hostile.len(), "each is another event");
     for (row, sent) in rows.iter().zip(&hostile[..7]) {
         let same = (&row.event_id, &row.room_id, &row.json) == (&sent.event_id, &sent.room_id, &sent.json);
@@ -207,8 +199,8 @@ async fn hostile_ids_do_not_fail_their_neighbours(place: Place) {
     }
     assert!(EventId::new(&rows[7].event_id).is_none(), "a shortened id is no legal id");
     assert_eq!(store.inbox_after(InboxSeq(0), 100).await.unwrap(), rows);
-    assert_eq!(store.accept("txn \0'", hostile.clone()).await.unwrap(), []);
-    assert_eq!(store.accept(&long("txn"), hostile).await.unwrap(), []);
+    assert_eq!(store.accept(hostile.clone()).await.unwrap(), []);
+    assert_eq!(store.accept(hostile).await.unwrap(), []);
 }
 
 async fn lines_wait_in_the_outbox_over_a_restart(place: Place) {
@@ -280,7 +272,7 @@ async fn a_refused_change_leaves_its_neighbours(place: Place) {
     let store = place.open().await;
     let portal = PortalRow { room: room("a"), channel: "#a".into(), origin: PortalOrigin::Alias };
     store.portal_save(&net("one"), &portal).await.unwrap();
-    let rows = store.accept("1", vec![event("$a")]).await.unwrap();
+    let rows = store.accept(vec![event("$a")]).await.unwrap();
     // Lazy changes wait for company, so they share a commit with the awaited ones behind them.
     store.outbox_put(line(1, Speaker::Bot, "hi")).await.unwrap();
     store.settle(rows[0].seq, &Outcome::Delivered).await.unwrap();
@@ -288,7 +280,7 @@ async fn a_refused_change_leaves_its_neighbours(place: Place) {
     let two = net("two");
     let (refused, accepted, noted) = tokio::join!(
         store.portal_save(&two, &portal),
-        store.accept("2", vec![event("$b")]),
+        store.accept(vec![event("$b")]),
         store.meta_set("name", "value"),
     );
     assert!(matches!(refused, Err(StoreError::Refused(_))));
@@ -346,7 +338,7 @@ async fn a_crash_loses_nothing_accepted(place: Place) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let rows = runtime.block_on(async {
             let store = Store::open(&url).await.unwrap();
-            let rows = store.accept("1", vec![event("$a"), event("$b")]).await.unwrap();
+            let rows = store.accept(vec![event("$a"), event("$b")]).await.unwrap();
             store.outbox_put(line(1, Speaker::Bot, "lazy")).await.unwrap();
             rows
         });
@@ -356,7 +348,7 @@ async fn a_crash_loses_nothing_accepted(place: Place) {
     let accepted = accepted.join().unwrap();
     let store = place.open().await;
     assert_eq!(store.inbox_after(InboxSeq(0), 10).await.unwrap(), accepted);
-    assert_eq!(store.accept("1", vec![event("$a"), event("$b")]).await.unwrap(), []);
+    assert_eq!(store.accept(vec![event("$a"), event("$b")]).await.unwrap(), []);
 }
 
 async fn a_closed_store_says_so(place: Place) {
@@ -490,7 +482,7 @@ mod postgres_only {
         let mut conn = place.conn().await;
         while !conn.fetch(others, &[]).await.unwrap().is_empty() {}
         store.outbox_put(line(1, Speaker::Bot, "hi")).await.unwrap();
-        let rows = store.accept("1", vec![event("$a")]).await.unwrap();
+        let rows = store.accept(vec![event("$a")]).await.unwrap();
         assert_eq!(ids(&rows), ["$a"], "the caller saw nothing of it");
         assert_eq!(store.outbox_load().await.unwrap().len(), 1);
         assert_eq!(ids(&store.inbox_after(InboxSeq(0), 10).await.unwrap()), ["$a"]);

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::StoreError;
-use super::batch::{Batch, Care, Due, Job, Results, attempt};
+use super::batch::{Batch, Care, Due, Job, Results, attempt, attempt_alone};
 use super::change::{Reply, Write};
 use super::db::{Conn, Fault, Source};
 use crate::ids::RelaySeq;
@@ -208,8 +208,11 @@ impl Task {
 
     /// Boldly; where a change is refused, carefully, so that only that change is lost.
     async fn try_batch(&mut self) -> Result<Results, String> {
-        let mut conn = self.begun().await?;
         let mark = self.batch.mark_wanted(self.mark);
+        if let Some(results) = self.try_alone(mark).await {
+            return Ok(results);
+        }
+        let mut conn = self.begun().await?;
         let steps = self.batch.steps(mark);
         let results = match attempt(&mut conn, &steps, Care::Bold).await {
             Ok(results) => results,
@@ -223,6 +226,18 @@ impl Task {
         self.mark = mark.or(self.mark);
         self.conn = Some(conn);
         Ok(results)
+    }
+
+    /// A batch of one statement needs no transaction around it: it is the fastest way from the homeserver to
+    /// the disk. `None` where there is more to do, or where it went wrong: then the usual way tells why.
+    async fn try_alone(&mut self, mark: Option<RelaySeq>) -> Option<Results> {
+        let steps = self.batch.steps(mark);
+        let ([step], Some(mut conn)) = (steps.as_slice(), self.conn.take_if(|_| steps.len() == 1)) else {
+            return None;
+        };
+        let results = if step.is_one_statement() { attempt_alone(&mut conn, step).await.ok() } else { None };
+        self.conn = Some(conn);
+        results
     }
 
     /// The connection with a transaction open, taken out: a try that fails or is cut short leaves none
