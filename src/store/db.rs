@@ -124,6 +124,8 @@ impl Source {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // A checkpoint holds up the commit that starts it: one in some thousand is enough.
+            .pragma("wal_autocheckpoint", "10000")
             .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
             .foreign_keys(true)
             .disable_statement_logging();

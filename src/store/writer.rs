@@ -194,6 +194,16 @@ impl Task {
 
     /// One try to commit the batch, then what follows from its end.
     async fn store_batch(&mut self) {
+        let aside = self.batch.set_aside();
+        self.store_all().await;
+        if let Some(aside) = aside {
+            // The urgent part has been stored or refused; of it nothing is left.
+            debug_assert!(self.batch.is_empty());
+            self.batch = aside;
+        }
+    }
+
+    async fn store_all(&mut self) {
         let limit = Duration::from_millis(ATTEMPT_MS_MAX);
         let tried = timeout(limit, self.try_batch()).await;
         let tried = tried.unwrap_or_else(|_| Err("no answer in time".to_owned()));
