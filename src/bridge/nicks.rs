@@ -4,10 +4,13 @@
 //! may show any of them. Only the present one is surely its own, and that only on its own stream; elsewhere
 //! the `user@host` of a line tells, where we know our own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{ConnId, Nick, PuppetId};
+
+/// Connections of a puppet that are remembered when they are over.
+const OVER_MAX: usize = 4;
 
 /// The nicks of our connections.
 #[derive(Debug, Default)]
@@ -15,8 +18,9 @@ pub struct Nicks {
     /// Who has, asks for or had a nick, in the order of learning it. Several may: streams differ in time.
     conns: HashMap<Nick, Vec<ConnId>>,
     held: HashMap<ConnId, Names>,
-    /// Each puppet's last connection that is over: lines of it may still be on their way to others.
-    over: HashMap<PuppetId, ConnId>,
+    /// Each puppet's last connections that are over, at most [`OVER_MAX`]: lines of theirs may still be on their
+    /// way to others.
+    over: HashMap<PuppetId, VecDeque<ConnId>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +66,14 @@ impl Nicks {
             // It was in no channel: nobody waits for lines of it.
             return;
         }
-        if let Some(before) = self.over.insert(conn.puppet, conn).filter(|before| *before != conn) {
-            self.forget(before);
+        let over = self.over.entry(conn.puppet).or_default();
+        if !over.contains(&conn) {
+            over.push_back(conn);
+        }
+        if over.len() > OVER_MAX
+            && let Some(oldest) = over.pop_front()
+        {
+            self.forget(oldest);
         }
         self.remember(conn, Names { former: present.or(former), mask, ..Names::default() });
     }

@@ -11,7 +11,7 @@ pub mod ledger;
 pub mod roster;
 pub mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::ledger::{Key, Ledger};
@@ -52,6 +52,8 @@ pub struct Channel {
     servers: BTreeMap<ConnId, Arc<str>>,
     entries: u64,
     observers: BTreeMap<ConnId, View>,
+    /// Observers that may be dead: their seats are given to others as well.
+    doubted: BTreeSet<ConnId>,
     ledger: Ledger<Heard>,
     /// The folded name, shared by all keys.
     target: Arc<str>,
@@ -74,6 +76,7 @@ impl Channel {
             servers: BTreeMap::new(),
             entries: 0,
             observers: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             ledger: Ledger::new(),
             roster: Roster::default(),
             epoch: Epoch::default(),
@@ -116,8 +119,18 @@ impl Channel {
     pub fn gone(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
         self.members.remove(&conn);
         self.servers.remove(&conn);
+        self.doubted.remove(&conn);
         if self.observers.remove(&conn).is_some() {
             self.ledger.left(now, conn, heard);
+        }
+        self.settle_duties(now, heard)
+    }
+
+    /// Another stream shows this connection quitting: whether it lives will be known soon, and until then
+    /// somebody else observes too.
+    pub fn doubt(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
+        if self.observers.contains_key(&conn) {
+            self.doubted.insert(conn);
         }
         self.settle_duties(now, heard)
     }
@@ -131,7 +144,7 @@ impl Channel {
     fn settle_duties(&mut self, now: Time, heard: &mut Vec<Heard>) -> Vec<Duty> {
         let mut duties = Vec::new();
         // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
-        while self.observers.len() < OBSERVERS_MAX || self.ledger.owner().is_none() {
+        while self.observers.len() < OBSERVERS_MAX + self.doubted.len() || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
             let view = self.owner_view().cloned().unwrap_or_default();
             self.observers.insert(conn, view);

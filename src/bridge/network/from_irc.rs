@@ -211,9 +211,22 @@ impl Network {
                 Vec::new()
             });
         }
-        if let Some(other) = thrown_off.filter(|other| *other != conn && self.puppet_of(*other).is_some()) {
-            let now = self.now;
-            self.with_session(other.puppet, |session, out| session.suspect(now, out));
+        // Whoever observes nothing sees people quit as well.
+        let named = self.nicks.identified(&who.nick, mask.as_deref());
+        let named = named.filter(|named| self.nicks.present(&who.nick) == Some(*named));
+        if let Some(other) = thrown_off.or(named).filter(|other| *other != conn) {
+            self.suspect(other);
+        }
+    }
+
+    fn suspect(&mut self, conn: ConnId) {
+        if self.puppet_of(conn).is_none() {
+            return;
+        }
+        let now = self.now;
+        self.with_session(conn.puppet, |session, out| session.suspect(now, out));
+        for name in self.channels_of(conn) {
+            self.in_channel(&name, |channel, now, _, heard| channel.doubt(now, conn, heard));
         }
     }
 

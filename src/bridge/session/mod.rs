@@ -12,6 +12,7 @@
 pub mod isupport;
 pub mod lines;
 pub mod places;
+pub mod pulse;
 pub mod register;
 pub mod seen;
 pub mod send;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use self::isupport::Isupport;
 use self::places::{Places, Standing};
+use self::pulse::{Beat, Pulse};
 use self::register::Registration;
 use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Class, Full, Part, SendQueue};
@@ -27,11 +29,8 @@ use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
-use crate::text::casemap::CaseMap;
-use crate::text::line::Line;
+use crate::text::{casemap::CaseMap, line::Line};
 
-/// How long a connection that another stream saw quitting has to show that it lives.
-const SUSPECT_MS_MAX: u64 = 10_000;
 /// How long a connection may take to close after QUIT.
 const CLOSE_MS_MAX: u64 = 10_000;
 /// What stands between `nick!` and the end of a source where we have not seen our own yet: a user name of
@@ -50,9 +49,7 @@ pub struct Session {
     source_rest_bytes: usize,
     queue: SendQueue,
     bucket_opens: Option<Time>,
-    heard: Time,
-    /// A sign of life was asked for; until when it has to come.
-    answer_by: Option<Time>,
+    pulse: Pulse,
     places: Places,
     /// The server's own name, as its welcome gave it.
     server: Option<Arc<str>>,
@@ -66,10 +63,8 @@ enum Phase {
     Dialing,
     Registering(Registration),
     Ready,
-    /// QUIT was said; what the kernel still takes counts, what comes in does not.
-    Closing {
-        deadline: Time,
-    },
+    /// QUIT was said, and this is when it has to be over; what the kernel takes counts, what comes in does not.
+    Closing(Time),
 }
 
 /// What a session's wake-up found.
@@ -93,8 +88,7 @@ impl Session {
             source_rest_bytes: SOURCE_REST_BYTES_GUESS,
             queue: SendQueue::new(bucket),
             bucket_opens: None,
-            heard: now,
-            answer_by: None,
+            pulse: Pulse::new(now),
             places: Places::default(),
             server: None,
             chat: Chat::Read,
@@ -103,7 +97,7 @@ impl Session {
 
     /// The socket is open: registration begins.
     pub fn opened(&mut self, now: Time, registration: Registration, out: &mut Vec<Effect>) {
-        self.heard = now;
+        self.pulse.heard(now);
         for line in registration.opening_lines() {
             self.control(line, out);
         }
@@ -119,11 +113,10 @@ impl Session {
         isupport: &mut Isupport,
         out: &mut Vec<Effect>,
     ) -> Option<Seen> {
-        if matches!(self.phase, Phase::Closing { .. }) {
+        if matches!(self.phase, Phase::Closing(_)) {
             return None;
         }
-        self.heard = now;
-        self.answer_by = None;
+        self.pulse.heard(now);
         if line.command == "PING" {
             let token = line.params.last().map_or("", String::as_str);
             self.control(Line::new("PONG", &[token]).build(), out);
@@ -236,10 +229,10 @@ impl Session {
 
     /// Says goodbye and closes. Returns the channels that are left by it.
     pub fn quit(&mut self, now: Time, reason: &str, out: &mut Vec<Effect>) -> Vec<ChannelName> {
-        if !matches!(self.phase, Phase::Closing { .. }) {
+        if !matches!(self.phase, Phase::Closing(_)) {
             self.control(Line::new("QUIT", &[reason]).build(), out);
             out.push(Effect::Close { conn: self.conn });
-            self.phase = Phase::Closing { deadline: now.plus_ms(CLOSE_MS_MAX) };
+            self.phase = Phase::Closing(now.plus_ms(CLOSE_MS_MAX));
         }
         self.places.take_all()
     }
@@ -268,7 +261,7 @@ impl Session {
     }
 
     fn pump(&mut self, out: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::Closing { .. }) {
+        if matches!(self.phase, Phase::Closing(_)) {
             // Behind QUIT nothing is heard.
             self.queue.pump_control(self.conn, out);
             self.bucket_opens = None;
@@ -286,10 +279,13 @@ impl Session {
 
     /// Another stream shows us quitting: we have a short time to show that we live. In a netsplit we do.
     pub fn suspect(&mut self, now: Time, out: &mut Vec<Effect>) {
-        if self.is_ready() && self.answer_by.is_none() {
-            self.answer_by = Some(now.plus_ms(SUSPECT_MS_MAX));
-            self.control(Line::new("PING", &["bunraku"]).build(), out);
+        if self.is_ready() && self.pulse.suspect(now) == Beat::Ask {
+            self.ping(out);
         }
+    }
+
+    fn ping(&mut self, out: &mut Vec<Effect>) {
+        self.control(Line::new("PING", &["bunraku"]).build(), out);
     }
 
     /// Tells the socket whether chat in channels is worth reading, where that has changed.
@@ -305,8 +301,8 @@ impl Session {
         let life = match &self.phase {
             Phase::Dialing => None,
             Phase::Registering(registration) => Some(registration.deadline),
-            Phase::Closing { deadline } => Some(*deadline),
-            Phase::Ready => Some(self.answer_by.unwrap_or_else(|| self.heard.plus_ms(pace.after_ms))),
+            Phase::Closing(deadline) => Some(*deadline),
+            Phase::Ready => Some(self.pulse.poll_timeout(pace)),
         };
         self.places.poll_timeout().into_iter().chain(life).chain(self.bucket_opens).min()
     }
@@ -322,20 +318,12 @@ impl Session {
                 return Woken::GiveUp("the server did not finish the registration in time");
             }
             Phase::Registering(_) => {}
-            Phase::Closing { deadline } if *deadline <= now => {
-                return Woken::GiveUp("the connection did not close in time");
-            }
-            Phase::Closing { .. } => {}
-            Phase::Ready => match self.answer_by {
-                Some(answer_by) if answer_by <= now => {
-                    return Woken::GiveUp("the server has gone silent");
-                }
-                Some(_) => {}
-                None if self.heard.plus_ms(pace.after_ms) <= now => {
-                    self.answer_by = Some(now.plus_ms(pace.timeout_ms));
-                    self.control(Line::new("PING", &["bunraku"]).build(), out);
-                }
-                None => {}
+            Phase::Closing(deadline) if *deadline > now => {}
+            Phase::Closing(_) => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Ready => match self.pulse.check(now, pace) {
+                Beat::Dead => return Woken::GiveUp("the server has gone silent"),
+                Beat::Ask => self.ping(out),
+                Beat::Fine => {}
             },
         }
         let late = self.places.take_late(now);
@@ -355,7 +343,7 @@ impl Session {
 
     /// True once QUIT was said.
     pub fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing { .. })
+        matches!(self.phase, Phase::Closing(_))
     }
 
     /// True when commands may be sent.
