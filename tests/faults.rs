@@ -350,11 +350,11 @@ fn a_nick_that_was_refused_is_anybodys() {
     w.now += 100_000;
     w.join("!r", "@b:hs", "eve"); // display name -> NICK eve
     w.l(c(1), ":irc 447 bea :Can not change nickname while on #c (+N is set)");
-    w.l(c(0), ":eve!u@h JOIN #c");
+    w.l(c(0), ":eve!e@elsewhere JOIN #c");
     w.out.clear();
-    let v = w.l(c(0), ":eve!u@h PRIVMSG #c :hello");
+    let v = w.l(c(0), ":eve!e@elsewhere PRIVMSG #c :hello");
     let r = relays(&v);
-    w.l(c(0), ":eve!u@h QUIT :bye");
+    w.l(c(0), ":eve!e@elsewhere QUIT :bye");
     assert_eq!(r.len(), 1);
 }
 #[test]

@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use crate::ids::{ConnId, Nick, PuppetId};
 
-/// Connections of a puppet that are remembered when they are over.
+/// Connections of one puppet that are over and still remembered, at most. One more: the oldest is forgotten.
 const OVER_MAX: usize = 4;
+
+/// Names of one connection remembered beside its present one, at most. One more: the oldest is forgotten.
+const FORMER_MAX: usize = 4;
 
 /// The nicks of our connections.
 #[derive(Debug, Default)]
 pub struct Nicks {
-    /// Who has, asks for or had a nick, in the order of learning it. Several may: streams differ in time.
-    conns: HashMap<Nick, Vec<ConnId>>,
+    /// Several may, and two may even believe to have it: a server that threw one off has told nobody yet.
+    holders: HashMap<Nick, Vec<ConnId>>,
     held: HashMap<ConnId, Names>,
-    /// Each puppet's last connections that are over, at most [`OVER_MAX`]: lines of theirs may still be on their
-    /// way to others.
+    /// Each puppet's last [`OVER_MAX`] connections that are over: lines of them may still come in on others.
     over: HashMap<PuppetId, VecDeque<ConnId>>,
 }
 
@@ -27,13 +29,25 @@ pub struct Nicks {
 struct Names {
     present: Option<Nick>,
     asked: Option<Nick>,
-    former: Option<Nick>,
+    /// Had or asked for before, the newest last; at most [`FORMER_MAX`].
+    former: Vec<Nick>,
     mask: Option<Arc<str>>,
 }
 
 impl Names {
     fn all(&self) -> impl Iterator<Item = &Nick> {
         self.present.iter().chain(&self.asked).chain(&self.former)
+    }
+
+    /// All of them, as names it had: the newest [`FORMER_MAX`].
+    fn into_former(self) -> impl Iterator<Item = Nick> {
+        let mut former = self.former;
+        for nick in [self.present, self.asked].into_iter().flatten() {
+            former.retain(|other| *other != nick);
+            former.push(nick);
+        }
+        let old = former.len().saturating_sub(FORMER_MAX);
+        former.into_iter().skip(old)
     }
 }
 
@@ -45,10 +59,10 @@ impl Nicks {
             return;
         }
         let before = self.forget(conn);
-        let renamed = before.present.as_ref() != present;
-        let former = if renamed { before.present } else { before.former };
-        let names = Names { present: present.cloned(), asked: asked.cloned(), former, mask: before.mask };
-        self.remember(conn, names);
+        let mask = before.mask.clone();
+        let now = [present, asked];
+        let former = before.into_former().filter(|nick| !now.contains(&Some(nick))).collect();
+        self.remember(conn, Names { present: present.cloned(), asked: asked.cloned(), former, mask });
     }
 
     /// Others see this connection as `user@host`.
@@ -61,11 +75,8 @@ impl Nicks {
     /// The connection is over, or is known to have been thrown off: its nick is anybody's, and its own only
     /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {
-        let Names { present, former, mask, .. } = self.forget(conn);
-        if mask.is_none() {
-            // It was in no channel: nobody waits for lines of it.
-            return;
-        }
+        let names = self.forget(conn);
+        let mask = names.mask.clone();
         let over = self.over.entry(conn.puppet).or_default();
         if !over.contains(&conn) {
             over.push_back(conn);
@@ -75,12 +86,12 @@ impl Nicks {
         {
             self.forget(oldest);
         }
-        self.remember(conn, Names { former: present.or(former), mask, ..Names::default() });
+        self.remember(conn, Names { former: names.into_former().collect(), mask, ..Names::default() });
     }
 
     fn remember(&mut self, conn: ConnId, names: Names) {
         for nick in names.all() {
-            self.conns.entry(nick.clone()).or_default().push(conn);
+            self.holders.entry(nick.clone()).or_default().push(conn);
         }
         self.held.insert(conn, names);
     }
@@ -88,33 +99,29 @@ impl Nicks {
     fn forget(&mut self, conn: ConnId) -> Names {
         let names = self.held.remove(&conn).unwrap_or_default();
         for nick in names.all() {
-            if let Some(conns) = self.conns.get_mut(nick) {
+            if let Some(conns) = self.holders.get_mut(nick) {
                 conns.retain(|other| *other != conn);
                 if conns.is_empty() {
-                    self.conns.remove(nick);
+                    self.holders.remove(nick);
                 }
             }
         }
         names
     }
 
-    /// Which of our connections has this nick, by its own stream: the latest to say so.
-    pub fn present(&self, nick: &Nick) -> Option<ConnId> {
-        self.known(nick).rfind(|conn| self.has(*conn, nick))
-    }
-
-    fn has(&self, conn: ConnId, nick: &Nick) -> bool {
+    /// True when this connection has this nick, by its own stream.
+    pub fn has(&self, conn: ConnId, nick: &Nick) -> bool {
         self.held.get(&conn).is_some_and(|names| names.present.as_ref() == Some(nick))
     }
 
-    fn known(&self, nick: &Nick) -> impl DoubleEndedIterator<Item = ConnId> {
-        self.conns.get(nick).into_iter().flatten().copied()
+    /// True when any of ours has this nick.
+    pub fn is_ours(&self, nick: &Nick) -> bool {
+        self.candidates(nick).any(|conn| self.has(conn, nick))
     }
 
-    /// Which of our connections may be shown under this nick on another stream; who has it comes first.
+    /// Which of our connections may be shown under this nick on another stream.
     pub fn candidates(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
-        let present = self.present(nick);
-        present.into_iter().chain(self.known(nick).filter(move |conn| Some(*conn) != present))
+        self.holders.get(nick).into_iter().flatten().copied()
     }
 
     /// Which of our connections somebody with this nick and `user@host` is.
@@ -139,16 +146,17 @@ mod tests {
 
     #[test]
     fn asking_for_a_nick_takes_it_from_nobody() {
-        let first = |nicks: &Nicks, nick: &Nick| nicks.candidates(nick).next();
         let conn = |puppet| ConnId { puppet: PuppetId(puppet), generation: 1 };
         let nick = |text| Nick::new(text, CaseMap::Ascii).unwrap();
         let mut nicks = Nicks::default();
         nicks.update(conn(1), Some(&nick("ada")), None);
         nicks.update(conn(2), None, Some(&nick("Ada")));
-        assert_eq!(first(&nicks, &nick("ada")), Some(conn(1)));
+        assert!(nicks.has(conn(1), &nick("ada")) && !nicks.has(conn(2), &nick("ada")));
         nicks.update(conn(2), None, Some(&nick("ada_")));
-        assert_eq!(first(&nicks, &nick("ada")), Some(conn(1)), "refused, and still the first one's");
-        assert_eq!(first(&nicks, &nick("ada_")), Some(conn(2)));
+        assert!(nicks.has(conn(1), &nick("ada")), "refused");
+        assert!(!nicks.is_ours(&nick("ada_")), "not before it has it");
+        nicks.remove(conn(1));
+        assert!(!nicks.is_ours(&nick("ada")));
     }
 
     #[test]

@@ -251,6 +251,11 @@ impl<L> Ledger<L> {
         self.observers.iter().filter(|o| o.standing != Standing::Gone).map(|o| o.conn)
     }
 
+    /// The connections whose lines count: those that observe, and those that are gone and still hold some.
+    pub fn parties(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.observers.iter().map(|o| o.conn)
+    }
+
     /// Entries that wait in all queues together.
     pub fn waiting(&self) -> usize {
         self.held_len + self.recent.len() + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()

@@ -229,8 +229,9 @@ impl Channel {
             self.roster.quit(nick);
         }
         let view = self.observers.get_mut(&conn)?;
-        let named = view.perhaps(nick).or(nicks.identified(nick, mask));
-        view.leaves(nick).or(named.filter(|named| nicks.present(nick) == Some(*named)))
+        let has_it = |conn: &ConnId| nicks.has(*conn, nick) && nicks.fits(*conn, mask);
+        let named = view.perhaps(nick).chain(nicks.identified(nick, mask)).find(has_it);
+        view.leaves(nick).or(named)
     }
 
     /// A nick changed, on this observer's stream.
@@ -272,15 +273,17 @@ impl Channel {
     /// Notes one of ours under its nick, where the nick is or may be one of ours and asked for this channel.
     fn show(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
         let Some(view) = self.observers.get_mut(&conn) else { return };
-        let is_member = |holder: &ConnId| self.members.contains_key(holder);
-        let identified = nicks.identified(nick, mask).filter(|conn| nicks.present(nick) == Some(*conn));
-        if let Some(holder) = identified.filter(is_member) {
-            view.shows(nick.clone(), holder);
-        } else if let Some(holder) =
-            nicks.candidates(nick).find(|conn| is_member(conn) && nicks.fits(*conn, mask))
-        {
-            view.may_show(nick.clone(), holder);
+        let counts = |holder: &ConnId| {
+            self.members.contains_key(holder) || self.ledger.parties().any(|c| c == *holder)
+        };
+        let is_apt = |holder: &ConnId| counts(holder) && nicks.fits(*holder, mask);
+        let has_it = |holder: &ConnId| is_apt(holder) && nicks.has(*holder, nick);
+        if let Some(holder) = nicks.identified(nick, mask).filter(has_it) {
+            return view.shows(nick.clone(), holder);
         }
+        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(has_it).collect();
+        let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
+        view.may_show(nick.clone(), may);
     }
 
     /// A nick that `conn` had asked for is not its own: no stream's account holds it for ours any more.
@@ -327,8 +330,6 @@ impl Channel {
 /// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
 /// under a nick that one of ours has now.
 fn is_ours(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
-    let is_named = |conn| nicks.present(nick) == Some(conn) && nicks.fits(conn, mask);
-    view.ours(nick).is_some()
-        || nicks.identified(nick, mask).is_some()
-        || view.perhaps(nick).is_some_and(is_named)
+    let is_named = |conn| nicks.has(conn, nick) && nicks.fits(conn, mask);
+    view.ours(nick).is_some() || nicks.identified(nick, mask).is_some() || view.perhaps(nick).any(is_named)
 }

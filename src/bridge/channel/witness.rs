@@ -14,8 +14,9 @@ use crate::ids::{ConnId, Nick};
 #[derive(Clone, Debug, Default)]
 pub struct View {
     ours: HashMap<Nick, ConnId>,
-    /// Perhaps ours: a list names no `user@host`, and its nicks may be older or newer than what we know.
-    perhaps: HashMap<Nick, ConnId>,
+    /// Perhaps ours, or one of several: a list names no `user@host`, and its nicks may be older or newer than
+    /// what we know.
+    perhaps: HashMap<Nick, BTreeSet<ConnId>>,
     /// Shared with the lines that were seen while it was so.
     present: Peers,
     /// A list of names that is coming in.
@@ -25,19 +26,70 @@ pub struct View {
 impl View {
     /// The stream shows one of ours in the channel, under this nick.
     pub fn shows(&mut self, nick: Nick, conn: ConnId) {
-        self.perhaps.remove(&nick);
-        if let Some(before) = self.ours.insert(nick, conn) {
-            Arc::make_mut(&mut self.present).remove(&before);
-        }
+        self.leaves(&nick);
+        self.ours.insert(nick, conn);
         Arc::make_mut(&mut self.present).insert(conn);
     }
 
-    /// The stream shows somebody who may be one of ours.
-    pub fn may_show(&mut self, nick: Nick, conn: ConnId) {
-        if self.ours.get(&nick) != Some(&conn) {
-            self.perhaps.insert(nick, conn);
-            Arc::make_mut(&mut self.present).insert(conn);
+    /// The stream shows somebody who may be one of these of ours.
+    pub fn may_show(&mut self, nick: Nick, conns: BTreeSet<ConnId>) {
+        if !self.ours.contains_key(&nick) && !conns.is_empty() {
+            Arc::make_mut(&mut self.present).extend(&conns);
+            self.perhaps.insert(nick, conns);
         }
+    }
+
+    /// The stream shows this nick leaving: returns which of ours it surely was.
+    pub fn leaves(&mut self, nick: &Nick) -> Option<ConnId> {
+        let conn = self.ours.remove(nick);
+        let perhaps = self.perhaps.remove(nick).unwrap_or_default();
+        perhaps.into_iter().chain(conn).for_each(|conn| self.forget_absent(conn));
+        conn
+    }
+
+    /// Who is shown under no nick any more is not in the channel.
+    fn forget_absent(&mut self, conn: ConnId) {
+        let is_shown = self.ours.values().chain(self.perhaps.values().flatten()).any(|other| *other == conn);
+        if !is_shown {
+            Arc::make_mut(&mut self.present).remove(&conn);
+        }
+    }
+
+    /// The stream shows a nick change.
+    pub fn renames(&mut self, from: &Nick, to: &Nick) {
+        if let Some(conn) = self.ours.remove(from) {
+            self.ours.insert(to.clone(), conn);
+        }
+        if let Some(conns) = self.perhaps.remove(from) {
+            self.perhaps.insert(to.clone(), conns);
+        }
+    }
+
+    /// `conn` did not get this nick after all: who goes by it is somebody else.
+    pub fn disown(&mut self, nick: &Nick, conn: ConnId) {
+        if self.ours.get(nick) == Some(&conn) {
+            self.ours.remove(nick);
+        }
+        if let Some(conns) = self.perhaps.get_mut(nick) {
+            conns.remove(&conn);
+        }
+        self.forget_absent(conn);
+    }
+
+    /// Which of ours says a line under this nick, for sure.
+    pub fn ours(&self, nick: &Nick) -> Option<ConnId> {
+        self.ours.get(nick).copied()
+    }
+
+    /// Which of ours may say a line under this nick.
+    pub fn perhaps(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
+        self.perhaps.get(nick).into_iter().flatten().copied()
+    }
+
+    /// Those of ours that the stream shows in the channel. Not only those who observe: one of the others may
+    /// take a seat while a line of now still waits.
+    pub fn present(&self) -> &Peers {
+        &self.present
     }
 
     /// A list of names shows these nicks; those that may be ours were shown already.
@@ -51,52 +103,8 @@ impl View {
         let Some(listing) = self.listing.take() else { return };
         self.ours.retain(|nick, _| listing.contains(nick));
         self.perhaps.retain(|nick, _| listing.contains(nick));
-        self.present = Arc::new(self.ours.values().chain(self.perhaps.values()).copied().collect());
-    }
-
-    /// The stream shows this nick leaving: returns which of ours it was.
-    pub fn leaves(&mut self, nick: &Nick) -> Option<ConnId> {
-        self.perhaps.remove(nick);
-        let conn = self.ours.remove(nick)?;
-        Arc::make_mut(&mut self.present).remove(&conn);
-        Some(conn)
-    }
-
-    /// The stream shows a nick change.
-    pub fn renames(&mut self, from: &Nick, to: &Nick) {
-        for map in [&mut self.ours, &mut self.perhaps] {
-            if let Some(conn) = map.remove(from) {
-                map.insert(to.clone(), conn);
-            }
-        }
-    }
-
-    /// `conn` did not get this nick after all: who goes by it is somebody else.
-    pub fn disown(&mut self, nick: &Nick, conn: ConnId) {
-        for map in [&mut self.ours, &mut self.perhaps] {
-            if map.get(nick) == Some(&conn) {
-                map.remove(nick);
-            }
-        }
-        if !self.ours.values().chain(self.perhaps.values()).any(|other| *other == conn) {
-            Arc::make_mut(&mut self.present).remove(&conn);
-        }
-    }
-
-    /// Which of ours says a line under this nick, for sure.
-    pub fn ours(&self, nick: &Nick) -> Option<ConnId> {
-        self.ours.get(nick).copied()
-    }
-
-    /// Which of ours may say a line under this nick.
-    pub fn perhaps(&self, nick: &Nick) -> Option<ConnId> {
-        self.perhaps.get(nick).copied()
-    }
-
-    /// Those of ours that the stream shows in the channel. Not only those who observe: one of the others may
-    /// take a seat while a line of now still waits.
-    pub fn present(&self) -> &Peers {
-        &self.present
+        let shown = self.ours.values().chain(self.perhaps.values().flatten());
+        self.present = Arc::new(shown.copied().collect());
     }
 }
 

@@ -213,7 +213,7 @@ impl Network {
         }
         // Whoever observes nothing sees people quit as well.
         let named = self.nicks.identified(&who.nick, mask.as_deref());
-        let named = named.filter(|named| self.nicks.present(&who.nick) == Some(*named));
+        let named = named.filter(|named| self.nicks.has(*named, &who.nick));
         if let Some(other) = thrown_off.or(named).filter(|other| *other != conn) {
             self.suspect(other);
         }
@@ -275,7 +275,7 @@ impl Network {
     /// Private messages are not carried yet: whoever writes one is told so, by the puppet they wrote to.
     fn said_privately(&mut self, conn: ConnId, from: &Person, kind: BodyKind) {
         let is_person = from.user.is_some() && from.host.is_some();
-        if !is_person || !Self::is_answerable(kind) || self.nicks.present(&from.nick).is_some() {
+        if !is_person || !Self::is_answerable(kind) || self.nicks.is_ours(&from.nick) {
             return;
         }
         let user = self.puppet(conn.puppet).user.clone();
