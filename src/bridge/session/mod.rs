@@ -33,8 +33,7 @@ use crate::text::{casemap::CaseMap, line::Line};
 
 /// How long a connection may take to close after QUIT.
 const CLOSE_MS_MAX: u64 = 10_000;
-/// What stands between `nick!` and the end of a source where we have not seen our own yet: a user name of
-/// ten bytes with `~`, `@`, and a host name of the longest legal length.
+/// `user@host` where we have not seen our own yet: ten bytes with `~`, `@`, and the longest legal host name.
 const SOURCE_REST_BYTES_GUESS: usize = 1 + 11 + 1 + 63;
 
 /// One IRC connection's state machine.
@@ -327,7 +326,9 @@ impl Session {
             },
         }
         let late = self.places.take_late(now);
-        if late.is_empty() { Woken::Fine } else { Woken::Late(late) }
+        late.parts.into_iter().for_each(|line| self.queue.push_part(line));
+        self.pump(out);
+        if late.joins.is_empty() { Woken::Fine } else { Woken::Late(late.joins) }
     }
 
     /// The network's case mapping is another: our own names are folded anew. Channels are asked for later.
@@ -356,7 +357,7 @@ impl Session {
         self.nick.as_ref() == Some(nick)
     }
 
-    /// Our present nick, once the server gave one.
+    /// Our present nick, once there is one.
     pub fn nick(&self) -> Option<&Nick> {
         self.nick.as_ref()
     }

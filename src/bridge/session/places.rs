@@ -14,7 +14,7 @@ use crate::ids::{ChannelName, Time};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
-/// How long a JOIN or PART may stay without an answer before it is asked again, or taken for done.
+/// How long a JOIN or PART may stay without an answer before it is asked again.
 const ANSWER_MS_MAX: u64 = 30_000;
 /// JOIN lines name as many channels as fit into so many bytes.
 const JOIN_BYTES_MAX: usize = 400;
@@ -34,6 +34,14 @@ pub enum Standing {
 pub enum Return {
     Wanted,
     No,
+}
+
+/// What had no answer in time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    pub joins: Vec<ChannelName>,
+    /// Lines to send once more.
+    pub parts: Vec<String>,
 }
 
 /// One connection's places.
@@ -110,22 +118,24 @@ impl Places {
         self.0.values().filter_map(since).min().map(|since| since.plus_ms(ANSWER_MS_MAX))
     }
 
-    /// Takes the channels whose answer is late and that are wanted: they are to be asked for again. Those that
-    /// were being left count as left.
-    pub fn take_late(&mut self, now: Time) -> Vec<ChannelName> {
-        let is_late =
-            |standing: &Standing| since(standing).is_some_and(|at| at.plus_ms(ANSWER_MS_MAX) <= now);
-        let late: Vec<(ChannelName, Standing)> =
-            self.0.iter().filter(|(_, s)| is_late(s)).map(|(name, s)| (name.clone(), *s)).collect();
-        let mut wanted = Vec::new();
-        for (name, standing) in late {
-            self.0.remove(&name);
+    /// Takes the channels whose answer is late: JOINs, to be asked again; and gives the PARTs to repeat. A PART is
+    /// never taken for done: until its echo, or 442, the stream may still show the stay before it.
+    pub fn take_late(&mut self, now: Time) -> Late {
+        let mut late = Late::default();
+        for (name, standing) in &mut self.0 {
             match standing {
-                Standing::Asked(_) | Standing::Leaving(_, Return::Wanted) => wanted.push(name),
-                Standing::Leaving(_, Return::No) | Standing::In => {}
+                Standing::Asked(since) if since.plus_ms(ANSWER_MS_MAX) <= now => {
+                    late.joins.push(name.clone())
+                }
+                Standing::Leaving(since, _) if since.plus_ms(ANSWER_MS_MAX) <= now => {
+                    *since = now;
+                    late.parts.push(Line::new("PART", &[name.as_str()]).build());
+                }
+                Standing::Asked(_) | Standing::Leaving(..) | Standing::In => {}
             }
         }
-        wanted
+        self.0.retain(|name, _| !late.joins.contains(name));
+        late
     }
 
     /// The network's case mapping is another: names are folded anew.
@@ -162,14 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn late_answers_are_asked_again_and_late_echoes_taken_for_given() {
+    fn late_answers_are_asked_again() {
         let (a, b, mut places) = (channel("#a"), channel("#b"), Places::default());
         places.ask(Time(0), &[a.clone(), b.clone()]);
         places.entered(&b);
         places.leave(Time(0), &b);
         assert_eq!(places.poll_timeout(), Some(Time(ANSWER_MS_MAX)));
-        assert_eq!(places.take_late(Time(ANSWER_MS_MAX)), [a]);
-        assert_eq!(places.poll_timeout(), None);
+        let late = places.take_late(Time(ANSWER_MS_MAX));
+        assert_eq!(late, Late { joins: vec![a], parts: vec!["PART #b".to_owned()] });
+        assert_eq!(places.poll_timeout(), Some(Time(2 * ANSWER_MS_MAX)), "until the server has answered");
     }
 
     #[test]
