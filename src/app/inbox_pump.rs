@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::shell::{Mailboxes, Shell};
+use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{Input, MatrixEvent};
 use crate::ids::{InboxSeq, RoomAlias, RoomId, UserId};
@@ -121,30 +121,33 @@ impl InboxPump {
         }
     }
 
-    /// Hands a room of ours that no network knows to the one that owns its alias.
-    async fn adopt(&self, row: &InboxRow) {
-        let Some(room) = RoomId::new(&row.room_id).filter(|room| self.shell.routes.of(room).is_none()) else {
-            return;
-        };
-        let Some(alias) = own_alias(&row.json, self.shell.client.bot()) else { return };
-        let owner = self.mailboxes.iter().find(|mailbox| mailbox.owns(&alias));
-        if let Some(mailbox) = owner {
-            mailbox.inputs.send(Input::RoomCreated { alias, result: Ok(room.clone()) }).await.ok();
-            // Events that follow in this room find their way at once, not only when the network has saved it.
-            self.shell.routes.set(room, mailbox.network.clone());
-        }
-    }
-
     async fn move_row(&self, row: InboxRow) {
-        self.adopt(&row).await;
-        let network = RoomId::new(&row.room_id).and_then(|room| self.shell.routes.of(&room));
-        let mailbox = network.and_then(|id| self.mailboxes.iter().find(|mailbox| mailbox.network == id));
+        let mailbox = self.mailbox_of(&row).await;
         let event = mailbox.and_then(|_| decode(&row.json)).filter(|event| has_room(event, &row.room_id));
         let (Some(mailbox), Some(event)) = (mailbox, event) else {
             return self.shell.settle(row.seq, &Outcome::Delivered).await;
         };
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event }).await.ok();
+    }
+
+    /// The way to the network that owns the row's room.
+    async fn mailbox_of(&self, row: &InboxRow) -> Option<&Mailbox> {
+        let room = RoomId::new(&row.room_id)?;
+        match self.shell.routes.of(&room) {
+            Some(network) => self.mailboxes.iter().find(|mailbox| mailbox.network == network),
+            None => self.adopt(room, &row.json).await,
+        }
+    }
+
+    /// Hands a room of ours that no network knows to the one that owns its alias.
+    async fn adopt(&self, room: RoomId, json: &str) -> Option<&Mailbox> {
+        let alias = own_alias(json, self.shell.client.bot())?;
+        let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.owns(&alias))?;
+        mailbox.inputs.send(Input::RoomCreated { alias, result: Ok(room.clone()) }).await.ok();
+        // Events that follow in this room find their way at once, not only when the network has saved it.
+        self.shell.routes.set(room, mailbox.network.clone());
+        Some(mailbox)
     }
 }
 

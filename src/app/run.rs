@@ -46,7 +46,7 @@ const DIAL_MS_MAX: u64 = 30_000;
 const SEQ_BITS: u32 = 10;
 /// How often settled rows that are old enough are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// Settled rows and transaction ids are kept for three days.
+/// Settled rows are kept for three days.
 const KEEP_MS: u64 = 3 * 24 * 3600 * 1000;
 
 /// Runs the bridge until it is asked to stop.

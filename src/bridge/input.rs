@@ -3,7 +3,7 @@
 //! The shell turns the outside world into these values and nothing else enters. A fault is an input like
 //! any other: a refused connect, a lost socket, a homeserver that would not make a room.
 
-use crate::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
+use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, UserId};
 use crate::text::line::Line;
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
@@ -122,7 +122,3 @@ pub enum CloseReason {
     /// We asked for it.
     Asked,
 }
-
-/// The highest outbox number ever used, given at construction so that numbers are never reused.
-#[derive(Clone, Copy, Debug)]
-pub struct LastRelay(pub RelaySeq);

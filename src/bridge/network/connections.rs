@@ -9,7 +9,7 @@ use super::super::session::register::Registration;
 use super::super::session::{Session, Woken};
 use super::super::timer::Timer;
 use super::{Life, Network};
-use crate::ids::{ChannelName, ConnId, PuppetId, Time};
+use crate::ids::{ChannelName, ConnId, PuppetId};
 
 /// How long a puppet waits when the network has as many connections as it may.
 const FULL_MS: u64 = 60_000;
@@ -198,7 +198,8 @@ impl Network {
         let conn = session.conn;
         if !matches!(session.standing(name), Some(Standing::Asked(_) | Standing::In)) {
             // Not there, or on the way out: then nobody wants it back.
-            self.with_session(id, |session, out| session.part(Time::default(), name, out));
+            let now = self.now;
+            self.with_session(id, |session, out| session.part(now, name, out));
             return;
         }
         self.in_channel(name, |channel, now, _, heard| {

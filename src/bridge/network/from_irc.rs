@@ -115,19 +115,14 @@ impl Network {
             self.nicks.masked(conn, &mask);
         }
         let id = conn.puppet;
-        if !self.puppet(id).wanted.contains(&channel) {
-            // A forward (470), a services join, or a room left meanwhile: nobody here wants to be there.
-            let session = self.puppets[id.0 as usize].session.as_ref();
-            if session.is_some_and(|session| session.standing(&channel) == Some(Standing::In)) {
-                self.channel(&channel).asks(conn, None);
-                self.leave_channel(id, &channel);
-            }
+        if self.standing(id, &channel) != Some(Standing::In) {
+            // On the way out, wanted back or not: the echo of the PART comes next.
             return;
         }
-        let session = self.puppets[id.0 as usize].session.as_ref();
-        if session.is_none_or(|session| session.standing(&channel) != Some(Standing::In)) {
-            // On the way out and wanted back: the echo of the PART comes next.
-            return;
+        if !self.puppet(id).wanted.contains(&channel) {
+            // A forward (470), a services join, or a room left meanwhile: nobody here wants to be there.
+            self.channel(&channel).asks(conn, None);
+            return self.leave_channel(id, &channel);
         }
         self.puppet(id).forgive(&channel);
         self.channel(&channel);
@@ -248,8 +243,7 @@ impl Network {
 
     fn join_refused(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
         let id = conn.puppet;
-        let standing = self.puppet(id).session.as_ref().and_then(|session| session.standing(channel));
-        match standing {
+        match self.standing(id, channel) {
             Some(Standing::Asked(_)) => {
                 self.with_session(id, |session, _| session.out_of(channel));
                 self.out_of_channel(conn, channel);
@@ -265,8 +259,7 @@ impl Network {
     /// Something we did in a channel was not taken: a message (404), or a PART from where we were not (442).
     fn not_taken(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
         let id = conn.puppet;
-        let standing = self.puppet(id).session.as_ref().and_then(|session| session.standing(channel));
-        match standing {
+        match self.standing(id, channel) {
             Some(Standing::Leaving(..)) if numeric == NOT_ON_CHANNEL => self.left_ourselves(conn, channel),
             Some(_) | None => self.line_refused(id, channel, &format!("{words} ({numeric})")),
         }

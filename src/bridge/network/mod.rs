@@ -23,6 +23,7 @@ use super::portal::birth::Births;
 use super::puppet::Puppet;
 use super::relay::to_matrix;
 use super::session::isupport::Isupport;
+use super::session::places::Standing;
 use super::tell::Tell;
 use super::timer::{Timer, Timers};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
@@ -164,6 +165,11 @@ impl Network {
     fn puppet(&mut self, id: PuppetId) -> &mut Puppet {
         // Numbers are given by `ensure_puppet` only, and puppets are never removed.
         &mut self.puppets[id.0 as usize]
+    }
+
+    /// A puppet's place in a channel, by its connection's own stream.
+    fn standing(&self, id: PuppetId, channel: &ChannelName) -> Option<Standing> {
+        self.puppets[id.0 as usize].session.as_ref()?.standing(channel)
     }
 
     /// The puppet of a connection, while it is that puppet's connection.

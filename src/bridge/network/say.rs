@@ -49,12 +49,11 @@ impl Network {
     /// Sends a message, or lets it wait for the connection and the channel.
     fn say(&mut self, id: PuppetId, saying: Arc<Saying>) {
         let channel = saying.channel.clone();
-        let puppet = self.puppet(id);
-        let standing = puppet.session.as_ref().and_then(|session| session.standing(&channel));
+        let standing = self.standing(id, &channel);
         if standing == Some(Standing::In) {
             return self.send_now(id, Waiting { saying, lines: None });
         }
-        let is_ready = puppet.session.as_ref().is_some_and(Session::is_ready);
+        let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
         if is_ready && standing.is_none() && !self.ask_again(id, &channel) {
             return self.failed(&saying, &format!("{channel} does not let your IRC user in"));
         }
