@@ -207,9 +207,10 @@ fn push_tags(out: &mut String, tags: &[Tag]) {
         }
         out.push(lead);
         out.push_str(&key);
-        if let Some(value) = tag.value.as_deref().filter(|value| !value.is_empty()) {
+        let value = escaped(tag.value.as_deref().unwrap_or_default());
+        if !value.is_empty() {
             out.push('=');
-            push_escaped(out, value);
+            out.push_str(&value);
         }
         lead = ';';
     }
@@ -218,8 +219,9 @@ fn push_tags(out: &mut String, tags: &[Tag]) {
     }
 }
 
-/// Adds a tag value with IRCv3 escapes. NUL has none and is dropped.
-fn push_escaped(out: &mut String, value: &str) {
+/// A tag value with IRCv3 escapes. NUL has none and is dropped, so a value of nothing else is none.
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
     for c in value.chars() {
         match c {
             ';' => out.push_str("\\:"),
@@ -231,6 +233,7 @@ fn push_escaped(out: &mut String, value: &str) {
             other => out.push(other),
         }
     }
+    out
 }
 
 /// Takes IRCv3 escapes out of a tag value. A backslash before any other character, or at the end, is dropped.
@@ -320,6 +323,13 @@ mod tests {
         assert_eq!(Line::new("AWAY", &[""]).build(), "AWAY :");
         assert_eq!(Line::new("", &["QUIT"]).build(), "");
         assert_eq!(Line::new("X\nQUIT y", &[]).build(), "XQUITY");
+    }
+
+    #[test]
+    fn a_tag_value_of_nothing_that_can_be_written_is_none() {
+        let tag = Tag { key: "a".into(), value: Some("\0".into()) };
+        let line = Line { tags: vec![tag], ..Line::new("x", &[]) };
+        assert_eq!(line.build(), "@a X");
     }
 
     #[test]
