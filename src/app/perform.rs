@@ -8,18 +8,24 @@ use std::sync::Arc;
 use super::network_task::NetworkTask;
 use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
-use crate::bridge::input::{Input, PortalRow};
+use crate::bridge::input::{Input, Opening, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
 use crate::irc::connection;
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
+use crate::secret::Secret;
 use crate::store::StoreError;
+use crate::text::nick::legal_ident;
+use crate::text::scram;
 
 impl NetworkTask {
     /// Does one thing. Matched without `_`, so that a new effect shows this place.
     pub(super) async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { conn, user } => self.connect(conn, &user),
+            Effect::Derive { conn, password, salt, iterations } => {
+                self.derive(conn, password, salt, iterations);
+            }
             Effect::Send { conn, line } => self.send(conn, line),
             Effect::Close { conn } => {
                 if let Some(handle) = self.conns.get(&conn) {
@@ -70,9 +76,21 @@ impl NetworkTask {
         self.conns.insert(conn, handle);
         let plan = Arc::clone(&self.plan);
         let (charset, inputs) = (self.charset, self.inputs.clone());
+        let opening = Box::new(Opening::plain(&legal_ident(user.localpart())));
         // Each attempt of a puppet tries the next server of the list; generations count from 1.
         let attempt = conn.generation.saturating_sub(1);
-        self.shell.tasks.spawn(connection::run(conn, plan, attempt, charset, inputs, commands));
+        self.shell.tasks.spawn(connection::run(conn, opening, plan, attempt, charset, inputs, commands));
+    }
+
+    /// On a thread for slow work: a server may ask for a million rounds.
+    fn derive(&self, conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32) {
+        let inputs = self.inputs.clone();
+        self.shell.tasks.spawn(async move {
+            let work = move || scram::salted(password.expose(), &salt, iterations);
+            if let Ok(salted) = tokio::task::spawn_blocking(work).await {
+                inputs.send(Input::Derived { conn, salted: Salted(salted) }).await.ok();
+            }
+        });
     }
 
     fn send(&mut self, conn: ConnId, line: String) {

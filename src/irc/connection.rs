@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dial::{DialPlan, Stream, dial};
 use super::framer::{Charset, Framer, Observe};
-use crate::bridge::input::{CloseReason, Input};
+use crate::bridge::input::{CloseReason, Input, Opening};
 use crate::ids::ConnId;
 
 /// Lines that may wait to be written. When full, [`ConnHandle::send`] gives the line back.
@@ -94,9 +94,11 @@ impl Drop for ConnHandle {
 
 /// The whole life of one connection. The last input is `ConnClosed`, whatever happens.
 ///
-/// `attempt` chooses among the plan's servers; `charset` reads lines that are not UTF-8.
+/// `opening` goes back with `ConnOpened`; `attempt` chooses among the plan's servers; `charset` reads lines that
+/// are not UTF-8.
 pub async fn run(
     conn: ConnId,
+    mut opening: Box<Opening>,
     plan: Arc<DialPlan>,
     attempt: u32,
     charset: Charset,
@@ -106,7 +108,11 @@ pub async fn run(
     // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
     let opened = Box::pin(open(plan, attempt, commands.closing.clone())).await;
     let why = match opened {
-        Ok(stream) => Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await,
+        Ok(stream) => {
+            opening.wire = stream.wire();
+            mailbox.send(Input::ConnOpened { conn, opening }).await.ok();
+            Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await
+        }
         Err(why) => why,
     };
     tracing::debug!(%conn, ?why, "irc connection closed");
@@ -129,10 +135,9 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    /// From `ConnOpened` up to, not including, `ConnClosed`.
+    /// From behind `ConnOpened` up to, not including, `ConnClosed`.
     async fn serve(self, stream: Stream, charset: Charset, commands: Commands) -> CloseReason {
         let Commands { lines, closing, observe } = commands;
-        self.mailbox.send(Input::ConnOpened { conn: self.conn }).await.ok();
         let (reader, writer) = tokio::io::split(stream);
         let mut reading = pin!(self.read(reader, Framer::new(charset), &observe));
         let mut writing = pin!(self.write(writer, lines, &closing));
@@ -308,6 +313,10 @@ mod tests {
 
     const CONN: ConnId = ConnId { puppet: PuppetId(7), generation: 3 };
 
+    fn opening() -> Box<Opening> {
+        Box::new(Opening::plain("ada"))
+    }
+
     /// One connection and what it tells.
     struct Scene {
         handle: ConnHandle,
@@ -319,7 +328,8 @@ mod tests {
         fn start(plan: DialPlan, mailbox_len: usize) -> Self {
             let (handle, commands) = channel();
             let (mailbox, inputs) = mpsc::channel(mailbox_len);
-            let task = tokio::spawn(run(CONN, Arc::new(plan), 0, Charset::default(), mailbox, commands));
+            let task =
+                tokio::spawn(run(CONN, opening(), Arc::new(plan), 0, Charset::default(), mailbox, commands));
             Self { handle, inputs, task }
         }
 
@@ -335,7 +345,7 @@ mod tests {
         /// The next input in a few words.
         async fn next(&mut self) -> String {
             match self.inputs.recv().await.expect("nothing more was told") {
-                Input::ConnOpened { conn: CONN } => "opened".to_owned(),
+                Input::ConnOpened { conn: CONN, .. } => "opened".to_owned(),
                 Input::ConnLine { conn: CONN, line } => format!("{} {}", line.command, line.params.join(" ")),
                 Input::ConnWritten { conn: CONN, lines } => format!("written {lines}"),
                 Input::ConnClosed { conn: CONN, why } => format!("closed: {why:?}"),
@@ -578,7 +588,7 @@ mod tests {
         let (_handle, commands) = channel();
         let (_, addr) = listen().await;
         let (mailbox, _inputs) = mpsc::channel(1);
-        let task = run(CONN, Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
+        let task = run(CONN, opening(), Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
         let future = size_of_val(&task);
         assert!(future <= 2560, "the task's future has {future} bytes");
     }

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::tls::{TlsSetup, failure_words};
+use crate::bridge::input::Wire;
 
 /// A host name may have hundreds of addresses; so many are tried in one attempt.
 const ADDRESSES_MAX: usize = 8;
@@ -77,6 +78,16 @@ pub enum DialError {
 pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether somebody on the way can read it.
+    pub fn wire(&self) -> Wire {
+        match self {
+            Self::Plain(_) => Wire::Plain,
+            Self::Tls(_) => Wire::Tls,
+        }
+    }
 }
 
 /// Connects to the server whose turn it is at this attempt (they count from 0 and may wrap).

@@ -2,7 +2,7 @@
 
 use super::super::clock::Bucket;
 use super::super::effect::{Chat, Effect};
-use super::super::input::CloseReason;
+use super::super::input::{CloseReason, Opening, Salted};
 use super::super::pacer::retry_ms;
 use super::super::session::places::Standing;
 use super::super::session::register::Registration;
@@ -61,14 +61,21 @@ impl Network {
     }
 
     /// The socket is open.
-    pub(super) fn conn_opened(&mut self, conn: ConnId) {
+    pub(super) fn conn_opened(&mut self, conn: ConnId, opening: Opening) {
         let Some(puppet) = self.puppet_of(conn) else { return };
         let (id, user) = (puppet.id, puppet.user.clone());
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
-        let registration = Registration::new(now, &user, base, nick_bytes_max, map, &self.policy);
+        let registration = Registration::new(now, &user, base, nick_bytes_max, map, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);
+    }
+
+    /// A password was salted.
+    pub(super) fn derived(&mut self, conn: ConnId, salted: &Salted) {
+        if self.puppet_of(conn).is_some() {
+            self.with_session(conn.puppet, |session, out| session.derived(salted, out));
+        }
     }
 
     /// Keeps the list of our nicks in step with a session.

@@ -16,6 +16,7 @@ pub mod pulse;
 pub mod register;
 pub mod seen;
 pub mod send;
+mod view;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Class, Full, Part, SendQueue};
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
+use super::input::Salted;
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
 use crate::text::{casemap::CaseMap, line::Line};
@@ -102,6 +104,14 @@ impl Session {
         }
         self.nick_asked = Some(registration.nick());
         self.phase = Phase::Registering(registration);
+    }
+
+    /// A password was salted: the login goes on with it.
+    pub fn derived(&mut self, salted: &Salted, out: &mut Vec<Effect>) {
+        let Phase::Registering(registration) = &mut self.phase else { return };
+        for line in registration.derived(salted) {
+            self.control(line, out);
+        }
     }
 
     /// Takes one line: answers what needs no thought, keeps its own state, and returns what was seen.
@@ -340,52 +350,6 @@ impl Session {
             registration.refold(map);
         }
         self.places.refold(map);
-    }
-
-    /// True once QUIT was said.
-    pub fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing(_))
-    }
-
-    /// True when commands may be sent.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready)
-    }
-
-    /// True for our present nick.
-    pub fn is_me(&self, nick: &Nick) -> bool {
-        self.nick.as_ref() == Some(nick)
-    }
-
-    /// Our present nick, once there is one.
-    pub fn nick(&self) -> Option<&Nick> {
-        self.nick.as_ref()
-    }
-
-    /// The nick we are asking for.
-    pub fn nick_asked(&self) -> Option<&Nick> {
-        self.nick_asked.as_ref()
-    }
-
-    /// Our place in a channel.
-    pub fn standing(&self, channel: &ChannelName) -> Option<Standing> {
-        self.places.standing(channel)
-    }
-
-    /// The channels we are in or have asked for.
-    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
-        self.places.channels()
-    }
-
-    /// The name of the server we are on, once it welcomed us.
-    pub fn server(&self) -> Option<&Arc<str>> {
-        self.server.as_ref()
-    }
-
-    /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.
-    pub fn source_bytes(&self) -> usize {
-        let nick = self.nick.as_ref().map_or(30, |nick| nick.as_str().len());
-        1 + nick + self.source_rest_bytes + 1
     }
 
     /// Withdraws what waits to be said in a channel that is left.

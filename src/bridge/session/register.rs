@@ -1,12 +1,13 @@
 //! Registration: the opening lines and the search for a free nick (RFC 2812 section 3.1).
 
 use super::seen::NickRefusal;
+use crate::bridge::input::{Opening, Salted};
 use crate::bridge::policy::Policy;
 use crate::ids::{Nick, Time, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
-use crate::text::nick::{legal_ident, nick_variant};
+use crate::text::nick::nick_variant;
 
 /// Nicks tried at most, before the connection is given up.
 const NICKS_MAX: u32 = 30;
@@ -35,6 +36,7 @@ impl Registration {
         base: String,
         nick_bytes_max: usize,
         map: CaseMap,
+        opening: Opening,
         policy: &Policy,
     ) -> Self {
         Self {
@@ -44,7 +46,7 @@ impl Registration {
             map,
             tries: 0,
             password: policy.password.clone(),
-            ident: legal_ident(user.localpart()),
+            ident: opening.identity.ident,
             realname: user.as_str().to_owned(),
         }
     }
@@ -55,6 +57,11 @@ impl Registration {
         let nick = Line::new("NICK", &[self.nick().as_str()]).build();
         let user = Line::new("USER", &[&self.ident, "0", "*", &self.realname]).build();
         pass.into_iter().chain([nick, user]).collect()
+    }
+
+    /// A password was salted. Nobody asks for that yet.
+    pub fn derived(&mut self, _salted: &Salted) -> Vec<String> {
+        Vec::new()
     }
 
     /// The nick that is being asked for.
