@@ -111,12 +111,11 @@ pub(super) fn case(code: &str, about: Option<&str>, text: &str) -> Option<Case> 
         _ => {}
     }
     let lower = text.to_lowercase();
-    let holds = |sign: &&str| {
+    let holds = |sign: &&str| -> bool {
         let exact = sign.contains(|c: char| c == '+' || c.is_ascii_uppercase());
         if exact { text.contains(*sign) } else { lower.contains(*sign) }
     };
-    let rule =
-        RULES.iter().find(|rule| rule.codes.contains(&code) && rule.signs.iter().any(|sign| holds(&sign)));
+    let rule = RULES.iter().find(|rule| rule.codes.contains(&code) && rule.signs.iter().any(holds));
     rule.map(|rule| rule.case)
 }
 
@@ -140,7 +139,8 @@ pub(super) fn reason(text: &str) -> &str {
     let text = text.trim();
     for stock in STOCK {
         if let Some(front) = text.get(..stock.len()).filter(|front| front.eq_ignore_ascii_case(stock)) {
-            return text[front.len()..].trim_start_matches([' ', '-', ':', '.', '!']);
+            let rest = text[front.len()..].trim_start_matches([' ', '-', ':', '.', '!']);
+            return rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest);
         }
     }
     text

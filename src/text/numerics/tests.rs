@@ -232,7 +232,7 @@ fn people_who_take_no_messages_are_explained() {
     );
     assert_eq!(
         of(":s 485 me #c :Cannot join channel (reserved for the original owner)"),
-        "ExampleNet does not allow #c: choose another channel (it says: (reserved for the original owner))."
+        "ExampleNet does not allow #c: choose another channel (it says: reserved for the original owner)."
     );
     assert_eq!(of(":s 402 me bob :No such server"), "ExampleNet has no server bob: check the spelling.");
     assert_eq!(of(":s 441 me bob #c :They aren't on that channel"), "bob is not in #c: check the nick.");
