@@ -28,6 +28,8 @@ fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 5, line_ms: 2000 },
         connect: ConnectPace {

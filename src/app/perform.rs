@@ -11,6 +11,7 @@ use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{Input, Opening, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
 use crate::irc::connection;
+use crate::irc::dial::Transport;
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::secret::Secret;
@@ -23,6 +24,7 @@ impl NetworkTask {
     pub(super) async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { conn, user } => self.connect(conn, &user),
+            Effect::Upgrade { conn, port } => self.upgrade(conn, port),
             Effect::Derive { conn, password, salt, iterations } => {
                 self.derive(conn, password, salt, iterations);
             }
@@ -77,9 +79,26 @@ impl NetworkTask {
         let plan = Arc::clone(&self.plan);
         let (charset, inputs) = (self.charset, self.inputs.clone());
         let opening = Box::new(Opening::plain(&legal_ident(user.localpart())));
-        // Each attempt of a puppet tries the next server of the list; generations count from 1.
-        let attempt = conn.generation.saturating_sub(1);
-        self.shell.tasks.spawn(connection::run(conn, opening, plan, attempt, charset, inputs, commands));
+        self.shell.tasks.spawn(connection::run(
+            conn,
+            opening,
+            plan,
+            attempt(conn),
+            charset,
+            inputs,
+            commands,
+        ));
+    }
+
+    /// The server of a connection is dialled with TLS from now on; never in plain text again (IRCv3 "sts").
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
+        let servers = &mut Arc::make_mut(&mut self.plan).servers;
+        let turn = attempt(conn) as usize % servers.len().max(1);
+        if let Some(server) = servers.get_mut(turn) {
+            tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls; it gets it from now on");
+            server.port = port;
+            server.transport = Transport::Tls;
+        }
     }
 
     /// On a thread for slow work: a server may ask for a million rounds.
@@ -142,6 +161,11 @@ impl NetworkTask {
             inputs.send(Input::AliasAdded { alias, result }).await.ok();
         });
     }
+}
+
+/// Each attempt of a puppet tries the next server of the list; generations count from 1.
+fn attempt(conn: ConnId) -> u32 {
+    conn.generation.saturating_sub(1)
 }
 
 /// Makes a portal room; one that was made before the bridge could remember it is found by its alias.

@@ -16,6 +16,8 @@ pub enum Effect {
     /// Salt a password with so many rounds of PBKDF2-HMAC-SHA-256: slow, so not the machine's work. Answered by
     /// `Derived`.
     Derive { conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32 },
+    /// The server of this connection is to be dialled with TLS on this port from now on (IRCv3 "sts").
+    Upgrade { conn: ConnId, port: u16 },
     /// Write one line, without its line ending. Answered in order by `ConnWritten`.
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.

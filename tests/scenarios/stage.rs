@@ -38,6 +38,8 @@ fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec!["#secret".into()],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 10, line_ms: 1_000 },
         connect: ConnectPace {

@@ -36,6 +36,8 @@ pub fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: "+i".into(),
         flood: Flood { burst: 6, line_ms: 300 },
         connect: ConnectPace {
@@ -251,7 +253,10 @@ impl World {
             | Effect::SavePortal(_) => {
                 panic!("nobody asked for an alias")
             }
-            Effect::Derive { .. } | Effect::SaveMember { .. } | Effect::SaveCaseMap { .. } => {}
+            Effect::Derive { .. }
+            | Effect::Upgrade { .. }
+            | Effect::SaveMember { .. }
+            | Effect::SaveCaseMap { .. } => {}
         }
     }
 
