@@ -11,7 +11,7 @@ use bunraku::bridge::input::{
     Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
@@ -139,6 +139,17 @@ impl Stage {
             "connections_max" => self.policy.connections_max = number() as usize,
             "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
+            "services" => {
+                let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
+                self.policy.services = Some(Services { nick: nick.to_owned(), mask: mask.to_owned() });
+            }
+            "webirc" => {
+                let [password, gateway, host] = value.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("webirc PASSWORD GATEWAY HOST")
+                };
+                let (gateway, host) = (gateway.to_owned(), host.to_owned());
+                self.policy.webirc = Some(Webirc { password: Secret::new(password), gateway, host });
+            }
             _ => panic!("no such setting in stories: {key}"),
         }
     }
@@ -253,6 +264,7 @@ impl Stage {
                 ("account", name) => login.account = name.to_owned(),
                 ("password", text) => login.password = Some(Secret::new(text)),
                 ("certificate", "") => login.certificate = Certificate::Shown,
+                ("address", text) => opening.identity.address = Some(text.to_owned()),
                 ("nonce", text) => opening.nonce = text.to_owned(),
                 _ => panic!("a connection does not open with {word:?}"),
             }
