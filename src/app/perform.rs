@@ -10,7 +10,8 @@ use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{Input, PortalRow};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
-use crate::irc::connection;
+use crate::irc::connection::{self, Start};
+use crate::irc::dial::DialFor;
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::store::StoreError;
@@ -72,7 +73,10 @@ impl NetworkTask {
         let (charset, inputs) = (self.charset, self.inputs.clone());
         // Each attempt of a puppet tries the next server of the list; generations count from 1.
         let attempt = conn.generation.saturating_sub(1);
-        self.shell.tasks.spawn(connection::run(conn, plan, attempt, charset, inputs, commands));
+        // Puppets are numbered in the order of first need: that spreads them over the source addresses.
+        let who = DialFor { turn: conn.puppet.0, ..DialFor::default() };
+        let start = Start { conn, plan, attempt, who, charset };
+        self.shell.tasks.spawn(connection::run(start, inputs, commands));
     }
 
     fn send(&mut self, conn: ConnId, line: String) {

@@ -5,20 +5,24 @@
 //! stop our reading, and a full mailbox stops our reading only until the machine has caught up (TCP then
 //! slows the server down). Knows nothing of what the lines say.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use memchr::{memchr_iter, memchr3};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::dial::{DialPlan, Stream, dial};
+use super::dial::{DialFor, DialPlan, Opened, Stream, dial};
 use super::framer::{Charset, Framer, Observe};
+use super::tls_failure::tls_words;
 use crate::bridge::input::{CloseReason, Input};
 use crate::ids::ConnId;
 
@@ -27,6 +31,9 @@ pub const QUEUE_LINES_MAX: usize = 80;
 
 /// How long a connection that was asked to close may take to flush and to say goodbye.
 pub const CLOSE_MS_MAX: u64 = 5_000;
+
+/// One read takes at most this much.
+const READ_BYTES: usize = 4096;
 
 /// One write takes queued lines until it has this many bytes.
 const BATCH_BYTES: usize = 4096;
@@ -92,32 +99,53 @@ impl Drop for ConnHandle {
     }
 }
 
-/// The whole life of one connection. The last input is `ConnClosed`, whatever happens.
-///
-/// `attempt` chooses among the plan's servers; `charset` reads lines that are not UTF-8.
-pub async fn run(
-    conn: ConnId,
-    plan: Arc<DialPlan>,
-    attempt: u32,
-    charset: Charset,
-    mailbox: mpsc::Sender<Input>,
-    commands: Commands,
-) {
-    // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
-    let opened = Box::pin(open(plan, attempt, commands.closing.clone())).await;
-    let why = match opened {
-        Ok(stream) => Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await,
-        Err(why) => why,
-    };
-    tracing::debug!(%conn, ?why, "irc connection closed");
-    // Without a mailbox there is nobody left to tell.
-    mailbox.send(Input::ConnClosed { conn, why }).await.ok();
+/// What a connection is made from. Gone, with the certificate in it, when the connection stands.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub conn: ConnId,
+    pub plan: Arc<DialPlan>,
+    /// Chooses among the plan's servers.
+    pub attempt: u32,
+    pub who: DialFor,
+    /// Reads lines that are not UTF-8.
+    pub charset: Charset,
 }
 
-async fn open(plan: Arc<DialPlan>, attempt: u32, closing: CancellationToken) -> Result<Stream, CloseReason> {
+/// The whole life of one connection. The last input is `ConnClosed`, whatever happens.
+pub fn run(
+    start: Start,
+    mailbox: mpsc::Sender<Input>,
+    commands: Commands,
+) -> impl Future<Output = ()> + Send + 'static {
+    let Start { conn, plan, attempt, who, charset } = start;
+    // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
+    let opening = Box::pin(open(plan, attempt, who, commands.closing.clone()));
+    async move {
+        let why = match opening.await {
+            Ok(Opened { stream, ident, .. }) => {
+                // Our ident server speaks for the connection until its socket is closed.
+                let _ident = ident;
+                Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await
+            }
+            Err(why) => why,
+        };
+        tracing::debug!(%conn, ?why, "irc connection closed");
+        // Without a mailbox there is nobody left to tell.
+        mailbox.send(Input::ConnClosed { conn, why }).await.ok();
+    }
+}
+
+async fn open(
+    plan: Arc<DialPlan>,
+    attempt: u32,
+    who: DialFor,
+    closing: CancellationToken,
+) -> Result<Opened, CloseReason> {
     tokio::select! {
         () = closing.cancelled() => Err(CloseReason::Asked),
-        dialled = dial(&plan, attempt) => dialled.map_err(|error| CloseReason::DialFailed(error.to_string())),
+        dialled = dial(&plan, attempt, &who) => {
+            dialled.map_err(|error| CloseReason::DialFailed(error.to_string()))
+        }
     }
 }
 
@@ -172,7 +200,7 @@ impl Link<'_> {
                     return "nobody listens".to_owned();
                 }
             }
-            match reader.read_buf(&mut framer.space()).await {
+            match receive(&mut reader, &mut framer).await {
                 Ok(0) => break "the server closed the connection".to_owned(),
                 Ok(_) => {}
                 Err(error) => break break_words(&error),
@@ -255,6 +283,20 @@ impl Batch {
     }
 }
 
+/// Reads what is there, but no more than the framer has room for; 0 at the end of the stream.
+///
+/// Waits without a buffer: an idle connection has none.
+async fn receive(reader: &mut ReadHalf<Stream>, framer: &mut Framer) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut bytes[..framer.room().min(READ_BYTES)]);
+        ready!(Pin::new(&mut *reader).poll_read(cx, &mut read))?;
+        framer.push(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    })
+    .await
+}
+
 /// Waits for a line and takes those that follow it; `None` when asked to close and nothing is left.
 async fn next_batch(lines: &mut mpsc::Receiver<String>, closing: &CancellationToken) -> Option<Batch> {
     let first = tokio::select! {
@@ -287,6 +329,9 @@ fn observed(switch: &AtomicBool) -> Observe {
 }
 
 fn break_words(error: &io::Error) -> String {
+    if let Some(words) = tls_words(error) {
+        return words;
+    }
     match error.kind() {
         // TLS: the connection ended without the goodbye of RFC 8446 section 6.1, as most IRC servers do.
         io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
@@ -296,7 +341,7 @@ fn break_words(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
 
@@ -307,6 +352,11 @@ mod tests {
     use crate::ids::PuppetId;
 
     const CONN: ConnId = ConnId { puppet: PuppetId(7), generation: 3 };
+
+    fn start(plan: DialPlan) -> Start {
+        let (plan, who, charset) = (Arc::new(plan), DialFor::default(), Charset::default());
+        Start { conn: CONN, plan, attempt: 0, who, charset }
+    }
 
     /// One connection and what it tells.
     struct Scene {
@@ -319,7 +369,7 @@ mod tests {
         fn start(plan: DialPlan, mailbox_len: usize) -> Self {
             let (handle, commands) = channel();
             let (mailbox, inputs) = mpsc::channel(mailbox_len);
-            let task = tokio::spawn(run(CONN, Arc::new(plan), 0, Charset::default(), mailbox, commands));
+            let task = tokio::spawn(run(start(plan), mailbox, commands));
             Self { handle, inputs, task }
         }
 
@@ -578,8 +628,9 @@ mod tests {
         let (_handle, commands) = channel();
         let (_, addr) = listen().await;
         let (mailbox, _inputs) = mpsc::channel(1);
-        let task = run(CONN, Arc::new(plain_plan(addr)), 0, Charset::default(), mailbox, commands);
+        let task = run(start(plain_plan(addr)), mailbox, commands);
         let future = size_of_val(&task);
+        eprintln!("FUTURE {future} Input {} Line {} Opened {}", size_of::<Input>(), size_of::<crate::text::line::Line>(), size_of::<Opened>());
         assert!(future <= 2560, "the task's future has {future} bytes");
     }
 }

@@ -36,7 +36,7 @@ impl Authority {
 
     /// TLS settings that trust this authority.
     pub fn trusted(&self, options: TlsOptions) -> TlsSetup {
-        TlsSetup::new(TlsOptions { extra_ca_pem: Some(self.0.pem().into_bytes()), ..options }).unwrap()
+        TlsSetup::new(TlsOptions { ca_pem: Some(self.0.pem().into_bytes()), ..options }).unwrap()
     }
 
     /// The server's end for a host of that name.
@@ -80,7 +80,7 @@ pub fn plan_with(addr: SocketAddr, transport: Transport, tls: TlsSetup) -> DialP
         Transport::Tls => "localhost".to_owned(),
     };
     let server = ServerAddr { host, port: addr.port(), transport };
-    DialPlan { servers: vec![server], tls, source: None, timeout_ms: TIMEOUT_MS }
+    DialPlan { timeout_ms: TIMEOUT_MS, ..DialPlan::new(vec![server], tls) }
 }
 
 pub fn plain_plan(addr: SocketAddr) -> DialPlan {
