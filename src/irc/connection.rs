@@ -341,12 +341,13 @@ fn break_words(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls::version::TLS13;
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
 
     use super::super::dial::Transport;
-    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with, unheard};
+    use super::super::testing::{Authority, Demand, Until, listen, plain_plan, plan_with, unheard};
     use super::super::tls::TlsOptions;
     use super::*;
     use crate::ids::PuppetId;
@@ -595,6 +596,21 @@ mod tests {
         drop(server);
         scene.written(2).await;
         assert_eq!(scene.rest().await, [closed(CloseReason::Asked)]);
+    }
+
+    /// With TLS 1.3 a server says so only when we take the handshake for done.
+    #[tokio::test]
+    async fn a_server_that_wants_a_certificate_is_understood_afterwards_too() {
+        let authority = Authority::new("ours");
+        let acceptor = authority.host("localhost", Until::LongFromNow).acceptor(Demand::MustShow, &TLS13);
+        let (listener, addr) = listen().await;
+        let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
+        let mut scene = Scene::start(plan, 16);
+        acceptor.accept(accept(listener).await).await.unwrap_err();
+        assert_eq!(scene.next().await, "opened");
+        let words = "the server wants a client certificate; \
+            set tls.client_certificate for the network, or make one for the user";
+        assert_eq!(scene.rest().await, [closed(CloseReason::Lost(words.to_owned()))]);
     }
 
     #[tokio::test]

@@ -324,12 +324,36 @@ fn bind_words(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::Poll;
 
-    use super::super::testing::{Authority, Until, listen, plain_plan, plan_with, unheard};
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{HandshakeKind, SupportedProtocolVersion};
+    use socket2::SockRef;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::certificate::{Certificate, Fingerprint, generate};
+    use super::super::identd;
+    use super::super::testing::{
+        Authority, Demand, Until, black_hole, listen, plain_plan, plan_with, unheard,
+    };
     use super::super::tls::{TlsOptions, Verify};
     use super::*;
+
+    /// Dials for nobody in particular.
+    async fn dial_any(plan: &DialPlan) -> Result<Opened, DialError> {
+        dial(plan, 0, &DialFor::default()).await
+    }
+
+    /// What went wrong, with `PORT` for the port.
+    async fn failure(plan: &DialPlan, who: &DialFor) -> String {
+        let error = dial(plan, 0, who).await.expect_err("the dial should have failed");
+        error.to_string().replace(&plan.servers[0].port.to_string(), "PORT")
+    }
 
     /// Shakes hands with the one who dials and says a line.
     async fn serve_tls(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor) {
@@ -341,20 +365,22 @@ mod tests {
         }
     }
 
-    /// What comes of dialling `localhost`, which shows a certificate for `host`.
+    /// What comes of dialling `localhost`, which shows a certificate for `host`; `tls` is told its fingerprint.
     async fn secure(
         host: &str,
         until: Until,
-        tls: impl FnOnce(&Authority) -> TlsSetup,
+        tls: impl FnOnce(&Authority, String) -> TlsSetup,
     ) -> Result<String, String> {
         let authority = Authority::new("ours");
         let (listener, addr) = listen().await;
-        let server = tokio::spawn(serve_tls(listener, authority.acceptor(host, until)));
-        let plan = plan_with(addr, Transport::Tls, tls(&authority));
-        let heard = match dial(&plan, 0, &DialFor::default()).await {
-            Ok(mut stream) => {
+        let host = authority.host(host, until);
+        let server = tokio::spawn(serve_tls(listener, host.acceptor(Demand::Nothing, &TLS13)));
+        let plan = plan_with(addr, Transport::Tls, tls(&authority, host.fingerprint()));
+        let heard = match dial_any(&plan).await {
+            Ok(mut opened) => {
+                assert_eq!(opened.wire, Transport::Tls);
                 let mut heard = String::new();
-                stream.read_to_string(&mut heard).await.unwrap();
+                opened.stream.read_to_string(&mut heard).await.unwrap();
                 Ok(heard)
             }
             Err(error) => Err(error.to_string().replace(&addr.port().to_string(), "PORT")),
@@ -363,93 +389,291 @@ mod tests {
         heard
     }
 
+    fn taken() -> Result<String, String> {
+        Ok("PING a\r\n".to_owned())
+    }
+
     fn refused(words: &str) -> Result<String, String> {
         Err(format!("no secure connection to localhost:PORT: the server's certificate {words}"))
     }
 
     #[tokio::test]
     async fn a_certificate_is_checked_for_issuer_dates_and_name() {
-        let trust = |authority: &Authority| authority.trusted(TlsOptions::default());
-        assert_eq!(secure("localhost", Until::LongFromNow, trust).await, Ok("PING a\r\n".to_owned()));
-        assert_eq!(secure("localhost", Until::LongAgo, trust).await, refused("has expired"));
-        assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, refused("is for another host"));
-        let strangers = |_: &Authority| Authority::new("strangers").trusted(TlsOptions::default());
+        let trust = |authority: &Authority, _| authority.trusted(TlsOptions::default());
+        assert_eq!(secure("localhost", Until::LongFromNow, trust).await, taken());
+        assert_eq!(
+            secure("localhost", Until::LongAgo, trust).await,
+            refused("has expired; the network has to renew it, or pin it in tls.fingerprints")
+        );
+        assert_eq!(
+            secure("irc.example", Until::LongFromNow, trust).await,
+            refused("is for another host (irc.example); set tls.server_name to its name")
+        );
+        let strangers = |_: &Authority, _| Authority::new("strangers").trusted(TlsOptions::default());
         assert_eq!(
             secure("localhost", Until::LongFromNow, strangers).await,
-            refused("is from an unknown issuer")
+            refused(
+                "is from an unknown issuer; name that authority in tls.ca_file, \
+                 or pin the certificate in tls.fingerprints"
+            )
         );
     }
 
     #[tokio::test]
     async fn another_server_name_can_be_asked_for() {
         let name = Some("irc.example".to_owned());
-        let trust = |authority: &Authority| {
+        let trust = |authority: &Authority, _| {
             authority.trusted(TlsOptions { server_name: name, ..TlsOptions::default() })
         };
-        assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, Ok("PING a\r\n".to_owned()));
+        assert_eq!(secure("irc.example", Until::LongFromNow, trust).await, taken());
     }
 
     #[tokio::test]
     async fn a_laboratory_network_takes_any_certificate() {
-        let blind = |_: &Authority| {
+        let blind = |_: &Authority, _| {
             TlsSetup::new(TlsOptions { verify: Verify::None, ..TlsOptions::default() }).unwrap()
         };
-        assert_eq!(secure("irc.example", Until::LongAgo, blind).await, Ok("PING a\r\n".to_owned()));
+        assert_eq!(secure("irc.example", Until::LongAgo, blind).await, taken());
+    }
+
+    #[tokio::test]
+    async fn a_pinned_certificate_is_good_whatever_else_it_says() {
+        let pinned = |fingerprints: Vec<String>, verify: Verify| {
+            TlsSetup::new(TlsOptions { fingerprints, verify, ..TlsOptions::default() }).unwrap()
+        };
+        let other = "00".repeat(32);
+        let right = |_: &Authority, found: String| pinned(vec![other.clone(), found], Verify::Full);
+        assert_eq!(secure("localhost", Until::LongFromNow, right).await, taken());
+        assert_eq!(secure("irc.example", Until::LongAgo, right).await, taken());
+        let found = std::cell::RefCell::new(String::new());
+        // A pin is checked even where nothing else is.
+        for verify in [Verify::Full, Verify::None] {
+            let wrong = |_: &Authority, real: String| {
+                found.replace(real);
+                pinned(vec![other.clone()], verify)
+            };
+            let words = secure("localhost", Until::LongFromNow, wrong).await;
+            let expected = format!(
+                "is none of those in tls.fingerprints; if the network says that it has changed, add {}",
+                found.borrow()
+            );
+            assert_eq!(words, refused(&expected));
+        }
+        // Nor does an authority make up for a wrong pin.
+        let both = |authority: &Authority, _| {
+            authority.trusted(TlsOptions { fingerprints: vec![other.clone()], ..TlsOptions::default() })
+        };
+        let words = secure("localhost", Until::LongFromNow, both).await.unwrap_err();
+        assert!(words.contains("is none of those in tls.fingerprints"), "{words}");
     }
 
     #[test]
     fn settings_that_cannot_work_are_refused_at_once() {
-        let ca = TlsOptions { extra_ca_pem: Some(b"no pem".to_vec()), ..TlsOptions::default() };
-        let words = TlsSetup::new(ca).unwrap_err().to_string();
-        assert_eq!(words, "the extra CA certificates cannot be read: there is no PEM certificate in it");
-        let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };
-        let words = TlsSetup::new(name).unwrap_err().to_string();
-        assert_eq!(words, "\"a b\" is no host name that a certificate could have");
+        let words = |options: TlsOptions| TlsSetup::new(options).unwrap_err().to_string();
+        assert_eq!(
+            words(TlsOptions { ca_pem: Some(b"no pem".to_vec()), ..TlsOptions::default() }),
+            "the CA certificates cannot be read: there is no PEM certificate in it"
+        );
+        assert_eq!(
+            words(TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() }),
+            "\"a b\" is no host name that a certificate could have"
+        );
+        assert_eq!(
+            words(TlsOptions { fingerprints: vec!["ab:cd".to_owned()], ..TlsOptions::default() }),
+            "\"ab:cd\" is no SHA-256 fingerprint: that has 64 hex digits, with or without colons"
+        );
+    }
+
+    fn client(made: &Certificate) -> Option<ClientCertificate> {
+        Some(ClientCertificate::from_pem(&made.pem, &made.key_pem).unwrap())
+    }
+
+    /// Says to each who comes which certificate they showed, until the task is dropped.
+    async fn serve_mirror(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor) {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
+            let shown = tls.get_ref().1.peer_certificates().map(|chain| Fingerprint::of(&chain[0]).to_string());
+            let line = format!("{}\n", shown.as_deref().unwrap_or("nothing"));
+            tls.write_all(line.as_bytes()).await.unwrap();
+            tls.shutdown().await.unwrap();
+        }
+    }
+
+    /// What the mirror said, and whether the session was a new one.
+    async fn mirrored(plan: &DialPlan, own: Option<ClientCertificate>) -> (String, HandshakeKind) {
+        let who = DialFor { certificate: own, ..DialFor::default() };
+        let mut stream = dial(plan, 0, &who).await.unwrap().stream;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        let Stream::Tls(tls) = stream else { panic!("not encrypted") };
+        (said.trim_end().to_owned(), tls.get_ref().1.handshake_kind().unwrap())
     }
 
     #[tokio::test]
-    async fn a_plain_server_is_not_spoken_to_when_tls_is_configured() {
+    async fn each_puppet_shows_its_own_certificate_and_resumes_nobody_elses_session() {
+        let (alice, bob, network) = (generate("a").unwrap(), generate("b").unwrap(), generate("n").unwrap());
+        for version in [&TLS12, &TLS13] {
+            let authority = Authority::new("ours");
+            let (listener, addr) = listen().await;
+            let acceptor = authority.host("localhost", Until::LongFromNow).acceptor(Demand::MayShow, version);
+            let server = tokio::spawn(serve_mirror(listener, acceptor));
+            let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
+            let nothing = || "nothing".to_owned();
+            assert_eq!(mirrored(&plan, None).await, (nothing(), HandshakeKind::Full));
+            // Those who show nothing may share sessions: it is cheaper, and nobody gains by it.
+            assert_eq!(mirrored(&plan, None).await, (nothing(), HandshakeKind::Resumed));
+            for made in [&alice, &bob, &alice, &alice] {
+                let (said, kind) = mirrored(&plan, client(made)).await;
+                assert_eq!((said, kind), (made.fingerprint.clone(), HandshakeKind::Full));
+            }
+            assert_eq!(mirrored(&plan, None).await.0, "nothing");
+
+            let options = TlsOptions { certificate: client(&network), ..TlsOptions::default() };
+            let plan = plan_with(addr, Transport::Tls, authority.trusted(options));
+            for (own, shown) in [(None, &network), (client(&bob), &bob), (None, &network)] {
+                let (said, kind) = mirrored(&plan, own).await;
+                assert_eq!((said, kind), (shown.fingerprint.clone(), HandshakeKind::Full));
+            }
+            server.abort();
+        }
+    }
+
+    #[test]
+    fn a_puppets_settings_share_the_large_parts_with_the_networks() {
+        let setup = Authority::new("ours").trusted(TlsOptions::default());
+        let own = setup.config_for(client(&generate("alice").unwrap()).as_ref());
+        let shared = setup.config_for(None);
+        assert!(Arc::ptr_eq(&shared, &setup.config_for(None)));
+        assert!(Arc::ptr_eq(own.crypto_provider(), shared.crypto_provider()));
+        assert!(size_of_val(&*own) <= 512, "{} bytes for each puppet", size_of_val(&*own));
+    }
+
+    async fn dialled_without_certificate(version: &'static SupportedProtocolVersion) -> Result<Opened, DialError> {
+        let authority = Authority::new("ours");
         let (listener, addr) = listen().await;
-        let server = tokio::spawn(async move {
-            let (mut tcp, _) = listener.accept().await.unwrap();
-            tcp.write_all(b":irc NOTICE * :*** Looking up your hostname...\r\n").await.unwrap();
-            let mut heard = Vec::new();
-            tcp.read_to_end(&mut heard).await.ok();
-            heard
-        });
-        let plan = DialPlan {
-            servers: plan_with(addr, Transport::Tls, plain_plan(addr).tls).servers,
-            ..plain_plan(addr)
-        };
-        let words = dial(&plan, 0, &DialFor::default()).await.unwrap_err().to_string();
-        let port = addr.port();
-        assert_eq!(
-            words,
-            format!("no secure connection to localhost:{port}: the server does not speak TLS on this port")
-        );
-        // A TLS record of type handshake and nothing readable.
-        assert_eq!(server.await.unwrap()[0], 22);
+        let acceptor = authority.host("localhost", Until::LongFromNow).acceptor(Demand::MustShow, version);
+        let server = tokio::spawn(serve_tls(listener, acceptor));
+        let plan = plan_with(addr, Transport::Tls, authority.trusted(TlsOptions::default()));
+        let dialled = dial_any(&plan).await;
+        server.await.unwrap();
+        dialled
+    }
+
+    /// With TLS 1.3 the handshake is over by then: see `connection` for what is told then.
+    #[tokio::test]
+    async fn a_server_that_wants_a_certificate_is_understood() {
+        let words = dialled_without_certificate(&TLS12).await.unwrap_err().to_string();
+        assert!(words.contains("client certificate") && words.contains("tls.client_certificate"), "{words}");
+        assert!(dialled_without_certificate(&TLS13).await.is_ok());
+    }
+
+    /// Answers one hello with `bytes`, and gives the hello.
+    async fn serve_bytes(listener: TcpListener, bytes: Vec<u8>) -> Vec<u8> {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.write_all(&bytes).await.unwrap();
+        let mut heard = Vec::new();
+        tcp.read_to_end(&mut heard).await.ok();
+        heard
+    }
+
+    #[tokio::test]
+    async fn what_is_no_safe_tls_is_refused_with_the_next_step() {
+        // A server hello of TLS 1.1 (RFC 4346 section 7.4.1.3), and the alert of a server that knows no 1.2.
+        let mut old = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+        old.extend([7; 32]);
+        old.extend([0, 0xc0, 0x13, 0]);
+        let too_old = "the server only speaks a TLS older than 1.2, which is not safe; \
+            take another server of the network";
+        let not_tls = "the server does not speak TLS on this port; \
+            take its TLS port, mostly 6697, or set tls: false for it";
+        let cases: [(&[u8], &str); 5] = [
+            (&old, too_old),
+            (&[21, 3, 1, 0, 2, 2, 70], too_old),
+            (b":irc NOTICE * :*** Looking up your hostname...\r\n", not_tls),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", not_tls),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", not_tls),
+        ];
+        for (bytes, words) in cases {
+            let (listener, addr) = listen().await;
+            let server = tokio::spawn(serve_bytes(listener, bytes.to_vec()));
+            let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
+            let told = failure(&plan, &DialFor::default()).await;
+            assert_eq!(told, format!("no secure connection to localhost:PORT: {words}"));
+            // A TLS record of type handshake and nothing readable.
+            assert_eq!(server.await.unwrap()[0], 22);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_up_in_the_handshake_is_asked_about_its_port() {
+        let (listener, addr) = listen().await;
+        let server = tokio::spawn(async move { drop(listener.accept().await) });
+        let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
+        let words = failure(&plan, &DialFor::default()).await;
+        assert!(words.ends_with("closed the connection during the handshake; is this its TLS port?"), "{words}");
+        server.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_server_that_never_shakes_hands_times_out() {
         let (_listener, addr) = listen().await;
-        let servers = plan_with(addr, Transport::Tls, plain_plan(addr).tls).servers;
-        let plan = DialPlan { servers, timeout_ms: 50, ..plain_plan(addr) };
-        let words = dial(&plan, 0, &DialFor::default()).await.unwrap_err().to_string();
-        let port = addr.port();
-        assert_eq!(words, format!("localhost:{port} did not answer within 50 ms (TLS handshake)"));
+        let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
+        let plan = DialPlan { timeout_ms: 50, ..plan };
+        let words = failure(&plan, &DialFor::default()).await;
+        assert_eq!(words, "localhost:PORT did not answer within 50 ms (TLS handshake)");
+        let plan = DialPlan { timeout_ms: 20_000, total_ms: 50, ..plan };
+        let words = failure(&plan, &DialFor::default()).await;
+        assert_eq!(words, "localhost:PORT did not answer within 50 ms (all steps together)");
+    }
+
+    /// True when somebody has connected to it already.
+    async fn was_called(listener: &TcpListener) -> bool {
+        let mut accepting = pin!(listener.accept());
+        poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_promised_tls_is_not_spoken_to_in_plain_text() {
+        let authority = Authority::new("ours");
+        let (plain, plain_addr) = listen().await;
+        let (tls, tls_addr) = listen().await;
+        let server = tokio::spawn(serve_tls(tls, authority.acceptor("localhost", Until::LongFromNow)));
+        let mut plan = plan_with(plain_addr, Transport::Plain, authority.trusted(TlsOptions::default()));
+        plan.servers[0].host = "localhost".to_owned();
+        let who = DialFor { upgrade: Some(tls_addr.port()), ..DialFor::default() };
+        let opened = dial(&plan, 0, &who).await.unwrap();
+        assert_eq!((opened.wire, opened.remote.port()), (Transport::Tls, tls_addr.port()));
+        server.await.unwrap();
+
+        // The promise is broken: nothing is not worse than plain text.
+        let (_held, gone) = unheard();
+        let who = DialFor { upgrade: Some(gone.port()), ..DialFor::default() };
+        let words = dial(&plan, 0, &who).await.unwrap_err().to_string();
+        assert_eq!(words, format!("localhost:{} refuses connections", gone.port()));
+        assert!(!was_called(&plain).await);
+        dial_any(&plan).await.unwrap();
+        assert!(was_called(&plain).await);
+
+        // Who is configured for TLS stays where they are.
+        let configured = ServerAddr { host: "irc".to_owned(), port: 6697, transport: Transport::Tls };
+        assert_eq!(configured.upgraded(Some(1)), configured);
     }
 
     #[tokio::test]
     async fn attempts_take_turns_over_the_servers() {
         let (_first, first) = listen().await;
         let (_second, second) = listen().await;
-        let servers = [first, second].iter().flat_map(|&addr| plain_plan(addr).servers).collect();
+        let servers: Vec<_> = [first, second].iter().flat_map(|&addr| plain_plan(addr).servers).collect();
         let plan = DialPlan { servers, ..plain_plan(first) };
-        for (attempt, port) in [(0, first), (1, second), (2, first), (u32::MAX, second)] {
-            let Stream::Plain(tcp) = dial(&plan, attempt, &DialFor::default()).await.unwrap() else { panic!("not plain") };
-            assert_eq!(tcp.peer_addr().unwrap().port(), port.port());
+        for (attempt, index) in [(0, 0), (1, 1), (2, 0), (u32::MAX, 1)] {
+            let opened = dial(&plan, attempt, &DialFor::default()).await.unwrap();
+            assert_eq!((opened.server, opened.wire), (index, Transport::Plain));
+            assert_eq!(plan.server(attempt), Some(&plan.servers[index]));
+            let Stream::Plain(tcp) = opened.stream else { panic!("not plain") };
+            assert_eq!(tcp.peer_addr().unwrap(), opened.remote);
+            assert_eq!(tcp.local_addr().unwrap(), opened.local);
+            assert_eq!(opened.remote, [first, second][index]);
             assert!(tcp.nodelay().unwrap() && SockRef::from(&tcp).keepalive().unwrap());
         }
         let none = DialPlan { servers: Vec::new(), ..plan };
@@ -459,49 +683,154 @@ mod tests {
     #[tokio::test]
     async fn a_closed_port_and_an_impossible_name_are_told_apart() {
         let (_held, addr) = unheard();
-        let words = dial(&plain_plan(addr), 0, &DialFor::default()).await.unwrap_err().to_string();
-        assert_eq!(words, format!("127.0.0.1:{} refuses connections", addr.port()));
-
         let mut plan = plain_plan(addr);
+        assert_eq!(failure(&plan, &DialFor::default()).await, "127.0.0.1:PORT refuses connections");
         // An empty label: refused by the resolver itself, without asking the network.
         plan.servers[0].host = "irc..invalid".to_owned();
-        assert!(matches!(dial(&plan, 0, &DialFor::default()).await, Err(DialError::Resolve { .. })));
+        assert!(matches!(dial_any(&plan).await, Err(DialError::Resolve { .. })));
+    }
+
+    /// An attempt at the server of `plan`, for nobody.
+    fn call<'a>(plan: &'a DialPlan, who: &'a DialFor) -> Call<'a> {
+        Call { plan, server: plan.servers[0].clone(), who, turn: who.turn }
     }
 
     #[tokio::test]
-    async fn the_source_address_is_what_the_server_sees() {
+    async fn an_address_that_leads_nowhere_is_overtaken() {
+        let (_socket, _queued, hole) = black_hole();
+        let (_listener, addr) = listen().await;
+        let (plan, who) = (plain_plan(addr), DialFor::default());
+        let wired = call(&plan, &who).connect_any(&[hole, addr]).await.unwrap();
+        assert_eq!(wired.remote, addr);
+    }
+
+    #[tokio::test]
+    async fn when_no_address_answers_one_sentence_tells_of_all() {
+        let (_held, closed) = unheard();
+        let (_socket, _queued, hole) = black_hole();
+        let mut plan = DialPlan { timeout_ms: 50, ..plain_plan(closed) };
+        let who = DialFor::default();
+        let told = |result: Result<Wired, DialError>| result.err().expect("no connection").to_string();
+        let at = format!("127.0.0.1:{}", closed.port());
+        assert_eq!(
+            told(call(&plan, &who).connect_any(&[hole, closed]).await),
+            format!("{at} cannot be reached: 127.0.0.1 did not answer within 50 ms; 127.0.0.1 refuses connections")
+        );
+        assert_eq!(
+            told(call(&plan, &who).connect_any(&[hole, hole]).await),
+            format!("{at} did not answer within 50 ms (connecting)")
+        );
+        assert_eq!(told(call(&plan, &who).connect_any(&[closed]).await), format!("{at} refuses connections"));
+        plan.source = SourcePlan::new(vec!["127.0.0.9".parse().unwrap()], None, 0).unwrap();
+        assert_eq!(
+            told(call(&plan, &who).connect_any(&[hole]).await),
+            format!(
+                "{at} cannot be reached from source address 127.0.0.9: no answer within 50 ms; \
+                 is that address routed to this host?"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn plain_source_addresses_are_what_the_server_sees_in_turn() {
         let (listener, addr) = listen().await;
-        let plan = DialPlan { source: Some("127.0.0.9".parse().unwrap()), ..plain_plan(addr) };
-        let _stream = dial(&plan, 0, &DialFor::default()).await.unwrap();
-        assert_eq!(listener.accept().await.unwrap().1.ip(), plan.source.unwrap());
+        let addresses = vec!["127.0.0.9".parse().unwrap(), "127.0.0.10".parse().unwrap()];
+        let source = SourcePlan::new(addresses.clone(), None, 0).unwrap();
+        let plan = DialPlan { source, ..plain_plan(addr) };
+        for (attempt, turn, from) in [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0), (u32::MAX, 2, 1)] {
+            let opened = dial(&plan, attempt, &DialFor { turn, ..DialFor::default() }).await.unwrap();
+            assert_eq!(opened.local.ip(), addresses[from]);
+            assert_eq!(listener.accept().await.unwrap().1, opened.local);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_puppets_own_address_is_what_the_server_sees() {
+        // A kernel without IPv6 has no such addresses.
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+        let mut plan = plain_plan(listener.local_addr().unwrap());
+        // Its own goes before the network's.
+        plan.source = SourcePlan::new(vec!["2001:db8::1".parse().unwrap()], None, 0).unwrap();
+        let who = DialFor { source: Some("::1".parse().unwrap()), ..DialFor::default() };
+        let opened = dial(&plan, 0, &who).await.unwrap();
+        assert_eq!(opened.local.ip(), IpAddr::from(who.source.unwrap()));
+        assert_eq!(listener.accept().await.unwrap().1, opened.local);
     }
 
     #[tokio::test]
     async fn a_source_address_that_cannot_be_used_is_an_error() {
-        let (_listener, addr) = listen().await;
-        let at = addr.to_string();
+        let (listener, addr) = listen().await;
         let mut plan = plain_plan(addr);
         // TEST-NET-1 is on no interface.
-        plan.source = Some("192.0.2.1".parse().unwrap());
-        let words = dial(&plan, 0, &DialFor::default()).await.unwrap_err().to_string();
-        assert!(
-            words.starts_with(&format!("{at} cannot be reached from source address 192.0.2.1: ")),
-            "{words}"
+        plan.source = SourcePlan::new(vec!["192.0.2.1".parse().unwrap()], None, 0).unwrap();
+        assert_eq!(
+            failure(&plan, &DialFor::default()).await,
+            "127.0.0.1:PORT cannot be reached from source address 192.0.2.1: it is no address of this host"
         );
-
-        plan.source = Some("2001:db8::1".parse().unwrap());
-        let words = dial(&plan, 0, &DialFor::default()).await.unwrap_err().to_string();
-        assert!(words.ends_with("the server has no address of that family"), "{words}");
+        let own = DialFor { source: Some("2001:db8::1".parse().unwrap()), ..DialFor::default() };
+        assert_eq!(
+            failure(&plan, &own).await,
+            "127.0.0.1:PORT cannot be reached from source address 2001:db8::1: \
+             the server has no address of that family"
+        );
+        assert!(!was_called(&listener).await);
     }
 
-    /// A block that is routed to this host without being on an interface: RFC 3849's stands for it.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn an_ipv6_source_need_not_be_on_an_interface() {
-        // A kernel without IPv6 has no such sockets, and no such sources.
-        let Ok(socket) = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) else { return };
-        let from: IpAddr = "2001:db8::7".parse().unwrap();
-        bind(&socket, from).unwrap();
-        assert_eq!(socket.local_addr().unwrap().as_socket().unwrap().ip(), from);
+    /// What the ident server says about the one connection in the register.
+    async fn asked(idents: &Idents) -> String {
+        let (listener, addr) = listen().await;
+        let cancel = CancellationToken::new();
+        let server = tokio::spawn(identd::serve(listener, idents.clone(), cancel.clone()));
+        let (ours, theirs) = idents.ports()[0];
+        let mut tcp = TcpStream::connect(addr).await.unwrap();
+        tcp.write_all(format!("{ours},{theirs}\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        BufReader::new(tcp).read_line(&mut answer).await.unwrap();
+        cancel.cancel();
+        server.await.unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_ident_is_known_while_we_are_still_connecting() {
+        let (_socket, _queued, hole) = black_hole();
+        let idents = Idents::new();
+        let plan = DialPlan { idents: Some(idents.clone()), ..plain_plan(hole) };
+        let who = DialFor { ident: Some("alice".to_owned()), ..DialFor::default() };
+        let dialling = tokio::spawn(async move { dial(&plan, 0, &who).await.map(|_| ()) });
+        while idents.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(asked(&idents).await.ends_with(&format!(", {} : USERID : UNIX : alice", hole.port())));
+        assert!(!dialling.is_finished());
+        dialling.abort();
+        dialling.await.unwrap_err();
+        assert!(idents.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_ident_is_known_for_as_long_as_the_connection_lasts() {
+        let (_listener, addr) = listen().await;
+        let idents = Idents::new();
+        let mut plan = DialPlan { idents: Some(idents.clone()), ..plain_plan(addr) };
+        let who = DialFor { ident: Some("alice".to_owned()), ..DialFor::default() };
+        // Bound where the kernel likes, and to an address of ours.
+        let opened = dial(&plan, 0, &who).await.unwrap();
+        assert_eq!(idents.ports(), [(opened.local.port(), addr.port())]);
+        assert!(asked(&idents).await.ends_with(" : USERID : UNIX : alice"));
+        drop(opened);
+        assert!(idents.is_empty());
+        plan.source = SourcePlan::new(vec!["127.0.0.1".parse().unwrap()], None, 0).unwrap();
+        let opened = dial(&plan, 0, &who).await.unwrap();
+        assert!(asked(&idents).await.ends_with(" : USERID : UNIX : alice"));
+        drop(opened);
+
+        // Nobody is announced who has no ident; nobody stays who did not get through.
+        let _opened = dial_any(&plan).await.unwrap();
+        assert!(idents.is_empty());
+        let (_held, closed) = unheard();
+        let plan = DialPlan { idents: Some(idents.clone()), ..plain_plan(closed) };
+        dial(&plan, 0, &who).await.unwrap_err();
+        assert!(idents.is_empty());
     }
 }

@@ -98,6 +98,7 @@ mod tests {
             told.borrow_mut().push(format!("{} starts at {}", to.port(), start.elapsed().as_millis()));
             let (ms, end) = ends[usize::from(to.port())];
             async move {
+                let attempt = attempt;
                 sleep(Duration::from_millis(ms)).await;
                 end.map(|()| attempt.0)
             }

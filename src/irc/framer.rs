@@ -354,9 +354,11 @@ mod tests {
     #[test]
     fn nothing_is_held_between_lines() {
         let mut framer = Framer::new(Charset::default());
-        let mut feed = |bytes: &[u8]| {
-            for piece in bytes.chunks(512) {
-                framer.push(piece);
+        let mut feed = |mut bytes: &[u8]| {
+            while !bytes.is_empty() {
+                let taken = bytes.len().min(512).min(framer.room());
+                framer.push(&bytes[..taken]);
+                bytes = &bytes[taken..];
                 while framer.next_line(Observe::Chat).is_some() {}
             }
             framer.buf.capacity()

@@ -125,6 +125,12 @@ impl Idents {
         self.len() == 0
     }
 
+    /// The two ports of each connection.
+    #[cfg(test)]
+    pub(super) fn ports(&self) -> Vec<(u16, u16)> {
+        self.lock().users.keys().map(|pair| (pair.local.1, pair.remote.1)).collect()
+    }
+
     fn find(&self, pair: Pair) -> Option<String> {
         let register = self.lock();
         register.users.get(&pair).filter(|user| !user.ident.is_empty()).map(|user| user.ident.to_string())
@@ -419,7 +425,7 @@ mod tests {
     fn an_ident_is_one_word_of_ascii_or_nobody() {
         let idents = Idents::new();
         let pair: (SocketAddr, SocketAddr) = ("[::1]:1".parse().unwrap(), "[::1]:2".parse().unwrap());
-        let mut told = |ident: &str| {
+        let told = |ident: &str| {
             let _guard = idents.announce(pair.0, pair.1, ident);
             idents.find(Pair { local: place(pair.0), remote: place(pair.1) })
         };
