@@ -121,17 +121,16 @@ pub fn run(
     // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
     let opening = Box::pin(open(plan, attempt, who, commands.closing.clone()));
     async move {
+        let link = Link { conn, mailbox: &mailbox };
         let why = match opening.await {
-            Ok(Opened { stream, ident, .. }) => {
-                // Our ident server speaks for the connection until its socket is closed.
-                let _ident = ident;
-                Link { conn, mailbox: &mailbox }.serve(stream, charset, commands).await
-            }
+            Ok(opened) => link.serve(opened, charset, commands).await,
             Err(why) => why,
         };
         tracing::debug!(%conn, ?why, "irc connection closed");
         // Without a mailbox there is nobody left to tell.
-        mailbox.send(Input::ConnClosed { conn, why }).await.ok();
+        if let Ok(place) = mailbox.reserve().await {
+            place.send(Input::ConnClosed { conn, why });
+        }
     }
 }
 
@@ -140,16 +139,20 @@ async fn open(
     attempt: u32,
     who: DialFor,
     closing: CancellationToken,
-) -> Result<Opened, CloseReason> {
+) -> Result<Box<Opened>, CloseReason> {
     tokio::select! {
         () = closing.cancelled() => Err(CloseReason::Asked),
-        dialled = dial(&plan, attempt, &who) => {
-            dialled.map_err(|error| CloseReason::DialFailed(error.to_string()))
+        dialled = dial(&plan, attempt, &who) => match dialled {
+            Ok(opened) => Ok(Box::new(opened)),
+            Err(error) => Err(CloseReason::DialFailed(error.to_string())),
         }
     }
 }
 
 /// An open connection's way to the machine.
+///
+/// What it tells is made when there is a place for it: an `Input` that waits in each of these futures would
+/// be most of what an idle connection costs.
 #[derive(Clone, Copy)]
 struct Link<'a> {
     conn: ConnId,
@@ -158,9 +161,14 @@ struct Link<'a> {
 
 impl Link<'_> {
     /// From `ConnOpened` up to, not including, `ConnClosed`.
-    async fn serve(self, stream: Stream, charset: Charset, commands: Commands) -> CloseReason {
+    async fn serve(self, opened: Box<Opened>, charset: Charset, commands: Commands) -> CloseReason {
+        // Our ident server speaks for the connection for as long as `_ident` is there.
+        let Opened { stream, ident: _ident, .. } = *opened;
         let Commands { lines, closing, observe } = commands;
-        self.mailbox.send(Input::ConnOpened { conn: self.conn }).await.ok();
+        // Without a mailbox there is nobody to serve; reading finds out.
+        if let Ok(place) = self.mailbox.reserve().await {
+            place.send(Input::ConnOpened { conn: self.conn });
+        }
         let (reader, writer) = tokio::io::split(stream);
         let mut reading = pin!(self.read(reader, Framer::new(charset), &observe));
         let mut writing = pin!(self.write(writer, lines, &closing));
@@ -196,9 +204,8 @@ impl Link<'_> {
     async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, observe: &AtomicBool) -> String {
         let words = loop {
             while let Some(line) = framer.next_line(observed(observe)) {
-                if self.mailbox.send(Input::ConnLine { conn: self.conn, line }).await.is_err() {
-                    return "nobody listens".to_owned();
-                }
+                let Ok(place) = self.mailbox.reserve().await else { return "nobody listens".to_owned() };
+                place.send(Input::ConnLine { conn: self.conn, line });
             }
             match receive(&mut reader, &mut framer).await {
                 Ok(0) => break "the server closed the connection".to_owned(),
@@ -245,10 +252,11 @@ impl Link<'_> {
     }
 
     async fn tell_written(self, lines: usize) {
-        if lines > 0 {
-            let lines = lines as u32;
-            // With the mailbox gone, reading or the dropped handle ends this connection.
-            self.mailbox.send(Input::ConnWritten { conn: self.conn, lines }).await.ok();
+        // With the mailbox gone, reading or the dropped handle ends this connection.
+        if lines > 0
+            && let Ok(place) = self.mailbox.reserve().await
+        {
+            place.send(Input::ConnWritten { conn: self.conn, lines: lines as u32 });
         }
     }
 }
@@ -321,7 +329,8 @@ async fn next_batch(lines: &mut mpsc::Receiver<String>, closing: &CancellationTo
 /// Ends when a close that was asked for has taken too long.
 async fn overtime(closing: &CancellationToken) {
     closing.cancelled().await;
-    sleep(Duration::from_millis(CLOSE_MS_MAX)).await;
+    // Boxed: few need it at a time, and all would carry it.
+    Box::pin(sleep(Duration::from_millis(CLOSE_MS_MAX))).await;
 }
 
 fn observed(switch: &AtomicBool) -> Observe {
