@@ -26,6 +26,9 @@ use super::tls_failure::handshake_words;
 /// A host name may have hundreds of addresses; so many are tried in one attempt.
 const ADDRESSES_MAX: usize = 8;
 
+/// What TLS may hold for a server that does not read: one record. Then writing waits, as it does without.
+const TLS_BUFFER_BYTES: usize = 16 * 1024;
+
 /// How to reach one network.
 #[derive(Clone, Debug)]
 pub struct DialPlan {
@@ -214,11 +217,13 @@ impl Call<'_> {
     async fn connect(&self, to: SocketAddr) -> Result<Wired, Miss> {
         let unreachable = |error: io::Error| Miss::Other(error.to_string());
         let source = self.plan.source.towards(to, self.who.source, self.turn);
-        let from = source.map_err(|from| Miss::Source { from, words: "it is of another family".to_owned() })?;
+        let from =
+            source.map_err(|from| Miss::Source { from, words: "it is of another family".to_owned() })?;
         let socket = socket::open(to).map_err(unreachable)?;
         let ident = self.bind(&socket, from, to)?;
         let connecting = timeout(Duration::from_millis(self.plan.timeout_ms), socket.connect(to)).await;
-        let tcp = connecting.map_err(|_| Miss::Silent { from })?.map_err(|error| connect_miss(&error, from))?;
+        let tcp =
+            connecting.map_err(|_| Miss::Silent { from })?.map_err(|error| connect_miss(&error, from))?;
         socket::tune(&tcp).map_err(unreachable)?;
         let local = tcp.local_addr().map_err(unreachable)?;
         Ok(Wired { tcp, local, remote: to, ident })
@@ -250,7 +255,10 @@ impl Call<'_> {
         let name = self.plan.tls.server_name(&self.server.host).map_err(|error| failed(error.to_string()))?;
         let config = self.plan.tls.config_for(self.who.certificate.as_ref());
         let handshake = TlsConnector::from(config).connect(name, tcp);
-        self.bounded("TLS handshake", handshake).await?.map_err(|error| failed(handshake_words(&error)))
+        let shaken = self.bounded("TLS handshake", handshake).await?;
+        let mut tls = shaken.map_err(|error| failed(handshake_words(&error)))?;
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        Ok(tls)
     }
 
     async fn bounded<F: Future>(&self, step: &'static str, work: F) -> Result<F::Output, DialError> {
@@ -298,7 +306,9 @@ impl Miss {
             Self::Silent { from: Some(from) } => {
                 format!("{to} did not answer within {timeout_ms} ms to source address {from}")
             }
-            Self::Source { from, words } => format!("{to} cannot be reached from source address {from}: {words}"),
+            Self::Source { from, words } => {
+                format!("{to} cannot be reached from source address {from}: {words}")
+            }
             Self::Other(words) => format!("{to}: {words}"),
         }
     }
@@ -493,7 +503,8 @@ mod tests {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
             let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
-            let shown = tls.get_ref().1.peer_certificates().map(|chain| Fingerprint::of(&chain[0]).to_string());
+            let shown =
+                tls.get_ref().1.peer_certificates().map(|chain| Fingerprint::of(&chain[0]).to_string());
             let line = format!("{}\n", shown.as_deref().unwrap_or("nothing"));
             tls.write_all(line.as_bytes()).await.unwrap();
             tls.shutdown().await.unwrap();
@@ -549,7 +560,9 @@ mod tests {
         assert!(size_of_val(&*own) <= 512, "{} bytes for each puppet", size_of_val(&*own));
     }
 
-    async fn dialled_without_certificate(version: &'static SupportedProtocolVersion) -> Result<Opened, DialError> {
+    async fn dialled_without_certificate(
+        version: &'static SupportedProtocolVersion,
+    ) -> Result<Opened, DialError> {
         let authority = Authority::new("ours");
         let (listener, addr) = listen().await;
         let acceptor = authority.host("localhost", Until::LongFromNow).acceptor(Demand::MustShow, version);
@@ -611,7 +624,10 @@ mod tests {
         let server = tokio::spawn(async move { drop(listener.accept().await) });
         let plan = plan_with(addr, Transport::Tls, plain_plan(addr).tls);
         let words = failure(&plan, &DialFor::default()).await;
-        assert!(words.ends_with("closed the connection during the handshake; is this its TLS port?"), "{words}");
+        assert!(
+            words.ends_with("closed the connection during the handshake; is this its TLS port?"),
+            "{words}"
+        );
         server.await.unwrap();
     }
 
@@ -714,7 +730,9 @@ mod tests {
         let at = format!("127.0.0.1:{}", closed.port());
         assert_eq!(
             told(call(&plan, &who).connect_any(&[hole, closed]).await),
-            format!("{at} cannot be reached: 127.0.0.1 did not answer within 50 ms; 127.0.0.1 refuses connections")
+            format!(
+                "{at} cannot be reached: 127.0.0.1 did not answer within 50 ms; 127.0.0.1 refuses connections"
+            )
         );
         assert_eq!(
             told(call(&plan, &who).connect_any(&[hole, hole]).await),

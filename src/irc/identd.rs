@@ -310,7 +310,8 @@ impl Question {
             digits.then(|| text.parse::<u64>().ok()).flatten()
         };
         let pair = std::str::from_utf8(line).ok().and_then(|text| text.split_once(','));
-        let Some((Some(ours), Some(theirs))) = pair.map(|(ours, theirs)| (number(ours), number(theirs))) else {
+        let Some((Some(ours), Some(theirs))) = pair.map(|(ours, theirs)| (number(ours), number(theirs)))
+        else {
             return Self::Nonsense;
         };
         match (u16::try_from(ours), u16::try_from(theirs)) {

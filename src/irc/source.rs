@@ -150,7 +150,11 @@ impl FromStr for Ipv6Prefix {
         }
         let bits = address.to_bits() & (u128::MAX << (128 - len));
         let prefix = Self { bits, len };
-        if bits == address.to_bits() { Ok(prefix) } else { Err(SourceError::HostBits(text.to_owned(), prefix)) }
+        if bits == address.to_bits() {
+            Ok(prefix)
+        } else {
+            Err(SourceError::HostBits(text.to_owned(), prefix))
+        }
     }
 }
 

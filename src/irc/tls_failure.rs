@@ -60,9 +60,7 @@ fn certificate_words(cause: &CertificateError) -> String {
         C::Expired | C::ExpiredContext { .. } => {
             ("has expired", "the network has to renew it, or pin it in tls.fingerprints")
         }
-        C::NotValidYet | C::NotValidYetContext { .. } => {
-            ("is not valid yet", "check the clock of this host")
-        }
+        C::NotValidYet | C::NotValidYetContext { .. } => ("is not valid yet", "check the clock of this host"),
         C::UnknownIssuer => (
             "is from an unknown issuer",
             "name that authority in tls.ca_file, or pin the certificate in tls.fingerprints",
@@ -70,7 +68,9 @@ fn certificate_words(cause: &CertificateError) -> String {
         C::NotValidForName => ("is for another host", "set tls.server_name to its name"),
         C::NotValidForNameContext { presented, .. } => {
             let names = names_of(presented);
-            return format!("the server's certificate is for another host{names}; set tls.server_name to its name");
+            return format!(
+                "the server's certificate is for another host{names}; set tls.server_name to its name"
+            );
         }
         C::BadSignature => {
             ("is not signed by the issuer it names", "somebody may be posing as it: ask the network")
@@ -112,7 +112,9 @@ fn alert_words(alert: AlertDescription) -> String {
         | A::CertificateUnknown
         | A::UnknownCA
         | A::AccessDenied => {
-            format!("the server does not take our client certificate ({alert:?}); make a new one, or go without")
+            format!(
+                "the server does not take our client certificate ({alert:?}); make a new one, or go without"
+            )
         }
         A::HandshakeFailure => "the server refused the handshake (HandshakeFailure); \
             it may want a client certificate, see tls.client_certificate"
@@ -180,7 +182,8 @@ mod tests {
 
     #[test]
     fn names_of_a_certificate_are_repeated_clean_and_few() {
-        let presented = |names: &[&str]| names_of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let presented =
+            |names: &[&str]| names_of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(presented(&["DnsName(\"irc.example\")", "*.net"]), " (irc.example, *.net)");
         assert_eq!(presented(&["DnsName(\"a\u{7}b\")", "a b", "é", &"x".repeat(99)]), "");
         assert_eq!(presented(&["a", "b", "c", "d"]), " (a, b, c)");
