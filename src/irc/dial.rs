@@ -775,6 +775,32 @@ mod tests {
         assert_eq!(listener.accept().await.unwrap().1, opened.local);
     }
 
+    /// Both ends are told apart by the kernel's routes, which a test may not change: with
+    /// `ip -6 route add local fd00:b0a:ca::/64 dev lo` the first arm runs, else the second.
+    #[tokio::test]
+    async fn an_address_out_of_a_prefix_is_of_use_where_the_prefix_is_routed_here() {
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+        let plan = plain_plan(listener.local_addr().unwrap());
+        let source = SourcePlan::new(Vec::new(), Some("fd00:b0a:ca::/64".parse().unwrap()), 16).unwrap();
+        let who = DialFor { source: source.address(3, 7).unwrap(), ..DialFor::default() };
+        match dial(&DialPlan { timeout_ms: 300, ..plan }, 0, &who).await {
+            Ok(opened) => {
+                assert_eq!(opened.local.ip().to_string(), "fd00:b0a:ca::3:7");
+                assert_eq!(listener.accept().await.unwrap().1, opened.local);
+            }
+            Err(error) => {
+                let words = error.to_string();
+                assert!(
+                    words.ends_with(
+                        "cannot be reached from source address fd00:b0a:ca::3:7: no answer within 300 ms; \
+                         is that address routed to this host?"
+                    ),
+                    "{words}"
+                );
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_source_address_that_cannot_be_used_is_an_error() {
         let (listener, addr) = listen().await;
