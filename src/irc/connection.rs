@@ -376,6 +376,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::dial::Transport;
+    use super::super::identd::Idents;
     use super::super::testing::{Authority, Demand, Until, listen, plain_plan, plan_with, unheard};
     use super::super::tls::TlsOptions;
     use super::*;
@@ -397,9 +398,13 @@ mod tests {
 
     impl Scene {
         fn start(plan: DialPlan, mailbox_len: usize) -> Self {
+            Self::run(start(plan), mailbox_len)
+        }
+
+        fn run(start: Start, mailbox_len: usize) -> Self {
             let (handle, commands) = channel();
             let (mailbox, inputs) = mpsc::channel(mailbox_len);
-            let task = tokio::spawn(run(start(plan), mailbox, commands));
+            let task = tokio::spawn(run(start, mailbox, commands));
             Self { handle, inputs, task }
         }
 
@@ -640,6 +645,22 @@ mod tests {
         let words = "the server wants a client certificate; \
             set tls.client_certificate for the network, or make one for the user";
         assert_eq!(scene.rest().await, [closed(CloseReason::Lost(words.to_owned()))]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_announced_until_it_is_closed() {
+        let idents = Idents::new();
+        let (listener, addr) = listen().await;
+        let plan = Arc::new(DialPlan { idents: Some(idents.clone()), ..plain_plan(addr) });
+        let who = DialFor { ident: Some("alice".to_owned()), ..DialFor::default() };
+        let mut scene = Scene::run(Start { plan: plan.clone(), who, ..start(plain_plan(addr)) }, 16);
+        let server = accept(listener).await;
+        assert_eq!(scene.next().await, "opened");
+        let ours = server.peer_addr().unwrap().port();
+        assert_eq!(idents.ports(), [(ours, addr.port())]);
+        drop(server);
+        assert_eq!(scene.rest().await, [closed_by_server()]);
+        assert!(idents.is_empty());
     }
 
     #[tokio::test]
