@@ -102,6 +102,7 @@ const BORROWED_TABLES: &[(&str, &str, &str)] =
 const SPAWNS: &[(&str, &str)] = &[
     ("src/store/mod.rs", "Store::open starts the one writer; a store without it is no store"),
     ("src/matrix/outbox/mod.rs", "Outbox::run owns its workers in a JoinSet that ends with it"),
+    ("src/irc/identd.rs", "serve owns its guests in a JoinSet that ends with it"),
     ("src/cli/check.rs", "`bunraku check` answers one call of the homeserver; no bridge runs then"),
 ];
 

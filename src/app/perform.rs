@@ -10,8 +10,8 @@ use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{Input, Opening, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
-use crate::irc::connection;
-use crate::irc::dial::Transport;
+use crate::irc::connection::{self, Start};
+use crate::irc::dial::DialFor;
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::secret::Secret;
@@ -79,25 +79,19 @@ impl NetworkTask {
         let plan = Arc::clone(&self.plan);
         let (charset, inputs) = (self.charset, self.inputs.clone());
         let opening = Box::new(Opening::plain(&legal_ident(user.localpart())));
-        self.shell.tasks.spawn(connection::run(
-            conn,
-            opening,
-            plan,
-            attempt(conn),
-            charset,
-            inputs,
-            commands,
-        ));
+        let attempt = attempt(conn);
+        let upgrade = plan.server(attempt).and_then(|server| self.upgrades.get(&server.host)).copied();
+        // Puppets are numbered in the order of first need: that spreads them over the source addresses.
+        let who = DialFor { turn: conn.puppet.0, upgrade, ..DialFor::default() };
+        let start = Start { conn, plan, attempt, who, opening, charset };
+        self.shell.tasks.spawn(connection::run(start, inputs, commands));
     }
 
     /// The server of a connection is dialled with TLS from now on; never in plain text again (IRCv3 "sts").
     fn upgrade(&mut self, conn: ConnId, port: u16) {
-        let servers = &mut Arc::make_mut(&mut self.plan).servers;
-        let turn = attempt(conn) as usize % servers.len().max(1);
-        if let Some(server) = servers.get_mut(turn) {
-            tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls; it gets it from now on");
-            server.port = port;
-            server.transport = Transport::Tls;
+        if let Some(server) = self.plan.server(attempt(conn)) {
+            tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls and gets it from now on");
+            self.upgrades.insert(server.host.clone(), port);
         }
     }
 
