@@ -11,6 +11,8 @@ use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, ConnId, PuppetId};
 
+/// What most servers show of a realname; they cut a longer one where it may mislead.
+const REALNAME_BYTES_MAX: usize = 50;
 /// How long a puppet waits when the network has as many connections as it may.
 const FULL_MS: u64 = 60_000;
 
@@ -67,7 +69,9 @@ impl Network {
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
         self.nicks.introduced(conn, &opening.identity.ident);
-        let applicant = Applicant { nick: base, nick_bytes_max, realname: user.to_string(), map };
+        let display = self.puppets[id.0 as usize].display_name.as_deref();
+        let realname = self.policy.realnames.render(&user, display, REALNAME_BYTES_MAX);
+        let applicant = Applicant { nick: base, nick_bytes_max, realname, map };
         let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);
