@@ -21,6 +21,8 @@ const GET: &str = "SELECT account, password, certificate, certificate_key, certi
 const REMOVE: &str = "DELETE FROM logins WHERE network = $1 AND mxid = $2";
 const OF_NETWORK: &str = "SELECT mxid, account, CAST(CASE WHEN password IS NULL THEN 0 ELSE 1 END AS BIGINT), \
     certificate_fingerprint, created, changed FROM logins WHERE network = $1 ORDER BY mxid";
+const SUMMARY: &str = "SELECT mxid, account, CAST(CASE WHEN password IS NULL THEN 0 ELSE 1 END AS BIGINT), \
+    certificate_fingerprint, created, changed FROM logins WHERE network = $1 AND mxid = $2";
 const PAGE: &str = "SELECT network, mxid, password, certificate_key FROM logins \
     WHERE (network, mxid) > ($1, $2) ORDER BY network, mxid LIMIT $3";
 const RESEAL_PASSWORD: &str =
@@ -35,6 +37,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("GET", GET),
     ("REMOVE", REMOVE),
     ("OF_NETWORK", OF_NETWORK),
+    ("SUMMARY", SUMMARY),
     ("PAGE", PAGE),
     ("RESEAL_PASSWORD", RESEAL_PASSWORD),
     ("RESEAL_KEY", RESEAL_KEY),
@@ -98,6 +101,16 @@ impl Store {
         let key = [network.as_str(), user.as_str()];
         let rows = self.read(GET, &key.map(Arg::Text)).await?;
         rows.first().map(|row| login(vault, &key, row)).transpose()
+    }
+
+    /// What is stored about a login, without its secrets and without the key that opens them.
+    pub async fn login_summary(
+        &self,
+        network: &NetworkId,
+        user: &UserId,
+    ) -> Result<Option<LoginSummary>, StoreError> {
+        let rows = self.read(SUMMARY, &[network.as_str(), user.as_str()].map(Arg::Text)).await?;
+        Ok(rows.first().map(summary).transpose()?.flatten())
     }
 
     /// Remembers account and password in place of what was; a certificate stays. Awaited.

@@ -518,6 +518,8 @@ async fn a_login_is_remembered_and_sealed(place: Place) {
         (&alice, true, Some("f1a"))
     );
     assert_eq!((of_bob.account.as_str(), of_bob.has_password, &of_bob.fingerprint), ("bob", false, &None));
+    assert_eq!(store.login_summary(&one, &alice).await.unwrap().as_ref(), Some(of_alice));
+    assert_eq!(store.login_summary(&one, &user("carol")).await.unwrap(), None);
     assert!(of_alice.created > Time(0) && of_alice.changed >= of_alice.created);
 
     store.login_save(&vault, &one, &alice, "alice2", None).await.unwrap();
