@@ -12,38 +12,22 @@
 //! one that is damaged. The file is read again before sealing and when a key is not known, so a program that
 //! runs follows a rotation. It never prints a key, keeps no text, and knows nothing of tables.
 
+mod keys;
+
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use rand::TryRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::secret::Secret;
+use keys::{Key, Keys};
 
 const VERSION: u8 = 1;
-const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
-/// Longest name of a key, in bytes.
-const ID_BYTES_MAX: usize = 32;
-/// Longest key file read, in bytes: some thousand rotations.
-const FILE_BYTES_MAX: u64 = 262_144;
-/// How long another process may take from making the file to filling it.
-const FILLING_MS_MAX: u64 = 1_000;
-const FILLING_MS_STEP: u64 = 10;
-
-/// What stands at the top of a key file.
-const HEADER: &str =
-    "# Keys of bunraku: the first one seals, all of them open. Keep a copy, apart from the database's.\n";
 
 /// Seals and opens. Cheap to clone; all clones have the same keys.
 #[derive(Clone)]
@@ -94,19 +78,8 @@ impl Vault {
     ///
     /// When two programs start at once, one makes it and both use it: the other waits up to a second.
     pub fn open_or_make(path: &Path) -> Result<Self, VaultError> {
-        match make(path) {
-            Ok(()) => tracing::info!(file = %path.display(), "a key file was made; keep a copy of it"),
-            Err(fault) if fault.kind() == ErrorKind::AlreadyExists => {}
-            Err(fault) => {
-                return Err(key_file(
-                    path,
-                    format!(
-                        "is not there and cannot be made ({fault}); its folder must be there and ours to write in"
-                    ),
-                ));
-            }
-        }
-        let keys = Mutex::new(read_when_filled(path)?);
+        keys::make(path)?;
+        let keys = Mutex::new(keys::read_when_filled(path)?);
         Ok(Self(Arc::new(Inner { path: path.to_owned(), keys })))
     }
 
@@ -134,27 +107,10 @@ impl Vault {
     }
 
     /// Puts a new key in front of the file's others, in one step; gives its id. From now on it seals.
-    ///
-    /// The new file is written beside the old one, as `FILE.new`, which also keeps a second rotation out.
+    /// A second rotation at the same time is refused.
     pub fn rotate(&self) -> Result<String, VaultError> {
-        let path = &self.0.path;
-        let beside = path.with_added_extension("new");
-        let mut file = new_file(&beside).map_err(|fault| self.not_rotated(&beside, &fault))?;
-        let replaced = read(path).and_then(|(old, text)| {
-            let key = Key::fresh(|id| old.find(id).is_none());
-            // The other lines stay as they are: notes that somebody wrote there are theirs.
-            let (notes, keys) = text.split_at(first_key(&text));
-            let text = Zeroizing::new(format!("{notes}{}{keys}", *key.line()));
-            let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-            let placed =
-                written.and_then(|()| std::fs::rename(&beside, path)).and_then(|()| sync_folder(path));
-            placed.map(|()| key.id.clone()).map_err(|fault| self.not_rotated(&beside, &fault))
-        });
-        if replaced.is_err() {
-            std::fs::remove_file(&beside).ok();
-        }
-        let id = replaced?;
-        *self.keys() = read(path)?.0;
+        let id = keys::add(&self.0.path)?;
+        *self.keys() = keys::read(&self.0.path)?.0;
         Ok(id)
     }
 
@@ -163,20 +119,9 @@ impl Vault {
         self.0.path.display().to_string()
     }
 
-    fn not_rotated(&self, beside: &Path, fault: &io::Error) -> VaultError {
-        let beside = beside.display();
-        let why = match fault.kind() {
-            ErrorKind::AlreadyExists => format!(
-                "is being replaced by another rotation; if none is under way, one was cut off: delete {beside} and try again"
-            ),
-            _ => format!("cannot be replaced by {beside}: {fault}; mend that and try again"),
-        };
-        key_file(&self.0.path, why)
-    }
-
     /// Takes over what a rotation has changed. A file that cannot be read now changes nothing.
     fn read_again(&self) {
-        match read(&self.0.path) {
+        match keys::read(&self.0.path) {
             Ok((keys, _)) => *self.keys() = keys,
             Err(fault) => tracing::warn!(%fault, "the keys that were read before stay in use"),
         }
@@ -228,60 +173,13 @@ impl<'a> Parts<'a> {
     fn of_version_1(sealed: &'a [u8]) -> Option<Self> {
         let (body, seal) = sealed.split_at_checked(sealed.len().checked_sub(TAG_BYTES)?)?;
         let (id, rest) = body.get(2..)?.split_at_checked(usize::from(*body.get(1)?))?;
-        let id = std::str::from_utf8(id).ok().filter(|id| is_id(id))?;
+        let id = std::str::from_utf8(id).ok().filter(|id| keys::is_id(id))?;
         let (nonce, ciphertext) = rest.split_first_chunk()?;
         Some(Self { id, body, nonce: *nonce, ciphertext, seal })
     }
 }
 
-/// The keys of a file, in its order; at least one.
-struct Keys(Vec<Key>);
-
-impl Keys {
-    fn current(&self) -> &Key {
-        self.0.first().expect("a key file without a key is not taken")
-    }
-
-    fn find(&self, id: &str) -> Option<Key> {
-        self.0.iter().find(|key| key.id == id).cloned()
-    }
-}
-
-/// One key; its clones are the same memory, wiped with the last of them.
-#[derive(Clone)]
-struct Key {
-    id: String,
-    bytes: Arc<Zeroizing<[u8; KEY_BYTES]>>,
-}
-
 impl Key {
-    /// A new key with an id that is free.
-    fn fresh(is_free: impl Fn(&str) -> bool) -> Self {
-        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        let system = "the system gives random bytes";
-        rand::rngs::SysRng.try_fill_bytes(bytes.as_mut_slice()).expect(system);
-        let id = loop {
-            let id = format!("{:08x}", rand::random::<u32>());
-            if is_free(&id) {
-                break id;
-            }
-        };
-        Self { id, bytes: Arc::new(bytes) }
-    }
-
-    /// `None` for what is no `ID:BASE64` of 32 bytes.
-    fn of_line(line: &str) -> Option<Self> {
-        let (id, text) = line.split_once(':')?;
-        let bytes = Zeroizing::new(BASE64.decode(text.trim()).ok()?);
-        let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok()?);
-        is_id(id).then(|| Self { id: id.to_owned(), bytes: Arc::new(bytes) })
-    }
-
-    fn line(&self) -> Zeroizing<String> {
-        let text = Zeroizing::new(BASE64.encode(self.bytes.as_slice()));
-        Zeroizing::new(format!("{}:{}\n", self.id, *text))
-    }
-
     fn seal(&self, place: &Place<'_>, text: &Secret) -> Vec<u8> {
         let mut sealed = vec![VERSION, u8::try_from(self.id.len()).expect("an id is short")];
         sealed.extend_from_slice(self.id.as_bytes());
@@ -329,102 +227,15 @@ fn seal_nonce(mut nonce: [u8; NONCE_BYTES]) -> XNonce {
     nonce.into()
 }
 
-fn is_id(id: &str) -> bool {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(legal)
-}
-
-fn key_file(path: &Path, why: impl Into<String>) -> VaultError {
-    VaultError::KeyFile { file: path.display().to_string(), why: why.into() }
-}
-
-/// Makes a key file with one key, on disk when this returns; fails where there is a file.
-fn make(path: &Path) -> io::Result<()> {
-    let mut file = new_file(path)?;
-    let text = Zeroizing::new(format!("{HEADER}{}", *Key::fresh(|_| true).line()));
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        std::fs::remove_file(path).ok();
-    }
-    written.and_then(|()| sync_folder(path))
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// The file's name is in its folder: that has to be on disk, too.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Reads the file; where its last line has no end yet, somebody may be writing it.
-fn read_when_filled(path: &Path) -> Result<Keys, VaultError> {
-    let until = Instant::now() + Duration::from_millis(FILLING_MS_MAX);
-    loop {
-        // In this order: what was whole before it was read is no reason to wait.
-        let is_whole = std::fs::read(path).is_ok_and(|bytes| Zeroizing::new(bytes).ends_with(b"\n"));
-        let result = read(path);
-        if result.is_ok() || is_whole || Instant::now() > until {
-            return result.map(|(keys, _)| keys);
-        }
-        std::thread::sleep(Duration::from_millis(FILLING_MS_STEP));
-    }
-}
-
-/// The keys, and the text they stand in.
-fn read(path: &Path) -> Result<(Keys, Zeroizing<String>), VaultError> {
-    let cannot = |fault: io::Error| key_file(path, format!("cannot be read: {fault}"));
-    let mut file = OpenOptions::new().read(true).open(path).map_err(cannot)?;
-    let about = file.metadata().map_err(cannot)?;
-    if !about.is_file() || about.len() > FILE_BYTES_MAX {
-        return Err(key_file(path, "is no key file; name another, or move it away to have one made"));
-    }
-    if about.mode() & 0o077 != 0 {
-        let why = format!("can be read by other users; take that from them: chmod 600 {}", path.display());
-        return Err(key_file(path, why));
-    }
-    // Room for all of it: a text that grows leaves copies of itself behind.
-    let room = usize::try_from(about.len()).map_or(0, |len| len + 1);
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    Read::by_ref(&mut file).take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(cannot)?;
-    keys_of(path, &text).map(|keys| (keys, text))
-}
-
-fn keys_of(path: &Path, text: &str) -> Result<Keys, VaultError> {
-    let mut keys = Keys(Vec::new());
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    for (number, line) in lines.filter(|(_, line)| !is_note(line)) {
-        let wrong =
-            format!("has no key on line {number}: a key is ID:BASE64 of 32 bytes; restore it from a copy");
-        let key = Key::of_line(line).ok_or_else(|| key_file(path, wrong))?;
-        if keys.find(&key.id).is_some() {
-            let why = format!("has two keys with the id {}; restore it from a copy", key.id);
-            return Err(key_file(path, why));
-        }
-        keys.0.push(key);
-    }
-    if keys.0.is_empty() {
-        let why = "holds no key; restore it from a copy, or delete it if nothing was ever sealed";
-        return Err(key_file(path, why));
-    }
-    Ok(keys)
-}
-
-fn is_note(line: &str) -> bool {
-    line.trim().is_empty() || line.trim().starts_with('#')
-}
-
-/// Where the first line with a key begins.
-fn first_key(text: &str) -> usize {
-    text.split_inclusive('\n').take_while(|line| is_note(line)).map(str::len).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::io::Write;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as BASE64;
+
+    use super::keys::{HEADER, KEY_BYTES, is_note, new_file};
     use super::*;
 
     const CANARY: &str = "canary-7f3e-ß";

@@ -162,7 +162,7 @@ fn use_program(folder: &Path, printed: &mut Printed) {
 async fn postgres() -> Option<String> {
     use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
     let server = std::env::var("BUNRAKU_TEST_POSTGRES").expect("BUNRAKU_TEST_POSTGRES names a server");
-    let name = format!("bunraku_canary_{}", std::process::id());
+    let name = format!("bunraku_sealed_{}", std::process::id());
     let mut conn = sqlx::PgConnection::connect(&server).await.expect("a server");
     let make = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
     conn.execute(AssertSqlSafe(make).into_sql_str()).await.expect("made");
