@@ -516,7 +516,7 @@ async fn an_operator_is_told_whose_an_ident_is() {
     let store = bunraku::store::Store::open(&url).await.expect("opened");
     let network = bunraku::ids::NetworkId::new("test").expect("legal");
     let alice = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
-    store.identity(&network, &alice, |_| Some("Alice1".to_owned())).await.expect("free");
+    store.identity(&network, &alice, ["Alice1".to_owned()]).await.expect("free");
     // Beside a store that is open, as the bridge has it.
     for ident in ["alice1", "~Alice1", "nick!~alice1@2001:db8::1"] {
         let whois = bunraku(folder.path(), &["login", "whois", "test", ident]);

@@ -18,7 +18,7 @@ use crate::text::casemap::CaseMap;
 const CANDIDATES_MIN: usize = 8;
 const CANDIDATES_MAX: usize = 2_048;
 /// Candidates that are asked for before a user gets no ident.
-const CANDIDATES_TOTAL: u32 = 200_000;
+const CANDIDATES_TOTAL: usize = 200_000;
 
 const GET: &str = "SELECT ident, block, number FROM identities WHERE network = $1 AND mxid = $2";
 const OWNER: &str =
@@ -70,20 +70,19 @@ impl Store {
     /// The user's identity on a network. At first use the first candidate that nobody has there becomes the
     /// ident; awaited then.
     ///
-    /// `candidates` gives the ident to try for 0, 1, 2, …, and `None` when it has no more; the same again
-    /// for the same number. An empty one, and one with control characters, is left out.
-    /// [`StoreError::Refused`] when all of them, or 200,000, belong to others.
+    /// `candidates` are the idents to try, best first; they may go on without end. An empty one, and one with
+    /// control characters, is left out. [`StoreError::Refused`] when all of them, or 200,000, belong to others.
     pub async fn identity(
         &self,
         network: &NetworkId,
         user: &UserId,
-        candidates: impl FnMut(u32) -> Option<String> + Send,
+        candidates: impl IntoIterator<Item = String, IntoIter: Send>,
     ) -> Result<StoredIdentity, StoreError> {
         let args = [Arg::Text(network.as_str()), Arg::Text(user.as_str())];
         if let Some(row) = self.read(GET, &args).await?.first() {
             return Ok(identity(row, 0)?);
         }
-        let mut candidates = (0..CANDIDATES_TOTAL).map_while(candidates).filter(|ident| is_usable(ident));
+        let mut candidates = candidates.into_iter().take(CANDIDATES_TOTAL).filter(|ident| is_usable(ident));
         let mut len = CANDIDATES_MIN;
         loop {
             let idents: Vec<String> = candidates.by_ref().take(len).collect();

@@ -80,6 +80,7 @@ stories![
     facts_are_remembered,
     an_identity_is_for_good,
     an_ident_has_one_owner_in_every_spelling,
+    a_crowd_with_one_localpart_finds_idents_and_nobody_waits_for_ever,
     an_address_is_never_given_twice,
     a_thousand_first_uses_at_once_collide_nowhere,
     two_processes_do_not_take_one_ident,
@@ -346,14 +347,13 @@ async fn facts_are_remembered(place: Place) {
 }
 
 /// `alice`, `alice1`, `alice2`, …
-fn counted(name: &str) -> impl FnMut(u32) -> Option<String> + Send {
+fn counted(name: &str) -> impl Iterator<Item = String> + Send + use<> {
     let name = name.to_owned();
-    move |n| Some(if n == 0 { name.clone() } else { format!("{name}{n}") })
+    std::iter::once(name.clone()).chain((1..).map(move |n| format!("{name}{n}")))
 }
 
-fn only(ident: &str) -> impl FnMut(u32) -> Option<String> + Send {
-    let ident = ident.to_owned();
-    move |n| (n == 0).then(|| ident.clone())
+fn only(ident: &str) -> [String; 1] {
+    [ident.to_owned()]
 }
 
 async fn an_identity_is_for_good(place: Place) {
@@ -364,7 +364,7 @@ async fn an_identity_is_for_good(place: Place) {
     assert_eq!(renamed, first, "what is proposed later is not looked at");
     store.close().await.unwrap();
     let store = place.open().await;
-    assert_eq!(store.identity(&net("one"), &user("alice"), |_| None).await.unwrap(), first);
+    assert_eq!(store.identity(&net("one"), &user("alice"), []).await.unwrap(), first);
     let two = store.identity(&net("two"), &user("alice"), counted("alice")).await.unwrap();
     assert_eq!(two, StoredIdentity { ident: "alice".into(), block: 1, number: 2 }, "networks are apart");
     let told = store.identity(&net("one"), &user("bob"), only("alice")).await.unwrap_err();
@@ -383,12 +383,24 @@ async fn an_ident_has_one_owner_in_every_spelling(place: Place) {
         assert_eq!((owner.user, owner.identity.ident.as_str()), (user("alice"), "Al[x]~"));
         assert!(owner.since > Time(0));
     }
-    let hostile =
-        |n: u32| [Some(""), Some("a\0"), Some("a\nb"), Some("'; --"), None][n as usize].map(str::to_owned);
+    let hostile = ["", "a\0", "a\nb", "'; --"].map(str::to_owned);
     let identity = store.identity(&one, &user("mallory"), hostile).await.unwrap();
     assert_eq!(identity.ident, "'; --", "what cannot be an ident is left out");
     assert_eq!(store.identity_of_ident(&one, "nobody").await.unwrap(), None);
     assert_eq!(store.identity_of_ident(&net("two"), "Al[x]~").await.unwrap(), None);
+}
+
+async fn a_crowd_with_one_localpart_finds_idents_and_nobody_waits_for_ever(place: Place) {
+    let store = place.open().await;
+    let everybody = |n: u32| UserId::new(&format!("@alice:hs{n}")).unwrap();
+    let mut idents = HashSet::new();
+    for n in 0..300 {
+        let candidates = crate::text::ident::candidates(&everybody(n), 9);
+        idents.insert(store.identity(&net("net"), &everybody(n), candidates).await.unwrap().ident);
+    }
+    assert_eq!(idents.len(), 300);
+    let told = store.identity(&net("net"), &user("late"), std::iter::repeat("alice".to_owned())).await;
+    assert!(matches!(told, Err(StoreError::Refused(_))), "{told:?}");
 }
 
 async fn an_address_is_never_given_twice(place: Place) {

@@ -65,6 +65,11 @@ stories! {
     kick_while_holding
     leave
     leave_and_return
+    login
+    login_certificate
+    login_plain
+    login_refused
+    login_services
     message_expires
     message_forms
     message_waits
@@ -80,8 +85,10 @@ stories! {
     stale_generation
     statusmsg
     stopping
+    sts
     too_many_waiting
     two_rooms
+    webirc
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use super::super::clock::Bucket;
 use super::super::effect::{Chat, Effect};
-use super::super::input::CloseReason;
+use super::super::input::{CloseReason, Opening, Salted};
 use super::super::pacer::retry_ms;
 use super::super::session::places::Standing;
-use super::super::session::register::Registration;
+use super::super::session::register::{Applicant, Registration};
 use super::super::session::{Session, Woken};
 use super::super::timer::Timer;
 use super::{Life, Network};
@@ -61,14 +61,23 @@ impl Network {
     }
 
     /// The socket is open.
-    pub(super) fn conn_opened(&mut self, conn: ConnId) {
+    pub(super) fn conn_opened(&mut self, conn: ConnId, opening: Opening) {
         let Some(puppet) = self.puppet_of(conn) else { return };
         let (id, user) = (puppet.id, puppet.user.clone());
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
-        let registration = Registration::new(now, &user, base, nick_bytes_max, map, &self.policy);
+        self.nicks.introduced(conn, &opening.identity.ident);
+        let applicant = Applicant { nick: base, nick_bytes_max, realname: user.to_string(), map };
+        let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);
+    }
+
+    /// A password was salted.
+    pub(super) fn derived(&mut self, conn: ConnId, salted: &Salted) {
+        if self.puppet_of(conn).is_some() {
+            self.with_session(conn.puppet, |session, out| session.derived(salted, out));
+        }
     }
 
     /// Keeps the list of our nicks in step with a session.
@@ -230,6 +239,7 @@ impl Network {
                 self.puppet(conn.puppet).trouble(words.to_owned());
                 self.give_up(conn, None);
             }
+            Some(Woken::Ready) => self.connection_ready(conn),
             Some(Woken::Late(channels)) => self.join_channels(conn.puppet, channels),
             Some(Woken::Fine) | None => {}
         }

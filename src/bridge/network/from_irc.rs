@@ -35,7 +35,9 @@ impl Network {
     /// `asked` is the nick that was asked for when the line came.
     fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::Supports => {}
+            Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
+            Seen::LoginRefused { words } => self.login_refused(conn, &words),
+            Seen::UpgradeAsked { port } => self.upgrade(conn, port),
             Seen::NickRefused { .. } => self.nick_refused(conn, asked.as_ref()),
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
@@ -93,7 +95,7 @@ impl Network {
     }
 
     /// A greeting is over: modes are set, and the wanted channels joined.
-    fn connection_ready(&mut self, conn: ConnId) {
+    pub(super) fn connection_ready(&mut self, conn: ConnId) {
         let (id, now) = (conn.puppet, self.now);
         let modes = self.policy.user_modes.clone();
         if !modes.is_empty() {
@@ -102,6 +104,19 @@ impl Network {
         self.puppet(id).ready(now);
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
+    }
+
+    /// A login that is refused is never tried again by itself: services lock accounts that are guessed at.
+    fn login_refused(&mut self, conn: ConnId, words: &str) {
+        self.puppet(conn.puppet).trouble(format!("the network refused the login: {words}"));
+        self.give_up(conn, Some(self.policy.connect.retry_ms_max));
+    }
+
+    /// The server wants to be spoken to with TLS: at once, and from now on.
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
+        self.out.push(Effect::Upgrade { conn, port });
+        self.puppet(conn.puppet).trouble("the server asked for an encrypted connection".to_owned());
+        self.give_up(conn, Some(0));
     }
 
     fn joined(&mut self, conn: ConnId, channel: ChannelName, who: Person) {

@@ -81,6 +81,19 @@ pub enum Seen {
         ban: Ban,
         words: String,
     },
+    /// The network refused the puppet's login, in its words.
+    LoginRefused {
+        words: String,
+    },
+    /// The server says that it is to be reached with TLS only, on this port.
+    UpgradeAsked {
+        port: u16,
+    },
+    /// Somebody's user or host name is another; `rest_bytes` is the length of `!user@host`.
+    HostChanged {
+        who: Nick,
+        rest_bytes: usize,
+    },
     /// The server learned something about itself that we use.
     Supports,
 }
@@ -111,6 +124,9 @@ impl Seen {
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }
+            | Self::LoginRefused { .. }
+            | Self::UpgradeAsked { .. }
+            | Self::HostChanged { .. }
             | Self::Supports => None,
         }
     }
