@@ -382,10 +382,12 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 fn every_login_command_explains_itself() {
     let here = tempfile::tempdir().expect("a folder");
     let help = bunraku(here.path(), &["login", "--help"]);
-    for part in ["Examples:", "bunraku.key", "set", "show", "remove", "list", "whois", "rotate"] {
+    for part in
+        ["Examples:", "bunraku.key", "set", "show", "remove", "certificate", "list", "whois", "rotate"]
+    {
         assert!(help.code == Some(0) && help.out.contains(part), "{part}: {}", help.out);
     }
-    for command in ["set", "show", "remove", "list", "whois", "rotate"] {
+    for command in ["set", "show", "remove", "certificate", "list", "whois", "rotate"] {
         let help = bunraku(here.path(), &["login", command, "--help"]);
         assert!(help.code == Some(0) && help.out.contains("Examples:"), "{command}: {}", help.out);
     }
@@ -428,6 +430,34 @@ fn a_login_is_set_shown_listed_and_forgotten() {
         let ran = bunraku(here, &["login", command, "test", "@alice:example.org"]);
         assert_eq!((ran.code, ran.err.as_str()), (Some(1), sentence));
     }
+}
+
+#[tokio::test]
+async fn a_certificate_is_made_once_and_its_key_never_shown() {
+    let folder = folder_with_login();
+    let make = || bunraku(folder.path(), &["login", "certificate", "test", "@alice:example.org"]);
+    let made = make();
+    let fingerprint = made.out.lines().next().expect("a line").to_owned();
+    assert!(made.code == Some(0) && fingerprint.len() == 64, "{} {}", made.out, made.err);
+    assert!(made.out.contains(&format!("as alice: /msg NickServ CERT ADD {fingerprint}\n")), "{}", made.out);
+    assert_eq!(make().out, made.out, "the same again");
+    let show = bunraku(folder.path(), &["login", "show", "test", "@alice:example.org"]);
+    assert_eq!(show.out, format!("account      alice\npassword     stored\ncertificate  {fingerprint}\n"));
+
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let store = bunraku::store::Store::open(&url).await.expect("opened");
+    let vault = bunraku::vault::Vault::open_or_make(&folder.path().join("bunraku.key")).expect("there");
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    let alice = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
+    let login = store.login(&vault, &network, &alice).await.expect("opened").expect("there");
+    let certificate = login.certificate.expect("made");
+    assert_eq!(bunraku::irc::certificate::fingerprint(&certificate.pem).expect("read"), fingerprint);
+    assert_eq!(login.password.expect("kept").expose(), CANARY);
+    let key = certificate.key_pem.expose().lines().nth(1).expect("PEM").to_owned();
+    assert!(!holds(&all_bytes(folder.path()), &key) && !made.out.contains(&key));
+
+    let nobody = bunraku(folder.path(), &["login", "certificate", "test", "@bob:example.org"]);
+    assert!(nobody.code == Some(1) && nobody.err.contains("has no login on test"), "{}", nobody.err);
 }
 
 #[test]

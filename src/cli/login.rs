@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use bunraku::config::Config;
 use bunraku::ids::{NetworkId, UserId};
-use bunraku::store::{LoginSummary, Store, StoreError};
+use bunraku::irc::certificate;
+use bunraku::store::{LoginSummary, Store, StoreError, StoredCertificate};
 use bunraku::vault::Vault;
 use clap::{Args, Subcommand};
 
@@ -29,6 +30,7 @@ const LOG: &str = "warn,bunraku::vault=info";
 Examples:
   bunraku login set libera @alice:example.org --account alice     asks for the password
   bunraku login show libera @alice:example.org                    account, and what is stored
+  bunraku login certificate libera @alice:example.org             a login without a password
   bunraku login list libera                                       everybody's
   bunraku login whois libera alice1                               which Matrix user has this ident?
   bunraku login rotate                                            a new key for all that is sealed
@@ -47,6 +49,7 @@ enum Action {
     Set(Set),
     Show(Show),
     Remove(Remove),
+    Certificate(Certificate),
     List(List),
     Whois(Whois),
     /// Make a new key and seal everything with it, for example when somebody else may have seen the old one.
@@ -87,6 +90,21 @@ struct Set {
 Examples:
   bunraku login show libera @alice:example.org")]
 struct Show {
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Show the fingerprint of a user's own certificate for a network; make the certificate if there is none.
+///
+/// Services that know the fingerprint log the user in without a password. Its key is sealed like passwords
+/// and never shown. The certificate is good for ten years; to have another one, remove the login and set it anew.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bunraku login set libera @alice:example.org --account alice     first the account
+  bunraku login certificate libera @alice:example.org             then its certificate
+and then on IRC, logged in as alice: /msg NickServ CERT ADD FINGERPRINT")]
+struct Certificate {
     #[command(flatten)]
     who: Who,
 }
@@ -143,6 +161,7 @@ pub fn main(login: &Login) -> Exit {
         Action::Set(set) => desk.set(set),
         Action::Show(show) => desk.show(&show.who),
         Action::Remove(remove) => desk.remove(&remove.who),
+        Action::Certificate(certificate) => desk.certificate(&certificate.who),
         Action::List(list) => desk.list(&list.network),
         Action::Whois(whois) => desk.whois(whois),
         Action::Rotate => desk.rotate(),
@@ -191,8 +210,7 @@ impl Desk {
 
     fn show(&self, who: &Who) -> Result<(), Exit> {
         let network = self.network(&who.network)?;
-        let login = self.ask(async |store| store.login_summary(&network, &who.user).await)?;
-        let login = login.ok_or_else(|| no_login(&network, &who.user))?;
+        let login = self.summary(&network, &who.user)?;
         println!("account      {}", login.account);
         println!("password     {}", if login.has_password { "stored" } else { "none" });
         println!("certificate  {}", login.fingerprint.as_deref().unwrap_or("none"));
@@ -205,6 +223,30 @@ impl Desk {
             true => println!("the login of {} on {network} is forgotten", who.user),
             false => return Err(no_login(&network, &who.user)),
         }
+        Ok(())
+    }
+
+    fn certificate(&self, who: &Who) -> Result<(), Exit> {
+        let (network, user) = (self.network(&who.network)?, &who.user);
+        let login = self.summary(&network, user)?;
+        if login.fingerprint.is_none() {
+            let made = certificate::generate(user.as_str()).map_err(|fault| told(Exit::Fault, fault))?;
+            let certificate::Certificate { pem, key_pem, fingerprint } = made;
+            let made = StoredCertificate { pem, key_pem, fingerprint };
+            let vault = self.vault()?;
+            self.ask(async |store| store.login_certificate_save(&vault, &network, user, &made).await)?;
+        }
+        // Another one may have come first: what counts is what is stored.
+        let login = self.summary(&network, user)?;
+        let Some(fingerprint) = login.fingerprint else { return Err(no_login(&network, user)) };
+        println!("{fingerprint}");
+        println!(
+            "{user} shows the certificate with this fingerprint to {network}, from the next connection on."
+        );
+        println!(
+            "Let its services know, logged in as {}: /msg NickServ CERT ADD {fingerprint}",
+            login.account
+        );
         Ok(())
     }
 
@@ -256,6 +298,11 @@ impl Desk {
                 Err(told(Exit::Fault, sentence))
             }
         }
+    }
+
+    fn summary(&self, network: &NetworkId, user: &UserId) -> Result<LoginSummary, Exit> {
+        let login = self.ask(async |store| store.login_summary(network, user).await)?;
+        login.ok_or_else(|| no_login(network, user))
     }
 
     /// A network of the configuration.
