@@ -14,6 +14,7 @@ pub mod host;
 pub mod inbox_pump;
 pub mod logs;
 pub mod network_task;
+mod opening;
 pub mod perform;
 pub mod run;
 pub mod settings;

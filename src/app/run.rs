@@ -33,6 +33,7 @@ use crate::matrix::appservice;
 use crate::matrix::client::{Client, ClientConfig};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// The device that bot and ghosts send with.
 const DEVICE: &str = "BUNRAKU";
@@ -96,6 +97,7 @@ impl Bridge {
             tasks,
             routes,
             asks: Asks::default(),
+            vault: Vault::open_or_make(&config.secrets.key_file)?,
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
             store,
@@ -270,7 +272,7 @@ async fn networks(
             charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
             portals: settings.portals.clone(),
             conns: HashMap::new(),
-            upgrades: HashMap::new(),
+            ident_bytes_max: settings.ident_bytes_max,
             inputs,
             mailbox,
         });

@@ -17,6 +17,7 @@ use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
 use crate::store::Store;
 use crate::text::casemap::CaseMap;
+use crate::vault::Vault;
 
 /// The adapters and registers. Knows no network's state.
 pub struct Shell {
@@ -28,6 +29,8 @@ pub struct Shell {
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
     pub asks: Asks,
+    /// Opens stored passwords and keys.
+    pub vault: Vault,
     /// Who is behind which connection, where servers may ask.
     pub idents: Option<Idents>,
     /// Inbox rows accepted and not settled, as far as this run knows.
