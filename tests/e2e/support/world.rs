@@ -45,7 +45,7 @@ pub struct Story {
 
 type Slot = Mutex<Weak<Mutex<World>>>;
 
-static WORLDS: [Slot; 3] = [const { Slot::const_new(Weak::new()) }; 3];
+static WORLDS: [Slot; 4] = [const { Slot::const_new(Weak::new()) }; 4];
 
 impl Story {
     /// Waits for the turn on the world of this kind of IRC server, starting it if there is none.
