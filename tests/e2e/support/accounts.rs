@@ -44,12 +44,13 @@ impl IrcClient {
         self.sasl("EXTERNAL", "").await
     }
 
-    /// Says `command` to NickServ and waits for a notice of his that has `answer` in it; gives its text.
+    /// Says `command` to NickServ and waits for a notice of his that has `answer` in it; gives its text, without
+    /// the bold (^B) that he prints names in.
     pub async fn nickserv(&mut self, command: &str, answer: &str) -> String {
         self.send(&format!("PRIVMSG NickServ :{command}")).await;
         let what = format!("{answer:?} from NickServ");
-        let line = self.wait(&what, SOON, |l| is_from_nickserv(l) && l.params[1].contains(answer)).await;
-        line.params[1].clone()
+        let line = self.wait(&what, SOON, |l| is_from_nickserv(l) && unformatted(l).contains(answer)).await;
+        unformatted(&line)
     }
 
     /// Registers our nick as an account and is logged in by that (900).
@@ -87,6 +88,10 @@ fn is_cap(line: &IrcLine, subcommand: &str) -> bool {
 
 fn is_from_nickserv(line: &IrcLine) -> bool {
     line.command == "NOTICE" && line.source == "NickServ" && line.params.len() == 2
+}
+
+fn unformatted(notice: &IrcLine) -> String {
+    notice.params[1].replace('\u{2}', "")
 }
 
 /// RFC 4648 4.

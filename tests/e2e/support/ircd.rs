@@ -12,7 +12,7 @@
 //!                  ERROR :Closing Link: host (Killed (op (reason)))
 //! KLINE  InspIRCd  465 nick :You're banned!
 //!                  ERROR :Closing link: (user@host) [K-lined: reason]     also [G-lined: reason], [Z-lined: reason]
-//!        ngIRCd    an old connection stays; a new one: ERROR :Access denied: reason
+//!        ngIRCd    an old connection stays; a new one: ERROR :Access denied: "reason" (K-Line)
 //!        hybrid    465 nick :You are banned from this server- Temporary K-line 1 min. - reason (time)
 //!                  ERROR :Closing Link: host (Temporary K-line 1 min. - reason (time))
 //!                  a new one: ERROR :Closing Link: host (Connection rejected - banned from server)
@@ -49,7 +49,7 @@ pub enum IrcdKind {
 /// What a server is asked to be beyond what every test server is.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Listens on [`Ircd::tls_port`] too, with this certificate; asks clients for theirs (InspIRCd, ircd-hybrid).
+    /// Listens on [`Ircd::tls_port`] too, with this certificate; asks clients for theirs.
     pub tls: Option<KeyFiles>,
     pub ident: Ident,
     pub throttle: Throttle,
@@ -57,6 +57,7 @@ pub struct Setup {
 }
 
 /// Whether the server asks port 113 of a client's address who it is (`~` stands before a user name it was not told).
+/// Not for ngIRCd, which asks only together with DNS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ident {
     #[default]
@@ -270,8 +271,9 @@ fn inspircd_template(setup: &Setup) -> String {
 }
 
 fn ngircd_template(setup: &Setup) -> String {
-    let ident = if setup.ident == Ident::Asked { "yes" } else { "no" };
-    let mut text = fill(include_str!("../conf/ngircd.conf"), &[("IDENT", ident)]);
+    assert_eq!(setup.ident, Ident::NotAsked, "ngIRCd asks only together with DNS, which is off");
+    assert_eq!(setup.throttle, Throttle::None, "only InspIRCd is throttled here");
+    let mut text = include_str!("../conf/ngircd.conf").to_owned();
     if setup.tls.is_some() {
         text += "\n[SSL]\nCertFile = @CERT@\nKeyFile = @KEY@\nPorts = @TLSPORT@\n";
     }
@@ -279,6 +281,7 @@ fn ngircd_template(setup: &Setup) -> String {
 }
 
 fn hybrid_template(setup: &Setup) -> String {
+    assert_eq!(setup.throttle, Throttle::None, "only InspIRCd is throttled here");
     let (no_ident, tilde) = match setup.ident {
         Ident::NotAsked => ("yes", ", no_tilde"),
         Ident::Asked => ("no", ""),
