@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use tokio::sync::Mutex as AsyncMutex;
+
 use crate::support::answers::{Place, Situation, situations};
 use crate::support::authority::{Authority, ServerCertificate};
 use crate::support::door::Door;
@@ -14,7 +16,8 @@ use crate::support::irc::{IrcClient, IrcLine};
 use crate::support::ircd::{GATEWAY_PASSWORD, Ident, Ircd, IrcdKind, Setup, Sts, Throttle};
 use crate::support::process::{loopback_address, sub_dir, temp_dir};
 use crate::support::proxy::{StallProxy, busiest_second};
-use crate::support::{SOON, join_all};
+use crate::support::services::NICKSERV_MASK;
+use crate::support::{SOON, eventually, join_all};
 
 const KINDS: [IrcdKind; 3] = [IrcdKind::InspIrcd, IrcdKind::NgIrcd, IrcdKind::Hybrid];
 
@@ -34,16 +37,50 @@ async fn services_keep_accounts_and_nicks() {
         client.request("sasl").await;
         client.ask_in("test").await;
     }
-    let long = "p".repeat(297);
+    // 2 * 3 + 2 bytes go before the password: 300 bytes are 400 of base64, a full piece and an empty one.
+    let long = "p".repeat(300 - 2 * "ada".len() - 2);
     assert_eq!(good.sasl_plain("ada", "secret").await.words(), "903 good :SASL authentication successful");
     assert_eq!(bad.sasl_plain("ada", "wrong").await.words(), "904 bad :SASL authentication failed");
-    assert_eq!(odd.sasl_plain("ada", &long).await.command, "904", "an answer of exactly 400 bytes and more");
+    assert_eq!(odd.sasl_plain("ada", &long).await.command, "904", "of exactly 400 bytes");
     good.finish().await;
     assert_eq!(ada.account_of("good").await.as_deref(), Some("ada"));
     bad.finish().await;
     assert_eq!(ada.account_of("bad").await, None);
 
     nicks_are_kept(&ircd, &mut ada, &mut bad).await;
+}
+
+/// Services go away and come back with what they knew; so does the server, and they link again.
+#[tokio::test]
+async fn services_come_back() {
+    let dir = temp_dir();
+    let mut ircd = Ircd::start(IrcdKind::Services, dir.path()).await;
+    let mut ada = ircd.client("ada").await;
+    ada.register_account("secret").await;
+    ada.nickserv("STATUS", "You are logged in as ada.").await;
+    let notice = ada.lines().into_iter().rev().find(|l| l.command == "NOTICE").expect("NickServ said it");
+    assert_eq!(format!("{}!{}", notice.source, notice.user_host), NICKSERV_MASK);
+
+    ircd.services.as_mut().expect("the kind has them").stop();
+    // The server can miss the end of the link until it has something to say on it.
+    let answers = AsyncMutex::new(&mut ada);
+    eventually("NickServ is gone", SOON, || async {
+        let mut ada = answers.lock().await;
+        ada.send("PRIVMSG NickServ :STATUS").await;
+        let answer = ada.fence().await;
+        answer.iter().any(|l| l.words() == "401 ada NickServ :No such nick").then_some(())
+    })
+    .await;
+    let mut early = IrcClient::open(&Door::plain(ircd.port), "early").await;
+    assert!(!early.offered().await.iter().any(|cap| cap.starts_with("sasl")), "nobody to ask");
+
+    ircd.services.as_mut().expect("the kind has them").run().await;
+    ircd.kill_server();
+    ircd.run().await;
+    let mut bea = IrcClient::open(&Door::plain(ircd.port), "bea").await;
+    bea.request("sasl").await;
+    bea.ask_in("test").await;
+    assert_eq!(bea.sasl_plain("ada", "secret").await.command, "903");
 }
 
 /// GHOST, enforcement, RELEASE, IDENTIFY, REGAIN.

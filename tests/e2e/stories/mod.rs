@@ -8,6 +8,7 @@ mod duty;
 mod life;
 mod rooms;
 mod talk;
+mod tls;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
 macro_rules! tell {

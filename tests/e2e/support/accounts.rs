@@ -75,7 +75,7 @@ impl IrcClient {
         for chunk in answer.as_bytes().chunks(CHUNK_BYTES_MAX) {
             self.send(&format!("AUTHENTICATE {}", String::from_utf8_lossy(chunk))).await;
         }
-        if answer.len() % CHUNK_BYTES_MAX == 0 {
+        if answer.len().is_multiple_of(CHUNK_BYTES_MAX) {
             self.send("AUTHENTICATE +").await;
         }
         self.wait("the end of SASL", SOON, ends).await

@@ -85,7 +85,8 @@ impl Authority {
     /// TLS settings of a client that trusts this authority alone.
     pub fn client_config(&self, certificate: Option<&ClientCertificate>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        roots.add(self.trusted.der().clone()).expect("our own certificate is one");
+        let root = CertificateDer::from_pem_file(&self.ca_file).expect("we wrote it");
+        roots.add(root).expect("our own certificate is one");
         let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
             .expect("ring knows TLS 1.2 and 1.3")
