@@ -3,7 +3,7 @@
 //! The shell turns the outside world into these values and nothing else enters. A fault is an input like
 //! any other: a refused connect, a lost socket, a homeserver that would not make a room.
 
-use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, UserId};
+use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, Time, UserId};
 use crate::text::line::Line;
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
@@ -34,6 +34,21 @@ pub enum Input {
     ConnClosed { conn: ConnId, why: CloseReason },
     /// The bridge is going down: say goodbye on every connection and start nothing new.
     Stopping,
+    /// A hold that was remembered; given before `Started`.
+    Held(HoldRow),
+    /// Somebody who may says that this puppet shall connect again: its hold is lifted, its wait is over.
+    Reconnect { user: UserId },
+}
+
+/// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    pub user: UserId,
+    /// The name of the ending, see [`Ending::of_hold`](super::ending::Ending::of_hold).
+    pub ending: String,
+    /// The server's words, free of addresses; at most 300 bytes.
+    pub words: String,
+    pub since: Time,
 }
 
 /// A question of the homeserver that waits for our answer.

@@ -200,7 +200,17 @@ impl Story {
         let Some(n) = self.one_of_ours() else { return };
         let notices_ms = self.chance.pick(&[0, 500, 20_000]).expect("not empty");
         match self.chance.below(11) {
-            0 => self.world.kill(n),
+            0 => {
+                let said = [
+                    "Killed (oper (spam))",
+                    "K-Lined",
+                    "Ping timeout: 120 seconds",
+                    "Killed (services. (GHOST command used by eve))",
+                    "Excess Flood",
+                ];
+                let why = self.chance.pick(&said).expect("not empty");
+                self.world.throw_off(n, why);
+            }
             1 => self.world.reset(n, notices_ms),
             2 => {
                 let ms = self.chance.pick(&[500, 7_000, 15_000, 45_000]).expect("not empty");
@@ -211,7 +221,7 @@ impl Story {
                 // A split takes several at once.
                 for _ in 0..self.chance.between(1, 4) {
                     if let Some(n) = self.one_of_ours() {
-                        self.world.kill(n);
+                        self.world.throw_off(n, "Server shutting down");
                     }
                 }
             }
@@ -240,6 +250,7 @@ impl Story {
                 let noise = self.chance.pick(&noise).expect("not empty");
                 self.world.noise(n, noise);
             }
+            10 if self.chance.percent(50) => self.world.reconnect_all(),
             _ => {
                 let room = self.room();
                 let user = self.chance.pick(&self.users).expect("there are some");
@@ -264,6 +275,9 @@ impl Story {
         for room in self.world.ircd.channels.values_mut() {
             (room.refuses, room.moderated) = (None, false);
         }
+        // Those that were thrown off lately are held in a moment.
+        self.world.pass(60_000);
+        self.world.reconnect_all();
         self.world.pass(120_000);
         // Whom a mapped room's channel refused asks again by speaking.
         self.everybody_speaks();

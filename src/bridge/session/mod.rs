@@ -175,7 +175,9 @@ impl Session {
             | Seen::JoinRefused { .. }
             | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
-            | Seen::Supports => {}
+            | Seen::Supports
+            | Seen::Killed { .. }
+            | Seen::LoginRefused { .. } => {}
         }
     }
 
@@ -312,13 +314,11 @@ impl Session {
             self.pump(out);
         }
         match &self.phase {
-            Phase::Dialing => {}
             Phase::Registering(registration) if registration.deadline <= now => {
                 return Woken::GiveUp("the server did not finish the registration in time");
             }
-            Phase::Registering(_) => {}
-            Phase::Closing(deadline) if *deadline > now => {}
-            Phase::Closing(_) => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Closing(by) if *by <= now => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Dialing | Phase::Registering(_) | Phase::Closing(_) => {}
             Phase::Ready => match self.pulse.check(now, pace) {
                 Beat::Dead => return Woken::GiveUp("the server has gone silent"),
                 Beat::Ask => self.ping(out),

@@ -3,6 +3,7 @@
 //! A fact is what this connection saw at this place of its own stream; another connection may see it earlier
 //! or later.
 
+use crate::bridge::ending::LoginRefusal;
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 
@@ -76,13 +77,23 @@ pub enum Seen {
         numeric: u16,
         words: String,
     },
-    /// The server says why it is about to close the connection, or that we are banned.
+    /// The server says why it is about to close the connection: by ERROR, or by a numeric such as 465.
     Farewell {
-        ban: Ban,
+        numeric: Option<u16>,
         words: String,
     },
     /// The server learned something about itself that we use.
     Supports,
+    /// Somebody is removed from the network (KILL); `words` are path and reason.
+    Killed {
+        who: Nick,
+        words: String,
+    },
+    /// We are not logged in to our account, and shall not go on without.
+    LoginRefused {
+        why: LoginRefusal,
+        words: String,
+    },
 }
 
 /// The two ends of a server's greeting.
@@ -111,7 +122,9 @@ impl Seen {
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }
-            | Self::Supports => None,
+            | Self::Supports
+            | Self::Killed { .. }
+            | Self::LoginRefused { .. } => None,
         }
     }
 }
@@ -144,11 +157,4 @@ pub enum Speaking {
 pub enum NickRefusal {
     Taken,
     Illegal,
-}
-
-/// Whether a farewell says we are not wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ban {
-    Banned,
-    No,
 }
