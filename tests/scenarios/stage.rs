@@ -128,6 +128,7 @@ impl Stage {
             "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,
             "connect_burst" => self.policy.connect.burst = number() as u32,
             "at_once" => self.policy.connect.at_once = number() as usize,
+            "ping_after_s" => self.policy.ping.after_ms = number() * 1_000,
             "idle_s_max" => self.policy.connect.idle_ms_max = number() * 1_000,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             _ => panic!("no such setting in stories: {key}"),
