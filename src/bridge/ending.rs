@@ -9,7 +9,6 @@
 //! UnrealIRCd, ngIRCd, ircd-hybrid, Ergo, Bahamut and of services. Words that nobody knows are
 //! [`Ending::Lost`]. Pure: it reads, it decides nothing about a puppet and keeps nothing but the last words.
 
-use super::input::CloseReason;
 use crate::ids::Time;
 use crate::text::irc_codes;
 
@@ -145,16 +144,6 @@ pub enum Closing<'a> {
     Silent(&'a str),
     /// We gave it up because registration took too long.
     Unregistered(&'a str),
-}
-
-impl<'a> From<&'a CloseReason> for Closing<'a> {
-    fn from(why: &'a CloseReason) -> Self {
-        match why {
-            CloseReason::DialFailed(words) => Self::DialFailed(words),
-            CloseReason::Lost(words) => Self::Lost(words),
-            CloseReason::Asked => Self::Asked,
-        }
-    }
 }
 
 /// What a server said last that may tell why it closes; the latest of each kind.

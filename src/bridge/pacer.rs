@@ -113,9 +113,9 @@ impl Pacer {
         self.eager.iter().copied()
     }
 
-    /// The server does not take connections as fast as this.
-    pub fn throttled(&mut self, now: Time) {
-        self.rate.halve(now);
+    /// The server does not take connections as fast as this: so ended one that was dialed at `dialed`.
+    pub fn throttled(&mut self, now: Time, dialed: Time) {
+        self.rate.halve(now, dialed);
     }
 }
 
@@ -126,8 +126,6 @@ const SPEED_MIN: u64 = 2;
 /// How much faster it becomes with each step, and how long a step lasts.
 const SPEED_STEP: u64 = 4;
 const STEP_MS: u64 = 30_000;
-/// Several connections run into the same wall: within this time it is one.
-const ONE_WALL_MS: u64 = 10_000;
 /// How long the network rests after the first wall; doubles with each further one.
 const REST_MS: u64 = 10_000;
 /// The pace of a network without a limit, while it is slowed.
@@ -143,14 +141,23 @@ struct Rate {
     due: Time,
     rests_until: Time,
     speed: u64,
-    /// When the speed changed last.
-    changed: Time,
+    /// When it was halved last: connections dialed before ran into the same wall.
+    halved: Option<Time>,
+    /// Since when the speed is as it is.
+    since: Time,
 }
 
 impl Rate {
     fn new(burst: u32, interval_ms: u64) -> Self {
-        let (due, rests_until, changed) = (Time::default(), Time::default(), Time::default());
-        Self { burst: u64::from(burst.max(1)), interval_ms, due, rests_until, speed: SPEED_FULL, changed }
+        Self {
+            burst: u64::from(burst.max(1)),
+            interval_ms,
+            due: Time::default(),
+            rests_until: Time::default(),
+            speed: SPEED_FULL,
+            halved: None,
+            since: Time::default(),
+        }
     }
 
     fn take(&mut self, now: Time) -> Result<(), Time> {
@@ -158,9 +165,10 @@ impl Rate {
         if self.rests_until > now {
             return Err(self.rests_until);
         }
-        let (burst, interval_ms) = match self.speed {
-            SPEED_FULL => (self.burst, self.interval_ms),
-            speed => (1, (self.interval_ms.max(UNPACED_MS)).saturating_mul(SPEED_FULL) / speed),
+        let (burst, interval_ms) = match (self.speed, self.interval_ms) {
+            (SPEED_FULL, interval_ms) => (self.burst, interval_ms),
+            (speed, 0) => (1, UNPACED_MS * SPEED_FULL / speed),
+            (speed, interval_ms) => (1, interval_ms.saturating_mul(SPEED_FULL) / speed),
         };
         let due = self.due.max(now);
         let ahead_ms_max = (burst - 1).saturating_mul(interval_ms);
@@ -172,24 +180,23 @@ impl Rate {
     }
 
     /// Half as fast from now on, after a rest; once for each wall.
-    fn halve(&mut self, now: Time) {
-        self.recover(now);
-        let is_same_wall = self.speed < SPEED_FULL
-            && (self.rests_until > now || now.since_ms(self.changed) < ONE_WALL_MS);
-        if is_same_wall {
+    fn halve(&mut self, now: Time, dialed: Time) {
+        if self.halved.is_some_and(|halved| dialed <= halved) {
             return;
         }
+        self.recover(now);
         self.speed = (self.speed / 2).max(SPEED_MIN);
-        self.rests_until = now.plus_ms(REST_MS.saturating_mul(SPEED_FULL / 2 / self.speed));
-        self.changed = self.rests_until;
+        self.rests_until = now.plus_ms(REST_MS.saturating_mul(SPEED_FULL / 2) / self.speed);
+        self.halved = Some(now);
+        self.since = self.rests_until;
     }
 
     /// Grows back, step by step.
     fn recover(&mut self, now: Time) {
-        let steps = now.since_ms(self.changed) / STEP_MS;
+        let steps = now.since_ms(self.since) / STEP_MS;
         if self.speed < SPEED_FULL && steps > 0 {
             self.speed = self.speed.saturating_add(steps.saturating_mul(SPEED_STEP)).min(SPEED_FULL);
-            self.changed = self.changed.plus_ms(steps.saturating_mul(STEP_MS));
+            self.since = self.since.plus_ms(steps.saturating_mul(STEP_MS));
         }
     }
 }
@@ -335,10 +342,10 @@ mod tests {
     fn a_wall_halves_the_pace_after_a_rest_and_it_grows_back() {
         let mut rate = Rate::new(5, 1_000);
         taken(&mut rate, 0, 0);
-        (0..20).for_each(|n| rate.halve(Time(n)));
+        (0..20).for_each(|n| rate.halve(Time(n), Time(0)));
         let slow = taken(&mut rate, 100, 20_000);
         assert_eq!(slow, [10_000, 12_000, 14_000, 16_000, 18_000, 20_000], "one wall, however many hit it");
-        rate.halve(Time(25_000));
+        rate.halve(Time(25_000), Time(20_000));
         let slower = taken(&mut rate, 25_000, 53_000);
         assert_eq!(slower, [45_000, 49_000, 53_000], "the next wall: a longer rest, a quarter of the pace");
         let back = taken(&mut rate, 53_001, 1_000_000);
@@ -348,7 +355,7 @@ mod tests {
     #[test]
     fn no_limit_is_a_limit_while_the_server_throttles() {
         let mut rate = Rate::new(1, 0);
-        rate.halve(Time(0));
+        rate.halve(Time(0), Time(0));
         assert_eq!(taken(&mut rate, 0, 12_000), [10_000, 11_000, 12_000]);
     }
 

@@ -63,6 +63,8 @@ pub struct Puppet {
     pub down_since: Option<Time>,
     /// Since when they want to be in no channel.
     pub alone_since: Option<Time>,
+    /// When they dialed last.
+    pub dialed: Time,
 }
 
 /// Why a puppet stays away.
@@ -137,6 +139,7 @@ impl Puppet {
             quit_at: None,
             down_since: None,
             alone_since: None,
+            dialed: Time::default(),
         }
     }
 

@@ -4,6 +4,8 @@
 //! A seed is one run and reruns exactly: `BUNRAKU_SEED=17 cargo test --test sim` (with `BUNRAKU_STEPS=1` for all
 //! steps). `BUNRAKU_SEEDS=20000` sets how many are run (256 unless told), `BUNRAKU_FIRST` where they begin.
 //!
+//! `storm` has many puppets at once and asks how fast and how often they dial.
+//!
 //! Not asked here: one owner for each channel and the bounds of its queues (`tests/ledger_sim.rs`), and what a
 //! store or an outbox does with what it is given.
 
@@ -11,6 +13,7 @@ mod audit;
 mod fuzz;
 mod ircd;
 mod random;
+mod storm;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -187,10 +187,22 @@ impl Network {
                     self.goodbyes.take(self.now);
                     self.sleep(id, Asleep::Shed);
                 }
-                None => self.goodbyes.not_before(self.now.plus_ms(LOOK_AGAIN_MS)),
+                None => {
+                    self.goodbyes.not_before(self.now.plus_ms(LOOK_AGAIN_MS));
+                    self.say_why_they_wait();
+                }
             }
         }
         self.timers.arm(Timer::Pacer, self.goodbyes.next());
+    }
+
+    /// Whose messages become too old meanwhile shall know why.
+    fn say_why_they_wait(&mut self) {
+        let words = format!("all connections of the bridge to {} are taken", self.policy.network_name);
+        let waiting: Vec<PuppetId> = self.pacer.eager().collect();
+        for id in waiting {
+            self.puppet(id).trouble(words.clone());
+        }
     }
 
     /// Who said nothing for longest; those that are the only one of ours in a channel come last.

@@ -56,6 +56,7 @@ impl Network {
         self.connections += 1;
         let puppet = self.puppet(id);
         puppet.last_words = LastWords::default();
+        puppet.dialed = now;
         let conn = puppet.next_conn();
         puppet.session = Some(Session::new(conn, now, bucket));
         let user = puppet.user.clone();
@@ -96,7 +97,12 @@ impl Network {
         let now = self.now;
         let Some(puppet) = self.puppet_of(conn) else { return };
         let is_closing = puppet.session.as_ref().is_some_and(Session::is_closing);
-        let closing = if is_closing { Closing::Asked } else { Closing::from(&why) };
+        let closing = match &why {
+            _ if is_closing => Closing::Asked,
+            CloseReason::DialFailed(words) => Closing::DialFailed(words),
+            CloseReason::Lost(words) => Closing::Lost(words),
+            CloseReason::Asked => Closing::Lost("the connection was closed"),
+        };
         let end = puppet.last_words.end(now, closing);
         self.connection_over(conn.puppet, end);
     }
@@ -161,7 +167,7 @@ impl Network {
             self.out_of_channel(conn, &name);
         }
         self.arm_expiry(id);
-        self.network_learns(end.ending);
+        self.network_learns(id, end.ending);
         self.come_back(id, end);
         if self.life == Life::Stopping {
             self.close_begun(id);
@@ -187,15 +193,16 @@ impl Network {
     }
 
     /// What one puppet's ending says about all of them: a wall that is there for each is run into once.
-    fn network_learns(&mut self, ending: Ending) {
+    fn network_learns(&mut self, id: PuppetId, ending: Ending) {
+        let dialed = self.puppet(id).dialed;
         match ending {
             Ending::Throttled | Ending::Full | Ending::NotServed | Ending::PasswordRefused => {
-                self.pacer.throttled(self.now);
+                self.pacer.throttled(self.now, dialed);
             }
             Ending::Banned => {
                 self.bans_in_a_row += 1;
                 if self.bans_in_a_row >= BANS_IN_A_ROW_MAX {
-                    self.pacer.throttled(self.now);
+                    self.pacer.throttled(self.now, dialed);
                 }
             }
             Ending::Asked
