@@ -378,7 +378,10 @@ mod tests {
     #[test]
     fn moments_are_given_in_order() {
         let mut spacing = Spacing::new(100);
-        assert_eq!([spacing.take(Time(5)), spacing.take(Time(6)), spacing.take(Time(300))].map(|t| t.0), [5, 105, 300]);
+        assert_eq!(
+            [spacing.take(Time(5)), spacing.take(Time(6)), spacing.take(Time(300))].map(|t| t.0),
+            [5, 105, 300]
+        );
         spacing.not_before(Time(900));
         assert_eq!((spacing.next(), spacing.take(Time(301))), (Time(900), Time(900)));
     }

@@ -8,7 +8,7 @@ use bunraku::bridge::input::{
     BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin, PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, Policy};
+use bunraku::bridge::policy::{ConnectPace, PingPace, Policy};
 use bunraku::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
 use proptest::prelude::*;
@@ -84,7 +84,8 @@ impl Storm {
             settled: BTreeSet::new(),
         };
         for (n, room) in storm.rooms.clone().into_iter().enumerate() {
-            let row = PortalRow { room: room.clone(), channel: format!("#c{n}"), origin: PortalOrigin::Config };
+            let row =
+                PortalRow { room: room.clone(), channel: format!("#c{n}"), origin: PortalOrigin::Config };
             storm.machine.handle(Time(storm.now), Input::Portal(row));
             let of_room = (0..puppets).filter(|puppet| puppet % rooms == n);
             let member = |n| Member { user: person(n), display_name: Some(format!("u{n}")) };
@@ -293,7 +294,9 @@ fn twenty_a_second(at_once: usize) -> Policy {
         at_once,
         ..ConnectPace::default()
     };
-    Policy { connect, connections_max: 1_000, ..policy() }
+    // Half a thousand that ping each other for hours would only take time.
+    let ping = PingPace { after_ms: 100_000_000, timeout_ms: 60_000 };
+    Policy { connect, ping, connections_max: 1_000, ..policy() }
 }
 
 #[test]

@@ -73,7 +73,9 @@ impl Network {
 
     /// The one notice of a hold, in a room of theirs, when they are in one.
     fn tell_of_hold(&mut self, id: PuppetId) {
-        let Some(held) = self.puppet(id).held.clone().filter(|held| held.told == Told::NotYet) else { return };
+        let Some(held) = self.puppet(id).held.clone().filter(|held| held.told == Told::NotYet) else {
+            return;
+        };
         let Some(HoldText { what, next }) = hold_text(&held.end, &self.policy.network_name) else { return };
         let text = format!(
             "{what}. It does not come back by itself, and what you say here does not reach IRC: {next}."
@@ -221,7 +223,8 @@ impl Network {
         let (text, words) = match why {
             Asleep::Idle => {
                 let time = spelled(self.policy.connect.idle_ms_max);
-                let text = format!("your connection to {network} was closed after {time} without a word of yours");
+                let text =
+                    format!("your connection to {network} was closed after {time} without a word of yours");
                 (text, "Idle for too long")
             }
             Asleep::Shed => {
@@ -311,7 +314,10 @@ impl Network {
 
 /// True for puppets that are to be on IRC and were cut off.
 fn is_missed(puppet: &Puppet) -> bool {
-    puppet.down_since.is_some() && !puppet.wanted.is_empty() && puppet.held.is_none() && puppet.asleep.is_none()
+    puppet.down_since.is_some()
+        && !puppet.wanted.is_empty()
+        && puppet.held.is_none()
+        && puppet.asleep.is_none()
 }
 
 /// A time as people say it.
@@ -323,4 +329,86 @@ fn spelled(ms: u64) -> String {
         s => (s / 86_400, "day"),
     };
     if count == 1 { format!("{count} {unit}") } else { format!("{count} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RelaySeqs;
+    use super::*;
+    use crate::bridge::input::{Input, Member, PortalOrigin, PortalRow};
+    use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+    use crate::ids::{ConnId, NetworkId, RelaySeq};
+    use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+
+    fn policy() -> Policy {
+        let network = NetworkId::new("net").unwrap();
+        Policy {
+            aliases: AliasTemplate::new("#irc_$CHANNEL", &network).unwrap(),
+            ghosts: GhostTemplate::new("@irc_$NICK", &network).unwrap(),
+            nicks: NickTemplate::new("$DISPLAY").unwrap(),
+            network,
+            network_name: "Net".into(),
+            bot: UserId::new("@bridge:hs").unwrap(),
+            server_name: "hs".into(),
+            dynamic_portals: DynamicPortals::On,
+            excluded_channels: vec![],
+            password: None,
+            user_modes: String::new(),
+            flood: Flood { burst: 5, line_ms: 0 },
+            connect: ConnectPace::default(),
+            ping: PingPace { after_ms: 60_000, timeout_ms: 60_000 },
+            message_age_ms_max: 600_000,
+            message_lines_max: 8,
+            connections_max: 10,
+        }
+    }
+
+    /// What comes of a login that was refused in this way: the notices, and the name of the hold.
+    fn refused(why: LoginRefusal) -> (Vec<String>, Vec<String>) {
+        let mut network = Network::new(policy(), None, RelaySeqs { next: RelaySeq(1), step: 1 }, 1);
+        let (room, user) = (RoomId::new("!r").unwrap(), UserId::new("@ada:hs").unwrap());
+        let row = PortalRow { room: room.clone(), channel: "#c".into(), origin: PortalOrigin::Config };
+        network.handle(Time(1), Input::Portal(row));
+        let members = vec![Member { user, display_name: None }];
+        network.handle(Time(1), Input::Members { room, members });
+        network.handle(Time(1), Input::Started);
+        let conn = ConnId { puppet: PuppetId(0), generation: 1 };
+        network.handle(Time(2), Input::ConnOpened { conn });
+        network.out.clear();
+        network.login_refused(conn, why, "SASL authentication failed");
+        network.handle_timeout(Time(3_600_000));
+        let dials = network.out.iter().filter(|effect| matches!(effect, Effect::Connect { .. }));
+        assert_eq!(dials.count(), 0, "nobody dials again");
+        let notice = |effect: &Effect| match effect {
+            Effect::Relay(relay) => Some(relay.text.clone()),
+            _ => None,
+        };
+        let hold = |effect: &Effect| match effect {
+            Effect::SaveHold(row) => Some(row.ending.clone()),
+            _ => None,
+        };
+        (network.out.iter().filter_map(notice).collect(), network.out.iter().filter_map(hold).collect())
+    }
+
+    #[test]
+    fn who_cannot_log_in_is_told_why_and_what_to_do() {
+        let (notices, holds) = refused(LoginRefusal::Credentials);
+        assert_eq!(
+            notices,
+            [
+                "@ada:hs: your IRC user could not log in to Net (SASL authentication failed). It does not come back by \
+              itself, and what you say here does not reach IRC: mend your login, then ask the bridge's operator to \
+              let it connect again."
+            ]
+        );
+        assert_eq!(holds, ["login"]);
+        assert_eq!(refused(LoginRefusal::NoWay).1, ["no-login-way"]);
+        assert_eq!(refused(LoginRefusal::Wanted).1, ["login-wanted"]);
+    }
+
+    #[test]
+    fn times_are_told_in_words() {
+        let told = [1_000, 90_000, 300_000, 7_200_000, 2_592_000_000].map(spelled);
+        assert_eq!(told, ["1 second", "90 seconds", "5 minutes", "2 hours", "30 days"]);
+    }
 }
