@@ -11,6 +11,10 @@ use bunraku::ids::*;
 use bunraku::text::line::Line;
 use bunraku::text::template::*;
 
+fn opening() -> Box<Opening> {
+    Box::new(Opening::plain("u"))
+}
+
 fn policy() -> Policy {
     let id = NetworkId::new("net").unwrap();
     Policy {
@@ -24,6 +28,8 @@ fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 5, line_ms: 2000 },
         connect: ConnectPace {
@@ -122,7 +128,7 @@ impl W {
         self.up_on("irc", c, nick)
     }
     fn up_on(&mut self, server: &str, c: ConnId, nick: &str) -> Vec<Effect> {
-        self.h(Input::ConnOpened { conn: c });
+        self.h(Input::ConnOpened { conn: c, opening: opening() });
         self.l(c, &format!(":{server} 001 {nick} :hi"));
         let v = self.l(c, &format!(":irc 376 {nick} :end"));
         self.h(Input::ConnWritten { conn: c, lines: 50 });
@@ -174,7 +180,7 @@ fn two_users_of_one_display_name_do_not_echo_each_other() {
     w.up(c(0), "ada");
     w.l(c(0), ":ada!u@h JOIN #c");
     w.join("!r", "@ada2:hs", "ada");
-    w.h(Input::ConnOpened { conn: c(1) });
+    w.h(Input::ConnOpened { conn: c(1), opening: opening() });
     w.l(c(1), ":irc 433 * ada :in use");
     w.l(c(1), ":irc 001 ada_ :hi");
     w.l(c(1), ":irc 376 ada_ :end");
@@ -368,7 +374,7 @@ fn a_message_waits_over_a_change_of_case_mapping() {
     w.h(Input::Started);
     w.join("!r", "@a:hs", "ada");
     w.say("!r", "@a:hs", 5, "hi");
-    w.h(Input::ConnOpened { conn: c(0) });
+    w.h(Input::ConnOpened { conn: c(0), opening: opening() });
     w.l(c(0), ":irc 001 ada :hi");
     w.l(c(0), ":irc 005 ada CASEMAPPING=ascii :are supported");
     w.l(c(0), ":irc 376 ada :end");

@@ -3,7 +3,7 @@
 //!
 //! | layer | may use of ours | may use of others |
 //! |---|---|---|
-//! | `ids`, `text` | each other | unicode tables, serde |
+//! | `ids`, `text` | each other | unicode tables, serde, hashes |
 //! | `lanes`, `secret` | nothing | `subtle`, serde (`secret`) |
 //! | `bridge` | `text`, `ids`, `secret`, `lanes`, itself | `irc::proto` (as data), `governor` (on the machine's clock) |
 //! | `irc` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect}` | any |
@@ -53,7 +53,22 @@ enum Bridge {
 /// Dependencies that the pure layers may use; any other is I/O until somebody shows that it is not.
 const PURE: &[(&str, &[&str])] = &[
     ("ids", &["serde"]),
-    ("text", &["serde", "thiserror", "unicode_segmentation", "unicode_normalization"]),
+    (
+        "text",
+        &[
+            "serde",
+            "thiserror",
+            "unicode_segmentation",
+            "unicode_normalization",
+            // Logins (SCRAM) and idents: arithmetic on bytes.
+            "base64",
+            "hmac",
+            "pbkdf2",
+            "sha2",
+            "stringprep",
+            "subtle",
+        ],
+    ),
     ("lanes", &[]),
     ("secret", &["serde", "subtle"]),
     ("bridge", &["irc", "governor"]),
@@ -87,6 +102,7 @@ const BORROWED_TABLES: &[(&str, &str, &str)] =
 const SPAWNS: &[(&str, &str)] = &[
     ("src/store/mod.rs", "Store::open starts the one writer; a store without it is no store"),
     ("src/matrix/outbox/mod.rs", "Outbox::run owns its workers in a JoinSet that ends with it"),
+    ("src/irc/identd.rs", "serve owns its guests in a JoinSet that ends with it"),
     ("src/cli/check.rs", "`bunraku check` answers one call of the homeserver; no bridge runs then"),
 ];
 

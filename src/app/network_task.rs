@@ -34,6 +34,8 @@ pub struct NetworkTask {
     /// How portal rooms are made.
     pub(super) portals: config::Portals,
     pub(super) conns: HashMap<ConnId, ConnHandle>,
+    /// Hosts that asked to be spoken to with TLS, and the port for it.
+    pub(super) upgrades: HashMap<String, u16>,
     /// For connections and calls that answer later.
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) mailbox: mpsc::Receiver<Input>,

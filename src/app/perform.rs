@@ -8,18 +8,26 @@ use std::sync::Arc;
 use super::network_task::NetworkTask;
 use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
-use crate::bridge::input::{Input, PortalRow};
+use crate::bridge::input::{Input, Opening, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
-use crate::irc::connection;
+use crate::irc::connection::{self, Start};
+use crate::irc::dial::DialFor;
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
+use crate::secret::Secret;
 use crate::store::StoreError;
+use crate::text::nick::legal_ident;
+use crate::text::scram;
 
 impl NetworkTask {
     /// Does one thing. Matched without `_`, so that a new effect shows this place.
     pub(super) async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { conn, user } => self.connect(conn, &user),
+            Effect::Upgrade { conn, port } => self.upgrade(conn, port),
+            Effect::Derive { conn, password, salt, iterations } => {
+                self.derive(conn, password, salt, iterations);
+            }
             Effect::Send { conn, line } => self.send(conn, line),
             Effect::Close { conn } => {
                 if let Some(handle) = self.conns.get(&conn) {
@@ -76,9 +84,32 @@ impl NetworkTask {
         self.conns.insert(conn, handle);
         let plan = Arc::clone(&self.plan);
         let (charset, inputs) = (self.charset, self.inputs.clone());
-        // Each attempt of a puppet tries the next server of the list; generations count from 1.
-        let attempt = conn.generation.saturating_sub(1);
-        self.shell.tasks.spawn(connection::run(conn, plan, attempt, charset, inputs, commands));
+        let opening = Box::new(Opening::plain(&legal_ident(user.localpart())));
+        let attempt = attempt(conn);
+        let upgrade = plan.server(attempt).and_then(|server| self.upgrades.get(&server.host)).copied();
+        // Puppets are numbered in the order of first need: that spreads them over the source addresses.
+        let who = DialFor { turn: conn.puppet.0, upgrade, ..DialFor::default() };
+        let start = Start { conn, plan, attempt, who, opening, charset };
+        self.shell.tasks.spawn(connection::run(start, inputs, commands));
+    }
+
+    /// The server of a connection is dialled with TLS from now on; never in plain text again (IRCv3 "sts").
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
+        if let Some(server) = self.plan.server(attempt(conn)) {
+            tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls and gets it from now on");
+            self.upgrades.insert(server.host.clone(), port);
+        }
+    }
+
+    /// On a thread for slow work: a server may ask for a million rounds.
+    fn derive(&self, conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32) {
+        let inputs = self.inputs.clone();
+        self.shell.tasks.spawn(async move {
+            let work = move || scram::salted(password.expose(), &salt, iterations);
+            if let Ok(salted) = tokio::task::spawn_blocking(work).await {
+                inputs.send(Input::Derived { conn, salted: Salted(salted) }).await.ok();
+            }
+        });
     }
 
     fn send(&mut self, conn: ConnId, line: String) {
@@ -130,6 +161,11 @@ impl NetworkTask {
             inputs.send(Input::AliasAdded { alias, result }).await.ok();
         });
     }
+}
+
+/// Each attempt of a puppet tries the next server of the list; generations count from 1.
+fn attempt(conn: ConnId) -> u32 {
+    conn.generation.saturating_sub(1)
 }
 
 /// Makes a portal room; one that was made before the bridge could remember it is found by its alias.

@@ -253,6 +253,7 @@ async fn networks(
             charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
             portals: settings.portals.clone(),
             conns: HashMap::new(),
+            upgrades: HashMap::new(),
             inputs,
             mailbox,
         });
@@ -295,20 +296,17 @@ fn dial_plan(settings: &config::Network) -> anyhow::Result<DialPlan> {
         port: server.port,
         transport: if server.tls { Transport::Tls } else { Transport::Plain },
     };
-    let extra_ca_pem = settings.tls.ca_file.as_ref().map(|file| {
+    let ca_pem = settings.tls.ca_file.as_ref().map(|file| {
         std::fs::read(file).with_context(|| format!("cannot read {} (tls.ca_file)", file.display()))
     });
     let options = TlsOptions {
-        extra_ca_pem: extra_ca_pem.transpose()?,
+        ca_pem: ca_pem.transpose()?,
         verify: if settings.tls.verify { Verify::Full } else { Verify::None },
         server_name: settings.tls.server_name.clone(),
+        ..TlsOptions::default()
     };
-    Ok(DialPlan {
-        servers: settings.servers.iter().map(server).collect(),
-        tls: TlsSetup::new(options)?,
-        source: None,
-        timeout_ms: DIAL_MS_MAX,
-    })
+    let servers = settings.servers.iter().map(server).collect();
+    Ok(DialPlan { timeout_ms: DIAL_MS_MAX, ..DialPlan::new(servers, TlsSetup::new(options)?) })
 }
 
 /// Removes what has been settled for long, now and then.

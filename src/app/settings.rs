@@ -31,6 +31,8 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         dynamic_portals: if network.portals.dynamic { DynamicPortals::On } else { DynamicPortals::Off },
         excluded_channels: network.portals.exclude.clone(),
         password: network.password.clone(),
+        webirc: None,
+        services: None,
         user_modes: network.user_modes.clone(),
         flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
         connect: ConnectPace {

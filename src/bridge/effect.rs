@@ -6,12 +6,18 @@
 
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
+use crate::secret::Secret;
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Dial the network for this user. Ends in `ConnOpened` or `ConnClosed`.
     Connect { conn: ConnId, user: UserId },
+    /// Salt a password with so many rounds of PBKDF2-HMAC-SHA-256: slow, so not the machine's work. Answered by
+    /// `Derived`.
+    Derive { conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32 },
+    /// The server of this connection is to be dialled with TLS on this port from now on (IRCv3 "sts").
+    Upgrade { conn: ConnId, port: u16 },
     /// Write one line, without its line ending. Answered in order by `ConnWritten`.
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.

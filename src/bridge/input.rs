@@ -3,7 +3,10 @@
 //! The shell turns the outside world into these values and nothing else enters. A fault is an input like
 //! any other: a refused connect, a lost socket, a homeserver that would not make a room.
 
+use std::fmt;
+
 use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, Time, UserId};
+use crate::secret::Secret;
 use crate::text::line::Line;
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
@@ -25,7 +28,9 @@ pub enum Input {
     /// What became of `Effect::AddAlias`.
     AliasAdded { alias: RoomAlias, result: Result<(), String> },
     /// The socket is open (and TLS is up); registration may begin.
-    ConnOpened { conn: ConnId },
+    ConnOpened { conn: ConnId, opening: Box<Opening> },
+    /// What became of `Effect::Derive`: the salted password.
+    Derived { conn: ConnId, salted: Salted },
     /// One line came in.
     ConnLine { conn: ConnId, line: Line },
     /// The kernel has taken this many more of the lines we sent on this connection, in order.
@@ -49,6 +54,65 @@ pub struct HoldRow {
     /// The server's words, free of addresses; at most 300 bytes.
     pub words: String,
     pub since: Time,
+}
+
+/// What the shell knows about a connection that was just opened. Its secrets live only while it registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    pub identity: Identity,
+    pub login: Option<Login>,
+    pub wire: Wire,
+    /// Fresh random text, printable ASCII without a comma, for SCRAM: the machine rolls no dice that matter.
+    pub nonce: String,
+}
+
+impl Opening {
+    /// A connection in plain text without a login.
+    pub fn plain(ident: &str) -> Self {
+        let identity = Identity { ident: ident.to_owned(), address: None };
+        Self { identity, login: None, wire: Wire::Plain, nonce: String::new() }
+    }
+}
+
+/// Who a puppet is to the network, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The username of `USER`, which our ident server confirms. No two people of a network share one.
+    pub ident: String,
+    /// The address the connection comes from, as text, where the puppet has one of its own.
+    pub address: Option<String>,
+}
+
+/// How a puppet proves its account to the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub account: String,
+    pub password: Option<Secret>,
+    pub certificate: Certificate,
+}
+
+/// Whether the connection shows a certificate of the user's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    Shown,
+    None,
+}
+
+/// Whether somebody on the way can read the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    Plain,
+    Tls,
+}
+
+/// A salted password (RFC 5802 section 3): as good as the password itself, so it is never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salted(pub [u8; 32]);
+
+impl fmt::Debug for Salted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
 /// A question of the homeserver that waits for our answer.

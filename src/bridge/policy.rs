@@ -23,6 +23,10 @@ pub struct Policy {
     pub excluded_channels: Vec<String>,
     /// The server password (PASS), where the network wants one.
     pub password: Option<Secret>,
+    /// How puppets say who they are, where the network trusts us to (WEBIRC).
+    pub webirc: Option<Webirc>,
+    /// Who takes logins by message where there is no SASL; `None`: nobody, and no password is said to anybody.
+    pub services: Option<Services>,
     /// Modes to set on every puppet after it is connected, for example `+i`; empty for none.
     pub user_modes: String,
     pub flood: Flood,
@@ -34,6 +38,24 @@ pub struct Policy {
     pub message_lines_max: usize,
     /// Connections at most, over all puppets.
     pub connections_max: usize,
+}
+
+/// A network's trust in a gateway (IRCv3 "webirc").
+#[derive(Clone, Debug)]
+pub struct Webirc {
+    pub password: Secret,
+    pub gateway: String,
+    /// The host name shown for a puppet, with `$IDENT` and `$ADDRESS`.
+    pub host: String,
+}
+
+/// The services of a network.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The nick to write to, `NickServ` nearly everywhere.
+    pub nick: String,
+    /// Who that has to be, `nick!user@host` with `*` and `?`.
+    pub mask: String,
 }
 
 /// Whether portals are made on demand.

@@ -3,9 +3,14 @@
 //! Pure: no I/O, no clock, no randomness; nothing here panics on any text.
 
 pub mod casemap;
+pub mod ident;
 pub mod irc_codes;
 pub mod line;
 pub mod mask;
 pub mod nick;
+pub mod numerics;
+pub mod realname;
+pub mod sasl;
+pub mod scram;
 pub mod split;
 pub mod template;

@@ -70,6 +70,11 @@ stories! {
     leave
     leave_and_return
     linger
+    login
+    login_certificate
+    login_plain
+    login_refused
+    login_services
     message_expires
     message_forms
     message_waits
@@ -89,9 +94,11 @@ stories! {
     stale_generation
     statusmsg
     stopping
+    sts
     throttled
     too_many_waiting
     two_rooms
+    webirc
 }
 
 #[test]

@@ -7,6 +7,8 @@ use bunraku::bridge::input::BodyKind;
 pub fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Connect { conn, user } => format!("irc {conn} connect {user}"),
+        Effect::Derive { conn, iterations, .. } => format!("irc {conn} derive {iterations}"),
+        Effect::Upgrade { conn, port } => format!("irc {conn} upgrade to {port}"),
         Effect::Send { conn, line } => format!("irc {conn} > {}", visible(line)),
         Effect::Close { conn } => format!("irc {conn} close"),
         Effect::Observe { conn, chat: Chat::Read } => format!("irc {conn} read chat"),

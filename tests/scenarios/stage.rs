@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
-    AskId, BodyKind, CloseReason, HoldRow, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin,
-    PortalRow,
+    AskId, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member, Membership,
+    MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
+use bunraku::secret::Secret;
 use bunraku::text::line::Line;
+use bunraku::text::nick::legal_ident;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use super::show;
@@ -36,6 +38,8 @@ fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec!["#secret".into()],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 10, line_ms: 1_000 },
         connect: ConnectPace {
@@ -73,14 +77,25 @@ struct Stage {
     written: Vec<String>,
     seq: i64,
     settled: BTreeSet<i64>,
+    /// Whose connections were asked for.
+    users: BTreeMap<ConnId, UserId>,
     kernel_waits: bool,
 }
 
 impl Stage {
     fn new() -> Self {
-        let settled = BTreeSet::new();
+        let (settled, users) = (BTreeSet::new(), BTreeMap::new());
         let written = Vec::new();
-        Self { policy: policy(), network: None, now: BEGIN, written, seq: 0, settled, kernel_waits: false }
+        Self {
+            policy: policy(),
+            network: None,
+            now: BEGIN,
+            written,
+            seq: 0,
+            settled,
+            users,
+            kernel_waits: false,
+        }
     }
 
     fn network(&mut self) -> &mut Network {
@@ -131,6 +146,17 @@ impl Stage {
             "ping_after_s" => self.policy.ping.after_ms = number() * 1_000,
             "idle_s_max" => self.policy.connect.idle_ms_max = number() * 1_000,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
+            "services" => {
+                let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
+                self.policy.services = Some(Services { nick: nick.to_owned(), mask: mask.to_owned() });
+            }
+            "webirc" => {
+                let [password, gateway, host] = value.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("webirc PASSWORD GATEWAY HOST")
+                };
+                let (gateway, host) = (gateway.to_owned(), host.to_owned());
+                self.policy.webirc = Some(Webirc { password: Secret::new(password), gateway, host });
+            }
             _ => panic!("no such setting in stories: {key}"),
         }
     }
@@ -183,6 +209,9 @@ impl Stage {
             for effect in &effects {
                 lines.push(show::effect(effect));
                 match effect {
+                    Effect::Connect { conn, user } => {
+                        self.users.insert(*conn, user.clone());
+                    }
                     Effect::Send { conn, .. } => *taken.entry(*conn).or_default() += 1,
                     Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                     _ => {}
@@ -221,13 +250,34 @@ impl Stage {
                 let text = unescaped(rest);
                 Input::ConnLine { conn, line: Line::parse(&text).expect("an IRC line") }
             }
-            "opens" => Input::ConnOpened { conn },
+            "opens" => Input::ConnOpened { conn, opening: self.opening(conn, rest) },
             "written" => Input::ConnWritten { conn, lines: rest.parse().expect("a number") },
             "lost:" => Input::ConnClosed { conn, why: CloseReason::Lost(rest.to_owned()) },
             "unreachable:" => Input::ConnClosed { conn, why: CloseReason::DialFailed(rest.to_owned()) },
             "closed" => Input::ConnClosed { conn, why: CloseReason::Asked },
             _ => panic!("a connection cannot {verb:?}"),
         });
+    }
+
+    /// What the shell would give with `opens tls account=ada password=secret certificate nonce=abc`; every word
+    /// may be missing.
+    fn opening(&self, conn: ConnId, words: &str) -> Box<Opening> {
+        let user = self.users.get(&conn).expect("a connection that was asked for");
+        let mut opening = Opening::plain(&legal_ident(user.localpart()));
+        let mut login = Login { account: String::new(), password: None, certificate: Certificate::None };
+        for word in words.split_whitespace() {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("tls", "") => opening.wire = Wire::Tls,
+                ("account", name) => login.account = name.to_owned(),
+                ("password", text) => login.password = Some(Secret::new(text)),
+                ("certificate", "") => login.certificate = Certificate::Shown,
+                ("address", text) => opening.identity.address = Some(text.to_owned()),
+                ("nonce", text) => opening.nonce = text.to_owned(),
+                _ => panic!("a connection does not open with {word:?}"),
+            }
+        }
+        opening.login = (!login.account.is_empty()).then_some(login);
+        Box::new(opening)
     }
 
     /// `welcome 0.1 ada`: the socket opens and the greeting comes, in short.

@@ -1,7 +1,7 @@
 //! Whatever a server says, the machine does not panic and says nothing that is not one legal line.
 
 use bunraku::bridge::effect::Effect;
-use bunraku::bridge::input::{Input, Member, PortalOrigin, PortalRow};
+use bunraku::bridge::input::{Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::ids::{ConnId, PuppetId, RelaySeq, RoomId, Time};
 use bunraku::text::line::{Line, Source};
@@ -21,7 +21,7 @@ fn machine() -> (Network, ConnId) {
     }
     machine.handle(Time(1), Input::Started);
     let conn = ConnId { puppet: PuppetId(0), generation: 1 };
-    machine.handle(Time(2), Input::ConnOpened { conn });
+    machine.handle(Time(2), Input::ConnOpened { conn, opening: Box::new(Opening::plain("ada")) });
     (machine, conn)
 }
 
@@ -64,8 +64,8 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 fn is_one_legal_line(line: &str) -> bool {
-    const SAYS: [&str; 11] =
-        ["PASS", "NICK", "USER", "PONG", "PING", "JOIN", "PART", "NAMES", "MODE", "NOTICE", "QUIT"];
+    const SAYS: [&str; 12] =
+        ["CAP", "PASS", "NICK", "USER", "PONG", "PING", "JOIN", "PART", "NAMES", "MODE", "NOTICE", "QUIT"];
     let command = line.split(' ').next().unwrap_or_default();
     !line.contains(['\r', '\n', '\0']) && SAYS.contains(&command)
 }

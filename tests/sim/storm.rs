@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::{Effect, Relay, Speaker};
 use bunraku::bridge::input::{
-    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin, PortalRow,
+    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
+    PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, PingPace, Policy};
@@ -132,7 +133,7 @@ impl Storm {
         match event {
             Event::Unreachable(conn, words) => self.over(conn, CloseReason::DialFailed(words.into()), fate),
             Event::Opens(conn) => {
-                self.input(fate, Input::ConnOpened { conn });
+                self.input(fate, Input::ConnOpened { conn, opening: Box::new(Opening::plain("u")) });
                 let at = self.now + self.chance.between(50, 400);
                 match self.fates[&conn].clone() {
                     Fate::LetIn => self.at(at, Event::Greets(conn)),
@@ -210,6 +211,8 @@ impl Storm {
                 Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                 Effect::Relay(_)
                 | Effect::Observe { .. }
+                | Effect::Derive { .. }
+                | Effect::Upgrade { .. }
                 | Effect::Kick { .. }
                 | Effect::CreateRoom { .. }
                 | Effect::AddAlias { .. }

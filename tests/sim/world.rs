@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Chat, Effect};
 use bunraku::bridge::input::{
-    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, PortalOrigin, PortalRow,
+    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
+    PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
@@ -35,6 +36,8 @@ pub fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: "+i".into(),
         flood: Flood { burst: 6, line_ms: 300 },
         connect: ConnectPace {
@@ -254,7 +257,10 @@ impl World {
             | Effect::SavePortal(_) => {
                 panic!("nobody asked for an alias")
             }
-            Effect::SaveMember { .. } | Effect::SaveCaseMap { .. } => {}
+            Effect::Derive { .. }
+            | Effect::Upgrade { .. }
+            | Effect::SaveMember { .. }
+            | Effect::SaveCaseMap { .. } => {}
             Effect::SaveHold(row) => assert!(self.held.insert(row.user), "held twice"),
             Effect::DropHold { user } => assert!(self.held.remove(&user), "nobody held them"),
         }
@@ -350,7 +356,8 @@ impl World {
                 self.conns[n].opened = true;
                 self.ircd.connect(self.conns[n].client);
                 let conn = self.conns[n].id;
-                self.input(Input::ConnOpened { conn });
+                let opening = Box::new(Opening::plain(self.conns[n].user.localpart()));
+                self.input(Input::ConnOpened { conn, opening });
             }
             Event::Unreachable(n) => self.over(n, CloseReason::DialFailed("refused".into())),
             Event::Written(n) => self.written(n),

@@ -333,77 +333,28 @@ fn spelled(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RelaySeqs;
     use super::*;
-    use crate::bridge::input::{Input, Member, PortalOrigin, PortalRow};
-    use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
-    use crate::ids::{ConnId, NetworkId, RelaySeq};
-    use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
-
-    fn policy() -> Policy {
-        let network = NetworkId::new("net").unwrap();
-        Policy {
-            aliases: AliasTemplate::new("#irc_$CHANNEL", &network).unwrap(),
-            ghosts: GhostTemplate::new("@irc_$NICK", &network).unwrap(),
-            nicks: NickTemplate::new("$DISPLAY").unwrap(),
-            network,
-            network_name: "Net".into(),
-            bot: UserId::new("@bridge:hs").unwrap(),
-            server_name: "hs".into(),
-            dynamic_portals: DynamicPortals::On,
-            excluded_channels: vec![],
-            password: None,
-            user_modes: String::new(),
-            flood: Flood { burst: 5, line_ms: 0 },
-            connect: ConnectPace::default(),
-            ping: PingPace { after_ms: 60_000, timeout_ms: 60_000 },
-            message_age_ms_max: 600_000,
-            message_lines_max: 8,
-            connections_max: 10,
-        }
-    }
-
-    /// What comes of a login that was refused in this way: the notices, and the name of the hold.
-    fn refused(why: LoginRefusal) -> (Vec<String>, Vec<String>) {
-        let mut network = Network::new(policy(), None, RelaySeqs { next: RelaySeq(1), step: 1 }, 1);
-        let (room, user) = (RoomId::new("!r").unwrap(), UserId::new("@ada:hs").unwrap());
-        let row = PortalRow { room: room.clone(), channel: "#c".into(), origin: PortalOrigin::Config };
-        network.handle(Time(1), Input::Portal(row));
-        let members = vec![Member { user, display_name: None }];
-        network.handle(Time(1), Input::Members { room, members });
-        network.handle(Time(1), Input::Started);
-        let conn = ConnId { puppet: PuppetId(0), generation: 1 };
-        network.handle(Time(2), Input::ConnOpened { conn });
-        network.out.clear();
-        network.login_refused(conn, why, "SASL authentication failed");
-        network.handle_timeout(Time(3_600_000));
-        let dials = network.out.iter().filter(|effect| matches!(effect, Effect::Connect { .. }));
-        assert_eq!(dials.count(), 0, "nobody dials again");
-        let notice = |effect: &Effect| match effect {
-            Effect::Relay(relay) => Some(relay.text.clone()),
-            _ => None,
-        };
-        let hold = |effect: &Effect| match effect {
-            Effect::SaveHold(row) => Some(row.ending.clone()),
-            _ => None,
-        };
-        (network.out.iter().filter_map(notice).collect(), network.out.iter().filter_map(hold).collect())
-    }
 
     #[test]
-    fn who_cannot_log_in_is_told_why_and_what_to_do() {
-        let (notices, holds) = refused(LoginRefusal::Credentials);
+    fn whoever_is_held_learns_why_and_what_to_do() {
+        let text = |ending: Ending, words: &str| {
+            let end = End { ending, words: words.into() };
+            hold_text(&end, "Net").map(|HoldText { what, next }| format!("{what}: {next}"))
+        };
+        let refused = |why| text(Ending::LoginRefused(why), "").expect("it holds");
         assert_eq!(
-            notices,
-            [
-                "@ada:hs: your IRC user could not log in to Net (SASL authentication failed). It does not come back by \
-              itself, and what you say here does not reach IRC: mend your login, then ask the bridge's operator to \
-              let it connect again."
-            ]
+            text(Ending::Killed, "spam").as_deref(),
+            Some(
+                "your IRC user was removed from Net by an operator (spam): talk to the network's operators, then ask \
+                 the bridge's operator to let it connect again"
+            )
         );
-        assert_eq!(holds, ["login"]);
-        assert_eq!(refused(LoginRefusal::NoWay).1, ["no-login-way"]);
-        assert_eq!(refused(LoginRefusal::Wanted).1, ["login-wanted"]);
+        assert!(
+            refused(LoginRefusal::Credentials).starts_with("your IRC user could not log in to Net: mend")
+        );
+        assert!(refused(LoginRefusal::NoWay).contains("in any way the bridge may use: mend your login"));
+        assert!(refused(LoginRefusal::Wanted).contains("is not let in to Net without a login: mend"));
+        assert_eq!(text(Ending::Lost, "reset"), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use super::super::clock::Bucket;
 use super::super::effect::{Chat, Effect};
 use super::super::ending::{Closing, End, Ending, LastWords, LoginRefusal, clean};
-use super::super::input::CloseReason;
+use super::super::input::{CloseReason, Opening, Salted};
 use super::super::pacer::{Haste, wait_ms};
 use super::super::session::places::Standing;
-use super::super::session::register::Registration;
+use super::super::session::register::{Applicant, Registration};
 use super::super::session::{Session, Woken};
 use super::super::timer::Timer;
 use super::{Life, Network};
@@ -64,14 +64,23 @@ impl Network {
     }
 
     /// The socket is open.
-    pub(super) fn conn_opened(&mut self, conn: ConnId) {
+    pub(super) fn conn_opened(&mut self, conn: ConnId, opening: Opening) {
         let Some(puppet) = self.puppet_of(conn) else { return };
         let (id, user) = (puppet.id, puppet.user.clone());
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
-        let registration = Registration::new(now, &user, base, nick_bytes_max, map, &self.policy);
+        self.nicks.introduced(conn, &opening.identity.ident);
+        let applicant = Applicant { nick: base, nick_bytes_max, realname: user.to_string(), map };
+        let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);
+    }
+
+    /// A password was salted.
+    pub(super) fn derived(&mut self, conn: ConnId, salted: &Salted) {
+        if self.puppet_of(conn).is_some() {
+            self.with_session(conn.puppet, |session, out| session.derived(salted, out));
+        }
     }
 
     /// Keeps the list of our nicks in step with a session.
@@ -115,7 +124,8 @@ impl Network {
         }
     }
 
-    /// The session could not log in, and shall not go on without: the puppet is held.
+    /// A login that is refused is never tried again by itself: services lock accounts that are guessed at. The
+    /// puppet is held.
     pub(super) fn login_refused(&mut self, conn: ConnId, why: LoginRefusal, words: &str) {
         self.give_up(conn, End { ending: Ending::LoginRefused(why), words: clean(words) });
     }
@@ -317,6 +327,7 @@ impl Network {
                 let end = self.puppet(conn.puppet).last_words.end(now, closing);
                 self.give_up(conn, end);
             }
+            Some(Woken::Ready) => self.connection_ready(conn),
             Some(Woken::Late(channels)) => self.join_channels(conn.puppet, channels),
             Some(Woken::Fine) | None => {}
         }

@@ -2,7 +2,7 @@
 
 use super::super::channel::Heard;
 use super::super::effect::Effect;
-use super::super::ending::{Closing, Comeback, End, Ending};
+use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
@@ -40,7 +40,9 @@ impl Network {
     /// `asked` is the nick that was asked for when the line came.
     fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::Supports => {}
+            Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
+            Seen::LoginRefused { words } => self.login_refused(conn, LoginRefusal::Credentials, &words),
+            Seen::UpgradeAsked { port } => self.upgrade(conn, port),
             Seen::NickRefused { words, .. } => self.nick_refused(conn, asked.as_ref(), &words),
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
@@ -79,7 +81,6 @@ impl Network {
                 self.end_if_for_good(conn);
             }
             Seen::Killed { .. } => {}
-            Seen::LoginRefused { why, words } => self.login_refused(conn, why, &words),
         }
     }
 
@@ -129,7 +130,7 @@ impl Network {
     }
 
     /// A greeting is over: modes are set, and the wanted channels joined.
-    fn connection_ready(&mut self, conn: ConnId) {
+    pub(super) fn connection_ready(&mut self, conn: ConnId) {
         let id = conn.puppet;
         let modes = self.policy.user_modes.clone();
         if !modes.is_empty() {
@@ -138,6 +139,13 @@ impl Network {
         self.let_in(id);
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
+    }
+
+    /// The server wants to be spoken to with TLS: at once, and from now on.
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
+        self.out.push(Effect::Upgrade { conn, port });
+        let words = "the server asked for an encrypted connection".to_owned();
+        self.give_up(conn, End { ending: Ending::Asked, words });
     }
 
     fn joined(&mut self, conn: ConnId, channel: ChannelName, who: Person) {

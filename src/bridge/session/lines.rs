@@ -28,6 +28,7 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
         "KICK" => reader.kick(),
         "QUIT" => reader.quit(),
         "NICK" => reader.nick(),
+        "CHGHOST" => reader.host_changed(),
         "ERROR" => reader.farewell(None),
         "KILL" => reader.kill(),
         _ => None,
@@ -102,6 +103,13 @@ impl Reader<'_> {
 
     fn last(&self) -> String {
         self.line.params.last().cloned().unwrap_or_default()
+    }
+
+    /// `CHGHOST user host` (IRCv3 "chghost").
+    fn host_changed(&self) -> Option<Seen> {
+        let (user, host) = (self.line.param(0), self.line.param(1));
+        let rest_bytes = 1 + user.len() + 1 + host.len();
+        Some(Seen::HostChanged { who: self.person()?.nick, rest_bytes })
     }
 
     fn welcome(&self) -> Option<Seen> {

@@ -9,20 +9,27 @@
 //! A session says what it wants written and when it wants to be woken; it knows no room, no other session and
 //! no clock. What its stream shows becomes a [`Seen`](seen::Seen).
 
+pub mod caps;
+pub mod identify;
 pub mod isupport;
 pub mod lines;
+pub mod login;
 pub mod places;
 pub mod pulse;
 pub mod register;
+mod registering;
 pub mod seen;
 pub mod send;
+mod view;
 
 use std::sync::Arc;
 
+use self::caps::Negotiation;
 use self::isupport::Isupport;
 use self::places::{Places, Standing};
 use self::pulse::{Beat, Pulse};
-use self::register::Registration;
+use self::register::{LoginEnd, Registration};
+use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Class, Full, Part, SendQueue};
 use super::clock::Bucket;
@@ -54,13 +61,15 @@ pub struct Session {
     server: Option<Arc<str>>,
     /// What the socket was last told about chat in channels.
     chat: Chat,
+    caps: Negotiation,
+    login: LoginEnd,
 }
 
 /// Where the connection is in its life.
 #[derive(Debug)]
 enum Phase {
     Dialing,
-    Registering(Registration),
+    Registering(Box<Registration>),
     Ready,
     /// QUIT was said, and this is when it has to be over; what the kernel takes counts, what comes in does not.
     Closing(Time),
@@ -70,6 +79,8 @@ enum Phase {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Woken {
     Fine,
+    /// The connection may be used now.
+    Ready,
     /// These channels did not answer; they are to be asked again.
     Late(Vec<ChannelName>),
     /// The connection is to be given up, in these words.
@@ -91,17 +102,9 @@ impl Session {
             places: Places::default(),
             server: None,
             chat: Chat::Read,
+            caps: Negotiation::default(),
+            login: LoginEnd::None,
         }
-    }
-
-    /// The socket is open: registration begins.
-    pub fn opened(&mut self, now: Time, registration: Registration, out: &mut Vec<Effect>) {
-        self.pulse.heard(now);
-        for line in registration.opening_lines() {
-            self.control(line, out);
-        }
-        self.nick_asked = Some(registration.nick());
-        self.phase = Phase::Registering(registration);
     }
 
     /// Takes one line: answers what needs no thought, keeps its own state, and returns what was seen.
@@ -125,8 +128,11 @@ impl Session {
             // Lists of names are for those who observe; in a large channel they are what costs most.
             return None;
         }
+        if let Flow::Taken(seen) = self.registration_line(line, out) {
+            return seen;
+        }
         let seen = lines::read(line, isupport)?;
-        if self.is_out_of_place(&seen) {
+        if self.is_out_of_place(&seen) || (seen == Seen::Ready && self.greeted(now, out) == Greeted::NotYet) {
             return None;
         }
         self.keep(&seen, out);
@@ -151,12 +157,16 @@ impl Session {
                 self.server = server.as_deref().map(Arc::from);
                 self.nick_asked = None;
             }
-            Seen::Ready => self.phase = Phase::Ready,
             Seen::NickRefused { why, .. } => self.nick_refused(*why, out),
             Seen::Joined { channel, who } if self.is_me(&who.nick) => {
                 self.places.entered(channel);
                 if let (Some(user), Some(host)) = (&who.user, &who.host) {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
+                }
+            }
+            Seen::HostChanged { who, rest_bytes } => {
+                if self.is_me(who) {
+                    self.source_rest_bytes = *rest_bytes;
                 }
             }
             Seen::Renamed { who, to } if self.is_me(who) => {
@@ -175,9 +185,11 @@ impl Session {
             | Seen::JoinRefused { .. }
             | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
+            | Seen::Ready
+            | Seen::LoginRefused { .. }
+            | Seen::UpgradeAsked { .. }
             | Seen::Supports
-            | Seen::Killed { .. }
-            | Seen::LoginRefused { .. } => {}
+            | Seen::Killed { .. } => {}
         }
     }
 
@@ -315,6 +327,9 @@ impl Session {
         }
         match &self.phase {
             Phase::Registering(registration) if registration.deadline <= now => {
+                if self.ready_late() {
+                    return Woken::Ready;
+                }
                 return Woken::GiveUp("the server did not finish the registration in time");
             }
             Phase::Closing(by) if *by <= now => return Woken::GiveUp("the connection did not close in time"),
@@ -340,52 +355,6 @@ impl Session {
             registration.refold(map);
         }
         self.places.refold(map);
-    }
-
-    /// True once QUIT was said.
-    pub fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing(_))
-    }
-
-    /// True when commands may be sent.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready)
-    }
-
-    /// True for our present nick.
-    pub fn is_me(&self, nick: &Nick) -> bool {
-        self.nick.as_ref() == Some(nick)
-    }
-
-    /// Our present nick, once there is one.
-    pub fn nick(&self) -> Option<&Nick> {
-        self.nick.as_ref()
-    }
-
-    /// The nick we are asking for.
-    pub fn nick_asked(&self) -> Option<&Nick> {
-        self.nick_asked.as_ref()
-    }
-
-    /// Our place in a channel.
-    pub fn standing(&self, channel: &ChannelName) -> Option<Standing> {
-        self.places.standing(channel)
-    }
-
-    /// The channels we are in or have asked for.
-    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
-        self.places.channels()
-    }
-
-    /// The name of the server we are on, once it welcomed us.
-    pub fn server(&self) -> Option<&Arc<str>> {
-        self.server.as_ref()
-    }
-
-    /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.
-    pub fn source_bytes(&self) -> usize {
-        let nick = self.nick.as_ref().map_or(30, |nick| nick.as_str().len());
-        1 + nick + self.source_rest_bytes + 1
     }
 
     /// Withdraws what waits to be said in a channel that is left.

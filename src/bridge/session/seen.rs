@@ -3,7 +3,6 @@
 //! A fact is what this connection saw at this place of its own stream; another connection may see it earlier
 //! or later.
 
-use crate::bridge::ending::LoginRefusal;
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 
@@ -82,16 +81,24 @@ pub enum Seen {
         numeric: Option<u16>,
         words: String,
     },
+    /// The network refused the puppet's login, in its words.
+    LoginRefused {
+        words: String,
+    },
+    /// The server says that it is to be reached with TLS only, on this port.
+    UpgradeAsked {
+        port: u16,
+    },
+    /// Somebody's user or host name is another; `rest_bytes` is the length of `!user@host`.
+    HostChanged {
+        who: Nick,
+        rest_bytes: usize,
+    },
     /// The server learned something about itself that we use.
     Supports,
     /// Somebody is removed from the network (KILL); `words` are path and reason.
     Killed {
         who: Nick,
-        words: String,
-    },
-    /// We are not logged in to our account, and shall not go on without.
-    LoginRefused {
-        why: LoginRefusal,
         words: String,
     },
 }
@@ -122,9 +129,11 @@ impl Seen {
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }
+            | Self::LoginRefused { .. }
+            | Self::UpgradeAsked { .. }
+            | Self::HostChanged { .. }
             | Self::Supports
-            | Self::Killed { .. }
-            | Self::LoginRefused { .. } => None,
+            | Self::Killed { .. } => None,
         }
     }
 }

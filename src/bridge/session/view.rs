@@ -1,0 +1,55 @@
+//! What others may ask a session about itself. Changes nothing.
+
+use std::sync::Arc;
+
+use super::places::Standing;
+use super::{Phase, Session};
+use crate::ids::{ChannelName, Nick};
+
+impl Session {
+    /// True once QUIT was said.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_))
+    }
+
+    /// True when commands may be sent.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// True for our present nick.
+    pub fn is_me(&self, nick: &Nick) -> bool {
+        self.nick.as_ref() == Some(nick)
+    }
+
+    /// Our present nick, once there is one.
+    pub fn nick(&self) -> Option<&Nick> {
+        self.nick.as_ref()
+    }
+
+    /// The nick we are asking for.
+    pub fn nick_asked(&self) -> Option<&Nick> {
+        self.nick_asked.as_ref()
+    }
+
+    /// Our place in a channel.
+    pub fn standing(&self, channel: &ChannelName) -> Option<Standing> {
+        self.places.standing(channel)
+    }
+
+    /// The channels we are in or have asked for.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.places.channels()
+    }
+
+    /// The name of the server we are on, once it welcomed us.
+    pub fn server(&self) -> Option<&Arc<str>> {
+        self.server.as_ref()
+    }
+
+    /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.
+    pub fn source_bytes(&self) -> usize {
+        let nick = self.nick.as_ref().map_or(30, |nick| nick.as_str().len());
+        1 + nick + self.source_rest_bytes + 1
+    }
+}
