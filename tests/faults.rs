@@ -9,6 +9,7 @@ use bunraku::bridge::network::*;
 use bunraku::bridge::policy::*;
 use bunraku::ids::*;
 use bunraku::text::line::Line;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::*;
 
 fn opening() -> Box<Opening> {
@@ -24,6 +25,7 @@ fn policy() -> Policy {
         server_name: "hs".into(),
         aliases: AliasTemplate::new("#irc_$NETWORK_$CHANNEL", &id).unwrap(),
         ghosts: GhostTemplate::new("@irc_$NETWORK_$NICK", &id).unwrap(),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").unwrap(),
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],

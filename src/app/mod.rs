@@ -9,6 +9,7 @@
 //! [`run`] starts everything and ends it in order. Nothing here decides about chat.
 
 pub mod clock;
+pub mod dial_plan;
 pub mod host;
 pub mod inbox_pump;
 pub mod logs;

@@ -2,9 +2,10 @@
 //!
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
-use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
-use crate::config::{Config, Network, Registration};
+use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use crate::config::{self, Config, Network, Registration};
 use crate::ids::NetworkId;
+use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 /// The policies of all networks, in the order of their keys.
@@ -27,12 +28,13 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         aliases: AliasTemplate::new(&network.portals.alias, &id).expect(checked),
         ghosts: GhostTemplate::new(&network.ghosts.user, &id).expect(checked),
         nicks: NickTemplate::new(&network.nick).expect(checked),
+        realnames: RealnameTemplate::new(&network.realname).expect(checked),
         network: id,
         dynamic_portals: if network.portals.dynamic { DynamicPortals::On } else { DynamicPortals::Off },
         excluded_channels: network.portals.exclude.clone(),
         password: network.password.clone(),
-        webirc: None,
-        services: None,
+        webirc: webirc(&network.webirc),
+        services: services(&network.services),
         user_modes: network.user_modes.clone(),
         flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
         connect: ConnectPace {
@@ -48,6 +50,16 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         message_lines_max: network.messages.lines_max,
         connections_max: network.connect.connections_max,
     }
+}
+
+fn webirc(webirc: &config::Webirc) -> Option<Webirc> {
+    let password = webirc.password.clone()?;
+    Some(Webirc { password, gateway: webirc.gateway.clone(), host: webirc.host.clone() })
+}
+
+fn services(services: &config::Services) -> Option<Services> {
+    let mask = services.mask.clone()?;
+    Some(Services { nick: services.nick.clone(), mask })
 }
 
 #[cfg(test)]

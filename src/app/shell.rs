@@ -12,6 +12,7 @@ use crate::bridge::effect::{Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::policy::Policy;
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
+use crate::irc::identd::Idents;
 use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
 use crate::store::Store;
@@ -27,6 +28,8 @@ pub struct Shell {
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
     pub asks: Asks,
+    /// Who is behind which connection, where servers may ask.
+    pub idents: Option<Idents>,
     /// Inbox rows accepted and not settled, as far as this run knows.
     pub open: AtomicI64,
 }

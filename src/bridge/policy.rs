@@ -2,6 +2,7 @@
 
 use crate::ids::{NetworkId, UserId};
 use crate::secret::Secret;
+use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 /// Settings of one network. Durations are in milliseconds.
@@ -17,6 +18,7 @@ pub struct Policy {
     pub aliases: AliasTemplate,
     pub ghosts: GhostTemplate,
     pub nicks: NickTemplate,
+    pub realnames: RealnameTemplate,
     /// Whether anybody may make a portal by asking for its alias.
     pub dynamic_portals: DynamicPortals,
     /// Channels that are never bridged, as written.

@@ -18,6 +18,7 @@ use bunraku::ids::{
 use bunraku::secret::Secret;
 use bunraku::text::line::Line;
 use bunraku::text::nick::legal_ident;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use super::show;
@@ -30,6 +31,7 @@ fn policy() -> Policy {
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
         ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         network,
         network_name: "Net".into(),

@@ -15,6 +15,7 @@ use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Poli
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use crate::audit::Audit;
@@ -28,6 +29,7 @@ pub fn policy() -> Policy {
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
         ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         network,
         network_name: "Net".into(),
