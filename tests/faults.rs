@@ -40,6 +40,7 @@ fn policy() -> Policy {
             retry_ms_min: 5000,
             retry_ms_max: 600000,
             register_ms_max: 60000,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: 60000, timeout_ms: 60000 },
         message_age_ms_max: 900_000,

@@ -66,6 +66,12 @@ impl NetworkTask {
                 let saved = self.shell.store.casemap_save(&self.id, name).await;
                 self.note(saved, "the case mapping could not be remembered");
             }
+            Effect::SaveHold(row) => {
+                tracing::warn!(network = %self.id, user = %row.user, ending = row.ending, "a puppet is held");
+            }
+            Effect::DropHold { user } => {
+                tracing::info!(network = %self.id, %user, "a puppet is no longer held");
+            }
         }
     }
 

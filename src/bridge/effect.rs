@@ -4,7 +4,7 @@
 //! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
 //! their order.
 
-use super::input::{AskId, BodyKind, PortalRow};
+use super::input::{AskId, BodyKind, HoldRow, PortalRow};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 
@@ -42,6 +42,10 @@ pub enum Effect {
     SaveMember { room: RoomId, user: UserId, display_name: Option<String>, presence: Presence },
     /// Remember the network's case mapping over restarts, by its ISUPPORT name.
     SaveCaseMap { name: &'static str },
+    /// Remember over restarts that this puppet stays away; one for each user.
+    SaveHold(HoldRow),
+    /// Forget the hold of this user.
+    DropHold { user: UserId },
 }
 
 /// Whether a connection passes on what is said in channels.

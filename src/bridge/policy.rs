@@ -85,6 +85,32 @@ pub struct ConnectPace {
     pub retry_ms_max: u64,
     /// How long registration may take before the connection is given up.
     pub register_ms_max: u64,
+    /// Dials and registrations under way at most, over all puppets.
+    pub at_once: usize,
+    /// The wait before the next try where the server throttles, is full or does not serve us; doubles up to
+    /// `retry_ms_max`, or is that long if that is shorter.
+    pub long_ms: u64,
+    /// From how long an outage on people are told, once in each room.
+    pub outage_ms: u64,
+    /// After how long without a word a puppet's connection is closed until its person says something; 0 is
+    /// never.
+    pub idle_ms_max: u64,
+}
+
+impl Default for ConnectPace {
+    fn default() -> Self {
+        Self {
+            burst: 5,
+            interval_ms: 2_000,
+            retry_ms_min: 5_000,
+            retry_ms_max: 600_000,
+            register_ms_max: 60_000,
+            at_once: 10,
+            long_ms: 120_000,
+            outage_ms: 300_000,
+            idle_ms_max: 0,
+        }
+    }
 }
 
 /// When a silent connection is asked for a sign of life, and when it is given up.

@@ -28,6 +28,8 @@ pub fn effect(effect: &Effect) -> String {
             format!("save member {room} {user} out")
         }
         Effect::SaveCaseMap { name } => format!("save casemap {name}"),
+        Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
+        Effect::DropHold { user } => format!("drop hold {user}"),
     }
 }
 

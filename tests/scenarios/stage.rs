@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
-    AskId, BodyKind, Certificate, CloseReason, Input, Login, MatrixEvent, Member, Membership, MessageBody,
-    Opening, PortalOrigin, PortalRow, Wire,
+    AskId, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member, Membership,
+    MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
@@ -50,6 +50,7 @@ fn policy() -> Policy {
             retry_ms_min: 4_000,
             retry_ms_max: 300_000,
             register_ms_max: 60_000,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: 120_000, timeout_ms: 60_000 },
         message_age_ms_max: 600_000,
@@ -120,6 +121,8 @@ impl Stage {
             "welcome" => self.welcome(rest),
             "matrix" => self.matrix(rest),
             "times" => self.times(rest),
+            "held" => self.give(held(rest)),
+            "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
                 self.written.push(format!("  {word}"));
@@ -140,6 +143,10 @@ impl Stage {
             "flood_burst" => self.policy.flood.burst = number() as u32,
             "connections_max" => self.policy.connections_max = number() as usize,
             "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,
+            "connect_burst" => self.policy.connect.burst = number() as u32,
+            "at_once" => self.policy.connect.at_once = number() as usize,
+            "ping_after_s" => self.policy.ping.after_ms = number() * 1_000,
+            "idle_s_max" => self.policy.connect.idle_ms_max = number() * 1_000,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
@@ -354,6 +361,14 @@ fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
     let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `@ada banned: words`.
+fn held(words: &str) -> Input {
+    let (who, words) = words.split_once(": ").expect("WHO ENDING: WORDS");
+    let (who, ending) = who.split_once(' ').expect("WHO ENDING");
+    let (ending, words) = (ending.to_owned(), words.to_owned());
+    Input::Held(HoldRow { user: user(who), ending, words, since: Time(0) })
 }
 
 /// `!r @ada=Ada @bob`.

@@ -188,7 +188,8 @@ impl Session {
             | Seen::Ready
             | Seen::LoginRefused { .. }
             | Seen::UpgradeAsked { .. }
-            | Seen::Supports => {}
+            | Seen::Supports
+            | Seen::Killed { .. } => {}
         }
     }
 
@@ -325,16 +326,14 @@ impl Session {
             self.pump(out);
         }
         match &self.phase {
-            Phase::Dialing => {}
             Phase::Registering(registration) if registration.deadline <= now => {
                 if self.ready_late() {
                     return Woken::Ready;
                 }
                 return Woken::GiveUp("the server did not finish the registration in time");
             }
-            Phase::Registering(_) => {}
-            Phase::Closing(deadline) if *deadline > now => {}
-            Phase::Closing(_) => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Closing(by) if *by <= now => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Dialing | Phase::Registering(_) | Phase::Closing(_) => {}
             Phase::Ready => match self.pulse.check(now, pace) {
                 Beat::Dead => return Woken::GiveUp("the server has gone silent"),
                 Beat::Ask => self.ping(out),

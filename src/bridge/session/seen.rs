@@ -76,9 +76,9 @@ pub enum Seen {
         numeric: u16,
         words: String,
     },
-    /// The server says why it is about to close the connection, or that we are banned.
+    /// The server says why it is about to close the connection: by ERROR, or by a numeric such as 465.
     Farewell {
-        ban: Ban,
+        numeric: Option<u16>,
         words: String,
     },
     /// The network refused the puppet's login, in its words.
@@ -96,6 +96,11 @@ pub enum Seen {
     },
     /// The server learned something about itself that we use.
     Supports,
+    /// Somebody is removed from the network (KILL); `words` are path and reason.
+    Killed {
+        who: Nick,
+        words: String,
+    },
 }
 
 /// The two ends of a server's greeting.
@@ -127,7 +132,8 @@ impl Seen {
             | Self::LoginRefused { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
-            | Self::Supports => None,
+            | Self::Supports
+            | Self::Killed { .. } => None,
         }
     }
 }
@@ -160,11 +166,4 @@ pub enum Speaking {
 pub enum NickRefusal {
     Taken,
     Illegal,
-}
-
-/// Whether a farewell says we are not wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ban {
-    Banned,
-    No,
 }
