@@ -191,7 +191,7 @@ fn config(homeserver: &str, appservice: &str, irc_port: u16, channels: usize) ->
          \x20   nick: \"$LOCALPART\"\n\
          \x20   channels:{}\n{plumbed}\
          \x20   flood: {{ burst: 100, line_ms: 0 }}\n\
-         \x20   connect: {{ burst: 1000, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000, connections_max: 5000 }}\n",
+         \x20   connect: {{ burst: 1000, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000, connections_max: 5000, at_once: 1000 }}\n",
         if channels == 0 { " []" } else { "" },
     )
 }

@@ -8,7 +8,7 @@ use crate::bridge::input::{Certificate, Identity, Login, Opening, Wire};
 use crate::ids::{NetworkId, UserId};
 use crate::irc::certificate::ClientCertificate;
 use crate::irc::dial::{DialFor, DialPlan};
-use crate::store::StoredLogin;
+use crate::store::{StoreError, StoredLogin};
 use crate::text::ident;
 
 /// Letters of the text that makes each SCRAM exchange another.
@@ -32,7 +32,7 @@ pub(super) async fn prepare(shell: &Shell, caller: &Caller<'_>) -> Result<(DialF
     let candidates = ident::candidates(user, caller.ident_bytes_max);
     let stored = shell.store.identity(network, user, candidates).await.map_err(|error| error.to_string())?;
     let source = plan.source.address(stored.block, stored.number).map_err(|error| error.to_string())?;
-    let login = shell.store.login(&shell.vault, network, user).await.map_err(|error| error.to_string())?;
+    let login = login(shell, network, user).await?;
     let certificate = login.as_ref().and_then(|login| client_certificate(network, user, login));
     let upgrade = upgrade(shell, caller).await?;
     let opening = Opening {
@@ -51,6 +51,17 @@ pub(super) async fn prepare(shell: &Shell, caller: &Caller<'_>) -> Result<(DialF
     };
     let who = DialFor { ident: Some(stored.ident), source, certificate, upgrade, turn: caller.turn };
     Ok((who, Box::new(opening)))
+}
+
+/// A login whose secrets do not open is the operator's trouble: the puppet connects without it.
+async fn login(shell: &Shell, network: &NetworkId, user: &UserId) -> Result<Option<StoredLogin>, String> {
+    match shell.store.login(&shell.vault, network, user).await {
+        Err(StoreError::Sealed(error)) => {
+            tracing::error!(%network, %user, %error, "a stored login does not open; the puppet connects without it");
+            Ok(None)
+        }
+        result => result.map_err(|error| error.to_string()),
+    }
 }
 
 /// A certificate that cannot be read leaves the password to log in with.

@@ -303,6 +303,9 @@ async fn remember(
         shell.routes.set(row.room.clone(), policy.network.clone());
         network.handle(now, Input::Portal(row));
     }
+    for hold in shell.store.holds(&policy.network).await? {
+        network.handle(now, Input::Held(hold));
+    }
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });
     }

@@ -43,7 +43,10 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
             retry_ms_min: network.connect.retry_ms_min,
             retry_ms_max: network.connect.retry_ms_max,
             register_ms_max: network.connect.register_ms_max,
-            ..ConnectPace::default()
+            at_once: network.connect.at_once,
+            long_ms: network.connect.long_ms,
+            outage_ms: network.connect.outage_ms,
+            idle_ms_max: network.connect.idle_s_max * 1_000,
         },
         ping: PingPace { after_ms: network.ping.after_ms, timeout_ms: network.ping.timeout_ms },
         message_age_ms_max: network.messages.age_s_max * 1_000,

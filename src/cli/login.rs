@@ -169,11 +169,6 @@ pub fn main(login: &Login) -> Exit {
     done.map_or_else(|exit| exit, |()| Exit::Good)
 }
 
-/// Where the keys are that seal passwords: beside the configuration.
-fn key_file(config: &Path) -> PathBuf {
-    config.with_file_name("bunraku.key")
-}
-
 /// What all of these commands need.
 struct Desk {
     file: PathBuf,
@@ -316,7 +311,7 @@ impl Desk {
     }
 
     fn vault(&self) -> Result<Vault, Exit> {
-        Vault::open_or_make(&key_file(&self.file)).map_err(|fault| told(Exit::Fault, fault))
+        Vault::open_or_make(&self.config.secrets.key_file).map_err(|fault| told(Exit::Fault, fault))
     }
 
     /// Opens the database for one question and closes it.
@@ -391,11 +386,5 @@ mod tests {
         for text in ["", "a b", "a\n", "a\0b", ":a", &"a".repeat(201)] {
             assert!(account(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_key_file_is_beside_the_configuration() {
-        assert_eq!(key_file(Path::new("/etc/b/config.yaml")), Path::new("/etc/b/bunraku.key"));
-        assert_eq!(key_file(Path::new("config.yaml")), Path::new("bunraku.key"));
     }
 }

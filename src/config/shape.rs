@@ -129,6 +129,10 @@ static NETWORK: Shape = Shape::Table(&[
             may("retry_ms_max", whole(100, 24 * HOUR_MS)),
             may("register_ms_max", whole(1_000, HOUR_MS)),
             may("connections_max", whole(1, 50_000)),
+            may("at_once", whole(1, 10_000)),
+            may("long_ms", whole(1_000, 24 * HOUR_MS)),
+            may("outage_ms", whole(1_000, 24 * HOUR_MS)),
+            may("idle_s_max", whole(0, 31_536_000)),
         ]),
     ),
     may(

@@ -338,6 +338,14 @@ pub struct Connect {
     pub retry_ms_max: u64,
     pub register_ms_max: u64,
     pub connections_max: usize,
+    /// Dials and registrations under way at most.
+    pub at_once: usize,
+    /// The first wait where the network throttles or is full.
+    pub long_ms: u64,
+    /// Outages longer than this are told, once in each room.
+    pub outage_ms: u64,
+    /// Silence after which a puppet sleeps; 0 is never.
+    pub idle_s_max: u64,
 }
 
 impl Default for Connect {
@@ -349,6 +357,10 @@ impl Default for Connect {
             retry_ms_max: 600_000,
             register_ms_max: 60_000,
             connections_max: 500,
+            at_once: 10,
+            long_ms: 120_000,
+            outage_ms: 300_000,
+            idle_s_max: 0,
         }
     }
 }

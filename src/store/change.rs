@@ -9,9 +9,9 @@ use super::inbox::{self, InboxRow, NewEvent};
 use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
-use super::{channel_keys, ghosts, members, meta, networks, now, portals};
+use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals};
 use crate::bridge::effect::Outcome;
-use crate::bridge::input::PortalRow;
+use crate::bridge::input::{HoldRow, PortalRow};
 use crate::ids::{InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// One change. Matched without `_`.
@@ -121,6 +121,14 @@ pub(super) enum Write {
         old: Vec<u8>,
         new: Vec<u8>,
     },
+    HoldSave {
+        network: NetworkId,
+        row: HoldRow,
+    },
+    HoldRemove {
+        network: NetworkId,
+        user: UserId,
+    },
     StsSave {
         host: String,
         policy: StsPolicy,
@@ -210,6 +218,8 @@ impl Write {
             Self::ChannelKeyReseal { row, old, new } => {
                 return channel_keys::reseal(conn, row, old, new).await.map(Reply::Count);
             }
+            Self::HoldSave { network, row } => holds::save(conn, network, row).await,
+            Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
             Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,
             Self::StsRemove { host } => sts::remove(conn, host).await,
         }

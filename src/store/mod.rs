@@ -19,6 +19,7 @@ mod change;
 mod channel_keys;
 mod db;
 mod ghosts;
+mod holds;
 mod identities;
 mod inbox;
 mod logins;
@@ -173,6 +174,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     portals::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,
+    holds::STATEMENTS,
     networks::STATEMENTS,
     meta::STATEMENTS,
     identities::STATEMENTS,

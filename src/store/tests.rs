@@ -9,7 +9,7 @@ use sqlx::{Executor, SqlSafeStr};
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
 use crate::bridge::effect::{Ghost, Outcome, Relay, Speaker};
-use crate::bridge::input::{BodyKind, Member, PortalOrigin, PortalRow};
+use crate::bridge::input::{BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
@@ -89,6 +89,7 @@ stories![
     channel_keys_are_remembered_and_sealed,
     everything_is_sealed_anew_after_a_rotation,
     tls_policies_are_remembered_until_they_end,
+    who_stays_away_is_remembered,
     a_crash_loses_nothing_accepted,
     a_closed_store_says_so,
     a_newer_database_is_left_alone,
@@ -647,6 +648,25 @@ async fn everything_is_sealed_anew_after_a_rotation(place: Place) {
     assert_eq!(store.channel_keys(&alone, &one, &people[0]).await.unwrap().len(), 1);
 }
 
+async fn who_stays_away_is_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (NetworkId::new("one").unwrap(), NetworkId::new("two").unwrap());
+    let hold = |name: &str, ending: &str| HoldRow {
+        user: UserId::new(name).unwrap(),
+        ending: ending.into(),
+        words: "be gone".into(),
+        since: Time(7),
+    };
+    store.hold_save(&one, &hold("@ada:hs", "killed")).await.unwrap();
+    store.hold_save(&one, &hold("@ada:hs", "banned")).await.unwrap();
+    store.hold_save(&one, &hold("@bob:hs", "killed")).await.unwrap();
+    store.hold_remove(&one, &UserId::new("@bob:hs").unwrap()).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned")], "the newer one counts");
+    assert_eq!(store.holds(&two).await.unwrap(), []);
+}
+
 async fn tls_policies_are_remembered_until_they_end(place: Place) {
     let store = place.open().await;
     let later = StsPolicy { port: 6697, expires: now().plus_ms(60_000) };
@@ -697,7 +717,7 @@ async fn a_newer_database_is_left_alone(place: Place) {
         SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
     place.conn().await.execute(newer, &[]).await.unwrap();
     let told = Store::open(&place.url).await.err().expect("refused");
-    assert_eq!(told, StoreError::Newer { found: 9999, known: 2 });
+    assert_eq!(told, StoreError::Newer { found: 9999, known: 3 });
 }
 
 async fn every_statement_is_understood(place: Place) {
