@@ -4,6 +4,8 @@
 //! [`Exit`]. What people asked for goes to standard output, faults and logs to standard error.
 
 mod check;
+mod desk;
+mod held;
 mod logging;
 mod login;
 mod password;
@@ -46,6 +48,7 @@ enum Command {
     Check(Check),
     Registration(Registration),
     Login(login::Login),
+    Held(held::Held),
 }
 
 /// Start the bridge; it runs until it gets SIGTERM or SIGINT.
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check::main(&check),
         Command::Registration(registration) => registration::main(&registration),
         Command::Login(login) => login::main(&login),
+        Command::Held(held) => held::main(&held),
     };
     exit.into()
 }

@@ -605,3 +605,18 @@ fn a_password_that_is_typed_is_not_shown() {
         "{code:?} {shown}"
     );
 }
+
+#[test]
+fn who_is_not_held_cannot_be_released() {
+    let folder = folder("http://127.0.0.1:9", "127.0.0.1:9");
+    let listed = bunraku(folder.path(), &["held", "list", "test"]);
+    assert_eq!(
+        (listed.code, listed.out.as_str()),
+        (Some(0), "nobody is kept away from test\n"),
+        "{}",
+        listed.err
+    );
+    let released = bunraku(folder.path(), &["held", "release", "test", "@ada:example.org"]);
+    let sentence = "@ada:example.org is not kept away from test; see: bunraku held list test\n";
+    assert_eq!((released.code, released.err.as_str()), (Some(1), sentence));
+}

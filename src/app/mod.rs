@@ -16,6 +16,7 @@ pub mod logs;
 pub mod network_task;
 mod opening;
 pub mod perform;
+mod recall;
 pub mod run;
 pub mod settings;
 pub mod shell;

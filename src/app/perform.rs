@@ -69,11 +69,13 @@ impl NetworkTask {
             Effect::SaveHold(row) => {
                 tracing::warn!(network = %self.id, user = %row.user, ending = row.ending, "a puppet is held");
                 let saved = self.shell.store.hold_save(&self.id, &row).await;
+                self.shell.held.insert(self.id.clone(), row.user);
                 self.note(saved, "a hold could not be remembered; it lasts until the next start");
             }
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;
+                self.shell.held.remove(self.id.clone(), user);
                 self.note(saved, "the end of a hold could not be remembered");
             }
         }

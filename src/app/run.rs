@@ -20,7 +20,8 @@ use super::host::BridgeHost;
 use super::inbox_pump::InboxPump;
 use super::logs::Logs;
 use super::network_task::{MAILBOX_MAX, NetworkTask};
-use super::shell::{Asks, Mailbox, Mailboxes, Routes, Shell};
+use super::recall;
+use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
 use super::{settings, startup};
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::{Network, RelaySeqs};
@@ -97,6 +98,7 @@ impl Bridge {
             tasks,
             routes,
             asks: Asks::default(),
+            held: Held::default(),
             vault: Vault::open_or_make(&config.secrets.key_file)?,
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
@@ -150,6 +152,8 @@ impl Bridge {
                 if !starting.is_cancelled() {
                     begin(&shell, &mailboxes, config, &starting).await;
                     shell.tasks.spawn(pump.run(pumping.clone()));
+                    let recalling = recall::watch(Arc::clone(&shell), Arc::clone(&mailboxes), starting.clone());
+                    shell.tasks.spawn(recalling);
                     tracing::info!("ready");
                     tokio::select! {
                         () = stop.asked() => Ok(()),
@@ -304,6 +308,7 @@ async fn remember(
         network.handle(now, Input::Portal(row));
     }
     for hold in shell.store.holds(&policy.network).await? {
+        shell.held.insert(policy.network.clone(), hold.user.clone());
         network.handle(now, Input::Held(hold));
     }
     for (room, members) in shell.store.members(&policy.network).await? {

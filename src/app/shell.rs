@@ -1,6 +1,6 @@
 //! What all tasks of the wiring share: the adapters, and the two small registers between them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -29,6 +29,7 @@ pub struct Shell {
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
     pub asks: Asks,
+    pub held: Held,
     /// Opens stored passwords and keys.
     pub vault: Vault,
     /// Who is behind which connection, where servers may ask.
@@ -58,6 +59,28 @@ impl Routes {
 
     pub fn of(&self, room: &RoomId) -> Option<NetworkId> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+}
+
+/// Whose holds are in the database, as far as this run knows.
+#[derive(Default)]
+pub struct Held(Mutex<HashSet<(NetworkId, UserId)>>);
+
+impl Held {
+    /// A hold is in the database.
+    pub fn insert(&self, network: NetworkId, user: UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((network, user));
+    }
+
+    /// The machine knows of its end.
+    pub fn remove(&self, network: NetworkId, user: UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(network, user));
+    }
+
+    /// Who is held on this network.
+    pub fn of(&self, network: &NetworkId) -> Vec<UserId> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().filter(|(on, _)| on == network).map(|(_, user)| user.clone()).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::ending::Ending;
 use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, Time, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
@@ -54,6 +55,13 @@ pub struct HoldRow {
     /// The server's words, free of addresses; at most 300 bytes.
     pub words: String,
     pub since: Time,
+}
+
+impl HoldRow {
+    /// True when another login may be the way back.
+    pub fn is_for_login(&self) -> bool {
+        matches!(Ending::of_hold(&self.ending), Ending::LoginRefused(_))
+    }
 }
 
 /// What the shell knows about a connection that was just opened. Its secrets live only while it registers.

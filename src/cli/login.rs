@@ -3,20 +3,13 @@
 //! Works on the database of the configuration, also while the bridge runs, which looks there at a puppet's next
 //! connection. Shows no secret, whatever is asked for.
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
-
-use bunraku::config::Config;
 use bunraku::ids::{NetworkId, UserId};
 use bunraku::irc::certificate;
-use bunraku::store::{LoginSummary, Store, StoreError, StoredCertificate};
-use bunraku::vault::Vault;
+use bunraku::store::{LoginSummary, StoredCertificate};
 use clap::{Args, Subcommand};
 
-use super::{ConfigFile, Exit, load, logging, password, runtime};
-
-/// What is logged here: what somebody has to look at.
-const LOG: &str = "warn,bunraku::vault=info";
+use super::desk::{Desk, Who, told};
+use super::{ConfigFile, Exit, password};
 
 /// Set how people log in to the networks, and tell whose an ident is.
 ///
@@ -146,15 +139,6 @@ struct Whois {
     ident: String,
 }
 
-#[derive(Debug, Args)]
-struct Who {
-    /// The network, by its key in the configuration
-    network: String,
-    /// The Matrix user, such as @alice:example.org
-    #[arg(value_parser = user)]
-    user: UserId,
-}
-
 /// Does what is asked.
 pub fn main(login: &Login) -> Exit {
     let done = Desk::open(&login.config.path).and_then(|desk| match &login.action {
@@ -169,21 +153,7 @@ pub fn main(login: &Login) -> Exit {
     done.map_or_else(|exit| exit, |()| Exit::Good)
 }
 
-/// What all of these commands need.
-struct Desk {
-    file: PathBuf,
-    config: Config,
-}
-
 impl Desk {
-    fn open(file: &Path) -> Result<Self, Exit> {
-        let config = load(file)?.config;
-        // The configuration's filter is for the bridge, whose news nobody has asked for here.
-        let filter = std::env::var_os("RUST_LOG").is_none().then_some(LOG);
-        logging::start(&config.logging, filter).map_err(|sentence| told(Exit::Usage, sentence))?;
-        Ok(Self { file: file.to_owned(), config })
-    }
-
     fn set(&self, set: &Set) -> Result<(), Exit> {
         let (network, user) = (self.network(&set.who.network)?, &set.who.user);
         // Before the database is opened: people type slowly.
@@ -195,11 +165,21 @@ impl Desk {
             }
         };
         let vault = self.vault()?;
-        self.ask(async |store| {
-            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await
+        let released = self.ask(async |store| {
+            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await?;
+            // Who was refused for an old login may try the new one.
+            let holds = store.holds(&network).await?;
+            let refused = holds.iter().any(|hold| hold.user == *user && hold.is_for_login());
+            if refused {
+                store.hold_remove(&network, user).await?;
+            }
+            Ok(refused)
         })?;
         let how = if password.is_some() { "with a password" } else { "without a password" };
         println!("{user} logs in to {network} as {} {how}, from the next connection on", set.account);
+        if released {
+            println!("Their puppet, kept away for a refused login, may connect again.");
+        }
         Ok(())
     }
 
@@ -299,36 +279,6 @@ impl Desk {
         let login = self.ask(async |store| store.login_summary(network, user).await)?;
         login.ok_or_else(|| no_login(network, user))
     }
-
-    /// A network of the configuration.
-    fn network(&self, name: &str) -> Result<NetworkId, Exit> {
-        let known = self.config.networks.contains_key(name);
-        NetworkId::new(name).filter(|_| known).ok_or_else(|| {
-            let names: Vec<&str> = self.config.networks.keys().map(String::as_str).collect();
-            let (file, names) = (self.file.display(), names.join(", "));
-            told(Exit::Usage, format!("{name} is no network of {file}; take one of these: {names}"))
-        })
-    }
-
-    fn vault(&self) -> Result<Vault, Exit> {
-        Vault::open_or_make(&self.config.secrets.key_file).map_err(|fault| told(Exit::Fault, fault))
-    }
-
-    /// Opens the database for one question and closes it.
-    fn ask<T>(&self, question: impl AsyncFnOnce(&Store) -> Result<T, StoreError>) -> Result<T, Exit> {
-        let asked = async {
-            let store = Store::open(self.config.database.url.expose()).await?;
-            let answer = question(&store).await?;
-            store.close().await.map(|()| answer)
-        };
-        runtime()?.block_on(asked).map_err(|fault| told(Exit::Fault, fault))
-    }
-}
-
-/// Tells a fault on standard error.
-fn told(exit: Exit, sentence: impl Display) -> Exit {
-    eprintln!("{sentence}");
-    exit
 }
 
 fn no_login(network: &NetworkId, user: &UserId) -> Exit {
@@ -352,10 +302,6 @@ fn bare_ident(text: &str) -> &str {
     let ident = text.rsplit('!').next().unwrap_or(text);
     let ident = ident.split('@').next().unwrap_or(ident);
     ident.strip_prefix('~').unwrap_or(ident)
-}
-
-fn user(text: &str) -> Result<UserId, String> {
-    UserId::new(text).ok_or_else(|| "write a Matrix user in full, such as @alice:example.org".to_owned())
 }
 
 /// Longest name of an account, in bytes. Networks allow some 30.

@@ -106,7 +106,7 @@ struct HoldText {
 /// `None` for endings that hold nobody.
 fn hold_text(end: &End, network: &str) -> Option<HoldText> {
     let staff = "talk to the network's operators, then ask the bridge's operator to let it connect again";
-    let login = "mend your login, then ask the bridge's operator to let it connect again";
+    let login = "ask the bridge's operator to set your login right, and it comes back";
     let (what, next) = match end.ending {
         Ending::Killed => (format!("your IRC user was removed from {network} by an operator"), staff),
         Ending::Banned => (format!("your IRC user is banned from {network}"), staff),
@@ -349,11 +349,11 @@ mod tests {
                  the bridge's operator to let it connect again"
             )
         );
+        assert!(refused(LoginRefusal::Credentials).starts_with("your IRC user could not log in to Net: ask"));
         assert!(
-            refused(LoginRefusal::Credentials).starts_with("your IRC user could not log in to Net: mend")
+            refused(LoginRefusal::NoWay).contains("in any way the bridge may use: ask the bridge's operator")
         );
-        assert!(refused(LoginRefusal::NoWay).contains("in any way the bridge may use: mend your login"));
-        assert!(refused(LoginRefusal::Wanted).contains("is not let in to Net without a login: mend"));
+        assert!(refused(LoginRefusal::Wanted).contains("is not let in to Net without a login: ask"));
         assert_eq!(text(Ending::Lost, "reset"), None);
     }
 
