@@ -95,6 +95,7 @@ impl Bridge {
             tasks,
             routes,
             asks: Asks::default(),
+            commands: Asks::default(),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
             store,
         });

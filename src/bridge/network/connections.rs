@@ -92,8 +92,9 @@ impl Network {
         }
         let parts = self.with_session(conn.puppet, |session, out| session.written(lines, out));
         for part in parts.unwrap_or_default() {
-            self.on_its_way(conn.puppet, &part);
+            self.on_its_way(&part);
         }
+        self.take_answers(conn);
     }
 
     /// The connection is no more, or never came up.
@@ -137,6 +138,7 @@ impl Network {
         let asked = session.nick_asked().cloned();
         self.nicks.remove(conn);
         let now = self.now;
+        self.end_asks(id);
         self.puppet(id).connection_over(now);
         self.connections -= 1;
         for name in channels {
@@ -232,6 +234,7 @@ impl Network {
         }
         let (now, pace) = (self.now, self.policy.ping);
         let woken = self.with_session(conn.puppet, |session, out| session.handle_timeout(now, &pace, out));
+        self.take_answers(conn);
         match woken {
             Some(Woken::GiveUp(words)) => {
                 self.puppet(conn.puppet).trouble(words.to_owned());
