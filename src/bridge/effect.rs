@@ -125,6 +125,8 @@ pub enum Verdict {
     /// The server has worked on it and had nothing against it.
     Accepted,
     Refused(Refusal),
+    /// Of several like it at least one was refused and one accepted, and the server does not say which.
+    Doubtful(Refusal),
     /// The server did not say, and never will: no answer in time, or the connection ended first.
     Unknown,
 }

@@ -16,7 +16,8 @@ impl Network {
     /// Somebody lets their puppet say one line; the answer is an effect, now or later.
     pub(super) fn command(&mut self, ask: AskId, user: &UserId, text: &str) {
         let id = self.puppet_ids.get(user).copied();
-        let ready = id.filter(|id| self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready));
+        let ready =
+            id.filter(|id| self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready));
         let sent = match (ready, self.commandable(text)) {
             (_, Err(refusal)) => Err(refusal),
             (None, Ok(_)) => {
@@ -79,15 +80,21 @@ impl Network {
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
             (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
+            (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
             (Asker::Join(channels), Verdict::Refused(refusal)) => {
                 for channel in channels {
                     self.join_refused(conn, &channel, &refusal.code, &refusal.words);
                 }
             }
-            (Asker::Part(channel), Verdict::Refused(refusal)) => self.part_refused(conn, &channel, &refusal.code),
+            (Asker::Part(channel), Verdict::Refused(refusal)) => {
+                self.part_refused(conn, &channel, &refusal.code)
+            }
             (Asker::Nick(nick), Verdict::Refused(_) | Verdict::Accepted) => self.nick_answered(conn, &nick),
             // What was not answered, or not with what it asks for, is late after a while and asked again.
-            (Asker::Join(_) | Asker::Part(_) | Asker::Nick(_), Verdict::Accepted | Verdict::Unknown) => {}
+            (
+                Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
+                Verdict::Accepted | Verdict::Doubtful(_) | Verdict::Unknown,
+            ) => {}
             (Asker::Line(_), Verdict::Accepted | Verdict::Unknown) => {}
             (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}
         }

@@ -203,6 +203,17 @@ impl Network {
         self.tell(&saying.room, text, Some(saying.event_id.clone()));
     }
 
+    /// The server did not take some of what was said together with this.
+    pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
+        let Refusal { code, words, .. } = refusal;
+        let channel = &saying.channel;
+        let text = format!(
+            "{channel} may not have taken this message. It took only a part of what you said in quick succession, \
+             and does not say which: {words} ({code})"
+        );
+        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+    }
+
     /// Lets a puppet's session do something, where it has one, and wakes it in time for what follows.
     pub(super) fn with_session<R>(
         &mut self,

@@ -12,6 +12,9 @@
 //!                             └─ 60 s, connection over ────────▶ unknown; stays, told, until the fence comes
 //! ```
 //!
+//! Where several messages to one channel stand before one fence and only some were refused, it is not known which:
+//! all of them are doubtful, and for the next [`CAREFUL_LINES`] lines a fence parts the messages to that channel.
+//!
 //! A fence waits [`FENCE_WAIT_MS`] for more lines that it can cover, then for a moment in which nothing else
 //! waits; after [`UNCOVERED_MAX`] questions, [`FENCE_LATE_MS`] or a command of somebody outside it goes first.
 //!
@@ -22,8 +25,9 @@ use std::collections::VecDeque;
 
 use super::labels::Labels;
 use super::question::{Answered, Asker, Proof, Question, Told};
-use crate::bridge::effect::Verdict;
-use crate::ids::{InboxSeq, Time};
+use crate::bridge::effect::{Refusal, Verdict};
+use crate::ids::{ChannelName, InboxSeq, Time};
+use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 /// Questions open on one connection, at most.
@@ -33,6 +37,9 @@ pub const UNCOVERED_MAX: usize = 16;
 /// How long a fence waits for company, and after which time it waits no longer for its turn.
 pub const FENCE_WAIT_MS: u64 = 250;
 const FENCE_LATE_MS: u64 = 10_000;
+/// Lines to a channel, after it refused one, that are told apart by fences; and channels this is done for at once.
+pub const CAREFUL_LINES: u32 = 32;
+const CAREFUL_CHANNELS_MAX: usize = 16;
 /// How long an answer may take.
 pub const ANSWER_MS_MAX: u64 = 60_000;
 /// What fences begin with.
@@ -65,8 +72,12 @@ pub struct Asks {
     /// The number of the newest question, and of the newest one with a fence behind it.
     newest: u64,
     pub(super) fenced: u64,
+    /// Fences on their way.
+    fences: VecDeque<u64>,
     uncovered: usize,
     due: Due,
+    /// Channels that refused something lately, and for how many lines to them that counts.
+    careful: Vec<(ChannelName, u32)>,
     /// No answer is late before; `None` when none is awaited.
     pub(super) late: Option<Time>,
     /// The message that was asked about last, and whether it was refused.
@@ -85,8 +96,10 @@ impl Default for Asks {
             open: VecDeque::new(),
             newest: 0,
             fenced: 0,
+            fences: VecDeque::new(),
             uncovered: 0,
             due: Due::No,
+            careful: Vec::new(),
             late: None,
             message: None,
             commands: 0,
@@ -107,6 +120,7 @@ impl Asks {
         self.newest += 1;
         let number = self.newest;
         let told = self.first_told(&asker);
+        self.count_careful(&asker);
         let is_command = asker.as_command().is_some();
         self.commands += usize::from(is_command);
         let is_remote = asker.as_command().is_some_and(|command| command.is_remote());
@@ -115,7 +129,7 @@ impl Asks {
             false if is_remote => Proof::End,
             false => Proof::Fence,
         };
-        self.open.push_back(Question { number, sent: now, asker, proof, told });
+        self.open.push_back(Question { number, sent: now, asker, proof, told, noted: None });
         self.late.get_or_insert(now.plus_ms(ANSWER_MS_MAX));
         if proof == Proof::Label {
             return format!("@label={number} {line}");
@@ -150,7 +164,65 @@ impl Asks {
     /// The fence behind everything that was asked so far.
     pub fn fence_line(&mut self) -> String {
         (self.due, self.uncovered, self.fenced) = (Due::No, 0, self.newest);
+        self.fences.push_back(self.fenced);
+        if self.fences.len() > QUESTIONS_MAX {
+            // A server that answers no fence; its questions end by time.
+            self.fences.pop_front();
+        }
         Line::new("PING", &[&format!("{TOKEN}{}", self.fenced)]).build()
+    }
+
+    /// Whether a fence has to stand before this line, so that a refusal is known to be its own.
+    pub fn blurs(&self, asker: &Asker) -> bool {
+        let mut uncovered = self.open.iter().rev().take_while(|question| question.number > self.fenced);
+        match asker {
+            Asker::Line(part) => {
+                let (channel, seq) = (&part.saying.channel, Some(part.saying.seq));
+                let is_careful = self.careful.iter().any(|(name, _)| name == channel);
+                is_careful && uncovered.any(|q| q.is_line_to(channel) && q.asker.message() != seq)
+            }
+            Asker::Command(command) => uncovered.any(|question| {
+                let is_about = |target: &String| question.asker.is_about(target, CaseMap::default());
+                question.asker.command() == asker.command() && command.targets().iter().any(is_about)
+            }),
+            Asker::Notice(_)
+            | Asker::Join(_)
+            | Asker::Listing(_)
+            | Asker::Part(_)
+            | Asker::Nick(_)
+            | Asker::Names(_)
+            | Asker::Modes(_) => false,
+        }
+    }
+
+    /// This channel has refused a line.
+    pub(super) fn be_careful(&mut self, channel: &ChannelName) {
+        self.careful.retain(|(name, _)| name != channel);
+        if self.careful.len() >= CAREFUL_CHANNELS_MAX {
+            self.careful.remove(0);
+        }
+        self.careful.push((channel.clone(), CAREFUL_LINES));
+    }
+
+    fn count_careful(&mut self, asker: &Asker) {
+        if let (false, Some(part)) = (self.careful.is_empty(), asker.line()) {
+            self.careful.retain_mut(|(name, left)| {
+                *left -= u32::from(*name == part.saying.channel);
+                *left > 0
+            });
+        }
+    }
+
+    /// The number of the fence behind a question; the highest there is, where it was not sent yet.
+    pub(super) fn fence_behind(&self, number: u64) -> u64 {
+        self.fences.iter().copied().find(|fence| *fence >= number).unwrap_or(u64::MAX)
+    }
+
+    /// A fence has to go now.
+    pub(super) fn hurry(&mut self) {
+        if self.uncovered > 0 {
+            self.due = Due::Now;
+        }
     }
 
     /// When [`check`](Self::check) is due.
@@ -205,14 +277,35 @@ impl Asks {
 
     /// The server has worked on everything up to `number`.
     pub(super) fn passed(&mut self, number: u64) {
+        while self.fences.pop_front_if(|fence| *fence <= number).is_some() {}
+        let passed = self.open.iter().take_while(|question| question.number <= number);
+        let doubts: Vec<(ChannelName, Refusal)> = passed.filter_map(doubt).collect();
         let mut stay = Vec::new();
-        while let Some(question) = self.open.pop_front_if(|question| question.number <= number) {
-            if question.proof == Proof::Fence { self.accept(question) } else { stay.push(question) }
+        while let Some(mut question) = self.open.pop_front_if(|question| question.number <= number) {
+            let doubt = doubts.iter().find(|(channel, _)| question.is_line_to(channel));
+            match (question.proof, doubt) {
+                (Proof::Label | Proof::End, _) => stay.push(question),
+                (Proof::Fence, None) => self.accept(question),
+                (Proof::Fence, Some((_, refusal))) => {
+                    self.tell(&mut question, Verdict::Doubtful(refusal.clone()));
+                    self.hush(question.asker.message());
+                }
+            }
         }
         for question in stay.into_iter().rev() {
             self.open.push_front(question);
         }
         self.rest();
+    }
+
+    /// A message is told of once, whatever becomes of its other parts.
+    pub(super) fn hush(&mut self, message: Option<InboxSeq>) {
+        let Some(seq) = message else { return };
+        let others = self.open.iter_mut().filter(|other| other.asker.message() == Some(seq));
+        others.for_each(|other| other.told = Told::Yes);
+        if let Some((_, told)) = self.message.as_mut().filter(|(last, _)| *last == seq) {
+            *told = Told::Yes;
+        }
     }
 
     pub(super) fn accept(&mut self, mut question: Question) {
@@ -265,4 +358,10 @@ impl Asks {
     pub fn commands(&self) -> usize {
         self.commands
     }
+}
+
+/// What speaks against a line, perhaps.
+fn doubt(question: &Question) -> Option<(ChannelName, Refusal)> {
+    let part = question.asker.line()?;
+    Some((part.saying.channel.clone(), question.noted.as_deref()?.clone()))
 }

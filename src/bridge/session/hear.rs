@@ -44,7 +44,9 @@ impl Asks {
     /// Servers differ in what stands beside the token, and where.
     fn pong(&mut self, line: &Line) -> Heard {
         let number = |param: &String| param.strip_prefix(TOKEN)?.parse::<u64>().ok();
-        if let Some(number) = line.params.iter().rev().find_map(number).filter(|number| *number <= self.fenced) {
+        if let Some(number) =
+            line.params.iter().rev().find_map(number).filter(|number| *number <= self.fenced)
+        {
             self.passed(number);
         }
         Heard::Answer
@@ -74,7 +76,9 @@ impl Asks {
         }
         let (is_trouble, from) = (replies::is_trouble(code), replies::about(code));
         let is_named = |question: &Question| {
-            from.is_none_or(|from| line.params.iter().skip(from).any(|word| question.asker.is_about(word, map)))
+            from.is_none_or(|from| {
+                line.params.iter().skip(from).any(|word| question.asker.is_about(word, map))
+            })
         };
         self.oldest(|question| question.can_get(code) && is_named(question))
             // Servers cut a nick before they refuse it.
@@ -131,8 +135,11 @@ impl Asks {
                 }
                 self.rest();
             }
-            Asker::Line(_)
-            | Asker::Notice(_)
+            Asker::Line(part) => {
+                let channel = part.saying.channel.clone();
+                self.refuse_line(at, &channel, refusal);
+            }
+            Asker::Notice(_)
             | Asker::Listing(_)
             | Asker::Part(_)
             | Asker::Nick(_)
@@ -141,17 +148,33 @@ impl Asks {
         }
     }
 
+    /// A refusal to the oldest line to this channel, or to a later one before the same fence. Once there are as many
+    /// refusals as lines it is known that each of them was refused.
+    fn refuse_line(&mut self, at: usize, channel: &ChannelName, refusal: Refusal) {
+        let (fence, message) = (self.fence_behind(self.open[at].number), self.open[at].asker.message());
+        self.be_careful(channel);
+        let is_meant = |question: &Question| question.number <= fence && question.is_line_to(channel);
+        let mut meant = self.open.iter().filter(|question| is_meant(question));
+        if self.open[at].proof == Proof::Label || meant.all(|question| question.asker.message() == message) {
+            return self.refuse_whole(at, refusal);
+        }
+        self.open[at].noted = Some(Box::new(refusal));
+        if !self.open.iter().filter(|question| is_meant(question)).all(|question| question.noted.is_some()) {
+            return if fence == u64::MAX {
+                self.hurry()
+            };
+        }
+        while let Some(at) = self.open.iter().position(is_meant) {
+            if let Some(refusal) = self.open[at].noted.take() {
+                self.refuse_whole(at, *refusal);
+            }
+        }
+    }
+
     fn refuse_whole(&mut self, at: usize, refusal: Refusal) {
         let Some(mut question) = self.open.remove(at) else { return };
         self.tell(&mut question, Verdict::Refused(refusal));
-        if let Some(seq) = question.asker.message() {
-            // The first refused part refuses the message, once.
-            let others = self.open.iter_mut().filter(|other| other.asker.message() == Some(seq));
-            others.for_each(|other| other.told = Told::Yes);
-            if let Some((_, told)) = self.message.as_mut().filter(|(last, _)| *last == seq) {
-                *told = Told::Yes;
-            }
-        }
+        self.hush(question.asker.message());
         self.rest();
     }
 
@@ -164,10 +187,10 @@ impl Asks {
         };
         let is_named = |question: &Question| context.iter().any(|word| question.asker.is_about(word, map));
         let named = self.oldest(|question| of(question) && is_named(question));
-        if let Some(at) = named.or_else(|| self.oldest(of)) {
-            self.got(at, line, map);
+        match named.or_else(|| self.oldest(of)) {
+            Some(at) => self.got(at, line, map),
+            None => Heard::News,
         }
-        Heard::Answer
     }
 
     /// Part of the answer to a command is also what we see ourselves do, and what the server tells us alone.
@@ -175,7 +198,8 @@ impl Asks {
         let (Some(source), Some(me)) = (&line.source, me) else { return };
         let is_ours = source.name == me.as_str();
         let is_word = matches!(line.command.as_str(), "NOTICE" | "WARN" | "NOTE");
-        let is_told = is_word && source.user.is_none() && source.host.is_none();
+        let is_told =
+            is_word && source.user.is_none() && source.host.is_none() && line.param(0) == me.as_str();
         let mut open = self.open.iter_mut().filter(|question| question.is_open_command());
         let answers = |question: &&mut Question| {
             question.proof != Proof::Label && (is_told || is_ours && question.asker.command() == line.command)
@@ -215,7 +239,7 @@ impl Asks {
         }
         if proof != Proof::Label && self.open.len() < QUESTIONS_MAX {
             let asker = Asker::Listing(channel.clone());
-            self.open.insert(at, Question { number, sent, asker, proof, told: Told::Yes });
+            self.open.insert(at, Question { number, sent, asker, proof, told: Told::Yes, noted: None });
         }
         self.rest();
     }
@@ -255,14 +279,16 @@ fn is_ended_by(question: &Question, code: &str) -> bool {
     }
 }
 
-/// Whether an unknown numeric, or one to an unknown command, may be somebody's answer.
+/// Whether an unknown numeric, or one to an unknown command, may be part of the answer to a command.
 fn is_for_unknown(question: &Question, code: &str, is_named: bool) -> bool {
-    let Some(command) = question.asker.as_command().filter(|_| question.told == Told::No) else { return false };
-    let is_known_trouble = replies::is_known(code) && replies::is_trouble(code);
-    let is_command_unknown = !replies::knows(question.asker.command());
-    !replies::is_unasked(code)
-        && command.refusal.is_none()
-        && (!replies::is_known(code) || is_command_unknown && (is_named || !is_known_trouble))
+    if !question.is_open_command() || replies::is_unasked(code) {
+        return false;
+    }
+    let (is_known, is_trouble) = (replies::is_known(code), replies::is_trouble(code));
+    match replies::knows(question.asker.command()) {
+        true => !is_known && (is_named || is_trouble),
+        false => is_named || !(is_known && is_trouble),
+    }
 }
 
 /// What a line refuses with, if it refuses.

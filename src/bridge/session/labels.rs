@@ -60,7 +60,10 @@ impl Labels {
             return Some((label.parse().ok()?, Depth::Whole));
         }
         let reference = line.tag("batch")?;
-        self.batches.iter().find(|batch| batch.reference == reference).map(|batch| (batch.number, Depth::Within))
+        self.batches
+            .iter()
+            .find(|batch| batch.reference == reference)
+            .map(|batch| (batch.number, Depth::Within))
     }
 }
 

@@ -66,17 +66,12 @@ impl Asker {
 
     /// The message that the line is a part of.
     pub fn message(&self) -> Option<InboxSeq> {
-        match self {
-            Self::Line(part) => Some(part.saying.seq),
-            Self::Notice(_)
-            | Self::Join(_)
-            | Self::Listing(_)
-            | Self::Part(_)
-            | Self::Nick(_)
-            | Self::Names(_)
-            | Self::Modes(_)
-            | Self::Command(_) => None,
-        }
+        self.line().map(|part| part.saying.seq)
+    }
+
+    /// The part of a message that the line is.
+    pub fn line(&self) -> Option<&Part> {
+        if let Self::Line(part) = self { Some(part) } else { None }
     }
 
     /// The command that somebody outside gave.
@@ -134,6 +129,11 @@ impl Command {
         self.lines.push(line.clone());
     }
 
+    /// Names in it that a reply may be about.
+    pub fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
     /// True when another server may answer it.
     pub fn is_remote(&self) -> bool {
         replies::is_remote(&self.command, self.params)
@@ -189,6 +189,8 @@ pub struct Question {
     pub asker: Asker,
     pub proof: Proof,
     pub told: Told,
+    /// A refusal of this line, or of another like it.
+    pub noted: Option<Box<Refusal>>,
 }
 
 impl Question {
@@ -205,7 +207,12 @@ impl Question {
     /// True when the reply `code` can be one to this line.
     pub fn can_get(&self, code: &str) -> bool {
         let may = self.can_be_refused() || !replies::is_trouble(code);
-        may && replies::answers(code, self.asker.command())
+        may && self.noted.is_none() && replies::answers(code, self.asker.command())
+    }
+
+    /// True for a part of a message to this channel that went without a label.
+    pub fn is_line_to(&self, channel: &ChannelName) -> bool {
+        self.proof != Proof::Label && self.asker.line().is_some_and(|part| part.saying.channel == *channel)
     }
 
     /// True for an untold question whose whole answer is kept.

@@ -71,9 +71,9 @@ pub fn is_trouble(code: &str) -> bool {
     )
 }
 
-/// True for numerics that come unasked at any time: host hidden, logged in, logged out, MONITOR.
+/// True for numerics that come unasked at any time: greeting, host hidden, logged in, logged out, MONITOR.
 pub fn is_unasked(code: &str) -> bool {
-    matches!(number(code), Some(396 | 730 | 731 | 900 | 901))
+    matches!(number(code), Some(1..=4 | 396 | 730 | 731 | 900 | 901))
 }
 
 /// True when nothing of the answer to `command` comes after `code`.
@@ -124,8 +124,8 @@ fn number(code: &str) -> Option<u16> {
 /// Commands of the table below.
 const KNOWN: [&str; 29] = [
     "ADMIN", "AWAY", "INFO", "INVITE", "ISON", "JOIN", "KICK", "KNOCK", "LINKS", "LIST", "LUSERS", "MODE",
-    "MONITOR", "MOTD", "NAMES", "NICK", "NOTICE", "OPER", "PART", "PRIVMSG", "STATS", "TAGMSG", "TIME", "TOPIC",
-    "USERHOST", "VERSION", "WHO", "WHOIS", "WHOWAS",
+    "MONITOR", "MOTD", "NAMES", "NICK", "NOTICE", "OPER", "PART", "PRIVMSG", "STATS", "TAGMSG", "TIME",
+    "TOPIC", "USERHOST", "VERSION", "WHO", "WHOIS", "WHOWAS",
 ];
 
 const SPEECH: &[&str] = &["PRIVMSG", "NOTICE", "TAGMSG"];
@@ -139,10 +139,39 @@ fn commands(code: u16) -> &'static [&'static str] {
     match code {
         5 | 351 => &["VERSION"],
         211..=219 | 240..=249 => &["STATS"],
-        221 | 324 | 329 | 346..=349 | 367 | 368 | 728 | 729 | 467 | 472 | 478 | 501 | 502 | 696..=698 | 742 => MODE,
+        221
+        | 324
+        | 329
+        | 346..=349
+        | 367
+        | 368
+        | 728
+        | 729
+        | 467
+        | 472
+        | 478
+        | 501
+        | 502
+        | 696..=698
+        | 742 => MODE,
         250..=255 | 265 | 266 => &["LUSERS"],
         256..=259 | 423 => &["ADMIN"],
-        276 | 307 | 308 | 310 | 311 | 313 | 316..=320 | 326 | 330 | 335 | 337 | 338 | 339 | 378 | 379 | 671 => WHOIS,
+        276
+        | 307
+        | 308
+        | 310
+        | 311
+        | 313
+        | 316..=320
+        | 326
+        | 330
+        | 335
+        | 337
+        | 338
+        | 339
+        | 378
+        | 379
+        | 671 => WHOIS,
         301 => &["PRIVMSG", "TAGMSG", "WHOIS", "INVITE"],
         302 => &["USERHOST"],
         303 => &["ISON"],
@@ -163,7 +192,8 @@ fn commands(code: u16) -> &'static [&'static str] {
         401 => &["PRIVMSG", "NOTICE", "TAGMSG", "WHOIS", "KICK", "MODE", "INVITE"],
         402 => &["WHOIS", "WHOWAS", "WHO", "STATS", "LINKS", "MOTD", "INFO", "VERSION", "TIME", "ADMIN"],
         403 => &[
-            "JOIN", "PART", "PRIVMSG", "NOTICE", "TAGMSG", "KICK", "MODE", "TOPIC", "INVITE", "NAMES", "WHO", "KNOCK",
+            "JOIN", "PART", "PRIVMSG", "NOTICE", "TAGMSG", "KICK", "MODE", "TOPIC", "INVITE", "NAMES", "WHO",
+            "KNOCK",
         ],
         404 | 408 | 411..=415 | 439 | 486 | 492 | 493 | 494 | 531 | 716 | 717 => SPEECH,
         405 | 448 | 470 | 471 | 473..=476 | 479 | 495 | 500 | 519 | 520 | 926 => JOIN,
@@ -212,7 +242,10 @@ mod tests {
             assert!(knows(command), "{command}");
         }
         for command in KNOWN {
-            assert!((0..1000u16).any(|code| commands(code).contains(&command)), "{command} is answered by nothing");
+            assert!(
+                (0..1000u16).any(|code| commands(code).contains(&command)),
+                "{command} is answered by nothing"
+            );
         }
     }
 

@@ -66,7 +66,11 @@ impl Queued {
     }
 
     fn into_chat(self) -> Option<ChatLine> {
-        if let Asker::Line(part) = self.asker { Some(ChatLine { line: self.line, of: Some(part) }) } else { None }
+        if let Asker::Line(part) = self.asker {
+            Some(ChatLine { line: self.line, of: Some(part) })
+        } else {
+            None
+        }
     }
 }
 
@@ -146,7 +150,7 @@ impl SendQueue {
         self.pump_control(conn, out);
         let now = self.bucket.now();
         while self.in_flight.len() < WINDOW_LINES {
-            let (line, chat) = match self.take_next(asks.fence(now)) {
+            let (line, chat) = match self.take_next(asks, now) {
                 Next::Fence => (asks.fence_line(), None),
                 Next::Line(Queued { line, asker }) => {
                     let of = if let Asker::Line(part) = &asker { Some(part.clone()) } else { None };
@@ -162,14 +166,16 @@ impl SendQueue {
         None
     }
 
-    fn take_next(&mut self, fence: Fence) -> Next {
+    fn take_next(&mut self, asks: &Asks, now: Time) -> Next {
+        let fence = asks.fence(now);
         if self.command.is_empty() && self.chat.is_empty() && fence == Fence::NotNow {
             return Next::Nothing;
         }
         if let Err(until) = self.bucket.take() {
             return Next::Wait(until);
         }
-        if fence == Fence::First {
+        let next = self.command.front().or(self.chat.front());
+        if fence == Fence::First || next.is_some_and(|queued| asks.blurs(&queued.asker)) {
             return Next::Fence;
         }
         self.command.pop_front().or_else(|| self.chat.pop_front()).map_or(Next::Fence, Next::Line)
@@ -218,7 +224,9 @@ impl SendQueue {
     /// Takes out the commands of somebody outside that were not sent: the connection is over.
     pub fn take_commands(&mut self) -> Vec<Command> {
         let taken = std::mem::take(&mut self.command).into_iter();
-        taken.filter_map(|queued| if let Asker::Command(c) = queued.asker { Some(*c) } else { None }).collect()
+        taken
+            .filter_map(|queued| if let Asker::Command(c) = queued.asker { Some(*c) } else { None })
+            .collect()
     }
 }
 
