@@ -336,7 +336,7 @@ impl Asks {
     /// An idle connection keeps no room for the questions it once had.
     pub(super) fn rest(&mut self) {
         if self.open.is_empty() {
-            self.open = VecDeque::new();
+            (self.open, self.fences) = (VecDeque::new(), VecDeque::new());
             self.late = None;
         }
     }
@@ -365,3 +365,6 @@ fn doubt(question: &Question) -> Option<(ChannelName, Refusal)> {
     let part = question.asker.line()?;
     Some((part.saying.channel.clone(), question.noted.as_deref()?.clone()))
 }
+
+#[cfg(test)]
+mod tests;
