@@ -441,7 +441,7 @@ impl World {
 
     fn asks(&mut self, kind: u8, refused: bool, more: u8) {
         self.count += 1;
-        let (n, to) = (self.count, if more % 3 == 0 { "#a" } else { "#b" });
+        let (n, to) = (self.count, if more.is_multiple_of(3) { "#a" } else { "#b" });
         let fate = if refused { Fate::Refused } else { Fate::Accepted };
         let id = format!("{}{n}", if refused { "404x" } else { "ok" });
         match kind {
@@ -457,7 +457,7 @@ impl World {
                 self.places.insert(format!("m{n}"), to.to_owned());
             }
             4 => {
-                let names: Vec<ChannelName> = [(refused, n), (more % 2 == 0, n + 1_000)]
+                let names: Vec<ChannelName> = [(refused, n), (more.is_multiple_of(2), n + 1_000)]
                     .iter()
                     .map(|(refused, n)| channel(&format!("#{}{n}", if *refused { "no" } else { "yes" })))
                     .collect();
