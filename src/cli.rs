@@ -5,6 +5,8 @@
 
 mod check;
 mod logging;
+mod login;
+mod password;
 mod registration;
 mod run;
 
@@ -43,6 +45,7 @@ enum Command {
     Run(Run),
     Check(Check),
     Registration(Registration),
+    Login(login::Login),
 }
 
 /// Start the bridge; it runs until it gets SIGTERM or SIGINT.
@@ -104,7 +107,7 @@ struct Registration {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "config.yaml")]
+    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "config.yaml", global = true)]
     path: PathBuf,
 }
 
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::main(&run),
         Command::Check(check) => check::main(&check),
         Command::Registration(registration) => registration::main(&registration),
+        Command::Login(login) => login::main(&login),
     };
     exit.into()
 }

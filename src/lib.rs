@@ -14,3 +14,4 @@ pub mod matrix;
 pub mod secret;
 pub mod store;
 pub mod text;
+pub mod vault;

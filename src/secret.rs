@@ -2,25 +2,26 @@
 //!
 //! It has no `Display`; `Debug` and serialising give a fixed placeholder, so that a secret cannot reach a log,
 //! an error or a printed configuration by accident. Comparing takes the same time wherever the first
-//! difference is. [`Secret::expose`] is the one way out, so that every use can be found by its name.
+//! difference is. [`Secret::expose`] is the one way out, so that every use can be found by its name. The memory is
+//! overwritten when the last clone goes; what `expose` was copied into is the copier's to wipe.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// A token or password. Cheap to clone.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(Arc<str>);
+#[derive(Clone)]
+pub struct Secret(Arc<Zeroizing<String>>);
 
 /// What stands in a secret's place wherever one would be shown.
 const HIDDEN: &str = "[secret]";
 
 impl Secret {
     pub fn new(text: &str) -> Self {
-        Self(text.into())
+        Self::from(text.to_owned())
     }
 
     /// The text itself, for the one place that sends it.
@@ -31,6 +32,19 @@ impl Secret {
     /// True when `guess` is this secret. An empty secret is nobody's. Only the length may show in the time taken.
     pub fn matches(&self, guess: &[u8]) -> bool {
         !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(guess))
+    }
+}
+
+impl From<String> for Secret {
+    /// Takes the text over without leaving a copy of it.
+    fn from(text: String) -> Self {
+        Self(Arc::new(Zeroizing::new(text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -64,6 +78,15 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(serde_json::to_string(&secret).expect("a string serialises"), "\"[secret]\"");
         assert_eq!(secret.expose(), "canary");
+    }
+
+    #[test]
+    fn a_secret_is_wiped_with_its_last_clone() {
+        fn wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        let secret: Secret = serde_json::from_str("\"canary\"").expect("a string");
+        wiped(&*secret.0);
+        let clone = secret.clone();
+        assert!(Arc::ptr_eq(&secret.0, &clone.0), "a clone is the same memory");
     }
 
     #[test]

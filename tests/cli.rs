@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use wiremock::matchers::{header, method, path};
@@ -338,5 +338,270 @@ async fn a_homeserver_that_cannot_reach_us_is_told() {
     assert!(
         last.contains("M_CONNECTION_FAILED") && last.contains("this command listened for the call"),
         "{last}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// bunraku login
+
+const CANARY: &str = "canary-5ecret";
+
+/// Runs `bunraku` in `folder` with this on its standard input.
+fn bunraku_reading(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bunraku"));
+    command.args(arguments).current_dir(folder).env_remove("RUST_LOG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    // It may refuse without reading.
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+const SET: &[&str] = &["login", "set", "test", "@alice:example.org", "--account", "alice"];
+
+/// A folder where alice has a login with the canary for a password.
+fn folder_with_login() -> tempfile::TempDir {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    assert_eq!(bunraku_reading(folder.path(), SET, CANARY).code, Some(0));
+    folder
+}
+
+/// Every byte of every file of a folder.
+fn all_bytes(folder: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(folder).expect("a folder");
+    files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("read")).collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[test]
+fn every_login_command_explains_itself() {
+    let here = tempfile::tempdir().expect("a folder");
+    let help = bunraku(here.path(), &["login", "--help"]);
+    for part in
+        ["Examples:", "bunraku.key", "set", "show", "remove", "certificate", "list", "whois", "rotate"]
+    {
+        assert!(help.code == Some(0) && help.out.contains(part), "{part}: {}", help.out);
+    }
+    for command in ["set", "show", "remove", "certificate", "list", "whois", "rotate"] {
+        let help = bunraku(here.path(), &["login", command, "--help"]);
+        assert!(help.code == Some(0) && help.out.contains("Examples:"), "{command}: {}", help.out);
+    }
+    assert_eq!(bunraku(here.path(), &["login"]).code, Some(2));
+}
+
+#[test]
+fn a_login_is_set_shown_listed_and_forgotten() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let here = folder.path();
+    let set = bunraku_reading(here, SET, &format!("{CANARY}\n"));
+    assert_eq!(
+        (set.code, set.out.as_str()),
+        (
+            Some(0),
+            "@alice:example.org logs in to test as alice with a password, from the next connection on\n"
+        )
+    );
+    assert!(set.err.contains("a key file was made; keep a copy of it"), "{}", set.err);
+    let bob = ["login", "set", "test", "@bob:example.org", "--account", "bobby", "--no-password"];
+    assert_eq!(bunraku(here, &bob).code, Some(0));
+
+    let show = bunraku(here, &["login", "show", "test", "@alice:example.org"]);
+    assert_eq!(show.out, "account      alice\npassword     stored\ncertificate  none\n");
+    let list = bunraku(here, &["login", "list", "test", "--config", "config.yaml"]);
+    assert_eq!(list.out, "@alice:example.org  alice  password\n@bob:example.org    bobby  nothing\n");
+    for ran in [&set, &show, &list] {
+        assert!(!ran.out.contains(CANARY) && !ran.err.contains(CANARY));
+    }
+    assert!(!holds(&all_bytes(here), CANARY), "no file holds the password in clear");
+    assert!(holds(&all_bytes(here), "@alice:example.org"), "the files were looked through");
+
+    let remove = bunraku(here, &["login", "remove", "test", "@alice:example.org"]);
+    assert_eq!(
+        (remove.code, remove.out.as_str()),
+        (Some(0), "the login of @alice:example.org on test is forgotten\n")
+    );
+    let sentence = "@alice:example.org has no login on test; make one with: bunraku login set test @alice:example.org --account NAME\n";
+    for command in ["remove", "show"] {
+        let ran = bunraku(here, &["login", command, "test", "@alice:example.org"]);
+        assert_eq!((ran.code, ran.err.as_str()), (Some(1), sentence));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_made_once_and_its_key_never_shown() {
+    let folder = folder_with_login();
+    let make = || bunraku(folder.path(), &["login", "certificate", "test", "@alice:example.org"]);
+    let made = make();
+    let fingerprint = made.out.lines().next().expect("a line").to_owned();
+    assert!(made.code == Some(0) && fingerprint.len() == 64, "{} {}", made.out, made.err);
+    assert!(made.out.contains(&format!("as alice: /msg NickServ CERT ADD {fingerprint}\n")), "{}", made.out);
+    assert_eq!(make().out, made.out, "the same again");
+    let show = bunraku(folder.path(), &["login", "show", "test", "@alice:example.org"]);
+    assert_eq!(show.out, format!("account      alice\npassword     stored\ncertificate  {fingerprint}\n"));
+
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let store = bunraku::store::Store::open(&url).await.expect("opened");
+    let vault = bunraku::vault::Vault::open_or_make(&folder.path().join("bunraku.key")).expect("there");
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    let alice = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
+    let login = store.login(&vault, &network, &alice).await.expect("opened").expect("there");
+    let certificate = login.certificate.expect("made");
+    assert_eq!(bunraku::irc::certificate::fingerprint(&certificate.pem).expect("read"), fingerprint);
+    assert_eq!(login.password.expect("kept").expose(), CANARY);
+    let key = certificate.key_pem.expose().lines().nth(1).expect("PEM").to_owned();
+    assert!(!holds(&all_bytes(folder.path()), &key) && !made.out.contains(&key));
+
+    let nobody = bunraku(folder.path(), &["login", "certificate", "test", "@bob:example.org"]);
+    assert!(nobody.code == Some(1) && nobody.err.contains("has no login on test"), "{}", nobody.err);
+}
+
+#[test]
+fn what_is_wrong_with_a_login_is_told_in_one_sentence() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let told = |arguments: &[&str], input: &str, code: i32, sentence: &str| {
+        let ran = bunraku_reading(folder.path(), arguments, input);
+        assert!(
+            ran.code == Some(code) && ran.err.contains(sentence),
+            "{arguments:?}: {:?} {}",
+            ran.code,
+            ran.err
+        );
+        assert!(!ran.err.contains(CANARY) && ran.out.is_empty());
+    };
+    told(&["login", "list", "libra"], "", 2, "libra is no network of config.yaml; take one of these: test\n");
+    told(
+        &["login", "show", "test", "alice"],
+        "",
+        2,
+        "write a Matrix user in full, such as @alice:example.org",
+    );
+    told(
+        SET,
+        "",
+        2,
+        "there is no password on standard input; type one, or leave it out with --no-password\n",
+    );
+    told(
+        SET,
+        &format!("{CANARY}\n{CANARY}\n"),
+        2,
+        "control character, which no network takes; give one line\n",
+    );
+    told(SET, &CANARY.repeat(1_000), 2, "longer than 1024 bytes");
+    let words = ["login", "set", "test", "@alice:example.org", "--account", "two words"];
+    told(&words, CANARY, 2, "an account is one word");
+    assert!(!folder.path().join("bunraku.db").exists(), "nothing was made for what was refused");
+
+    std::fs::write(folder.path().join("bunraku.key"), CANARY).expect("written");
+    told(
+        SET,
+        CANARY,
+        1,
+        "the key file bunraku.key can be read by other users; take that from them: chmod 600 bunraku.key\n",
+    );
+    std::fs::remove_file(folder.path().join("bunraku.key")).expect("removed");
+    std::fs::create_dir(folder.path().join("bunraku.db")).expect("made");
+    told(SET, CANARY, 1, "bunraku.db cannot be written: it is a folder\n");
+}
+
+#[test]
+fn a_rotation_seals_everything_with_a_new_key() {
+    let folder = folder_with_login();
+    let key_file = folder.path().join("bunraku.key");
+    let keys = || {
+        let text = std::fs::read_to_string(&key_file).expect("there");
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = keys();
+    let rotate = bunraku(folder.path(), &["login", "rotate"]);
+    let after = keys();
+    let (id, _) = after[0].split_once(':').expect("id:key");
+    let words = format!(
+        "the new key is {id}; secrets sealed with it: 1\nThe older keys in bunraku.key are for older copies of the database.\n"
+    );
+    assert_eq!((rotate.code, rotate.out, rotate.err.as_str()), (Some(0), words, ""));
+    assert_eq!(after[1..], before);
+
+    // Without the new key there is nothing to open it with: both the sentence and the log say which.
+    let old = format!("{}\n", before[0]);
+    std::fs::write(&key_file, &old).expect("written");
+    let rotate = bunraku(folder.path(), &["login", "rotate"]);
+    assert_eq!(rotate.code, Some(1));
+    assert!(rotate.err.contains("secrets that do not open and were left as they are: 1"), "{}", rotate.err);
+    assert!(rotate.err.contains("@alice:example.org") && rotate.err.contains(id), "{}", rotate.err);
+    for key in after.iter().map(|line| line.split_once(':').expect("id:key").1) {
+        assert!(!rotate.err.contains(key) && !rotate.out.contains(key));
+    }
+}
+
+#[tokio::test]
+async fn an_operator_is_told_whose_an_ident_is() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let store = bunraku::store::Store::open(&url).await.expect("opened");
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    let alice = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
+    store.identity(&network, &alice, ["Alice1".to_owned()]).await.expect("free");
+    // Beside a store that is open, as the bridge has it.
+    for ident in ["alice1", "~Alice1", "nick!~alice1@2001:db8::1"] {
+        let whois = bunraku(folder.path(), &["login", "whois", "test", ident]);
+        assert_eq!(
+            (whois.code, whois.out.as_str()),
+            (Some(0), "@alice:example.org has the ident Alice1 on test\n")
+        );
+    }
+    let nobody = bunraku(folder.path(), &["login", "whois", "test", "bob"]);
+    let sentence =
+        "nobody has the ident bob on test; look whether it is written right, or ask for another network\n";
+    assert_eq!((nobody.code, nobody.err.as_str()), (Some(1), sentence));
+}
+
+/// What a terminal shows while somebody types `keys` for the password; the exit code.
+fn at_a_terminal(folder: &Path, keys: &[u8]) -> (Option<i32>, String) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("ours");
+    let name = ptsname(&terminal, Vec::new()).expect("it has a name").into_string().expect("UTF-8");
+    let end = || std::fs::OpenOptions::new().read(true).write(true).open(&name).expect("its other end");
+    let shows_typing = |terminal: &std::fs::File| {
+        let modes = rustix::termios::tcgetattr(terminal).expect("a terminal").local_modes;
+        modes.contains(rustix::termios::LocalModes::ECHO | rustix::termios::LocalModes::ISIG)
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bunraku"));
+    command.args(SET).current_dir(folder).env_remove("RUST_LOG").stdin(end()).stdout(end()).stderr(end());
+    let mut child = command.spawn().expect("it starts");
+    // From now on the terminal hangs up when the program ends.
+    drop(command);
+    let mut terminal = std::fs::File::from(terminal);
+    let mut shown = Vec::new();
+    let mut part = [0; 4096];
+    while !String::from_utf8_lossy(&shown).contains("it is not shown: ") {
+        let len = terminal.read(&mut part).expect("it shows something");
+        shown.extend_from_slice(&part[..len]);
+    }
+    assert!(!shows_typing(&terminal), "it is blind before it asks");
+    terminal.write_all(keys).expect("typed");
+    while let Ok(len @ 1..) = terminal.read(&mut part) {
+        shown.extend_from_slice(&part[..len]);
+    }
+    assert!(shows_typing(&terminal), "the terminal is as it was");
+    (child.wait().expect("it ends").code(), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn a_password_that_is_typed_is_not_shown() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let (code, shown) = at_a_terminal(folder.path(), format!("{CANARY}\n").as_bytes());
+    assert!(code == Some(0) && !shown.contains(CANARY), "{code:?} {shown}");
+    assert!(shown.contains("logs in to test as alice with a password"), "{shown}");
+    let (code, shown) = at_a_terminal(folder.path(), &[b"canary".as_slice(), &[3]].concat());
+    assert!(
+        code == Some(2) && shown.contains("nothing was changed") && !shown.contains("canary"),
+        "{code:?} {shown}"
     );
 }

@@ -9,6 +9,7 @@ use bunraku::bridge::network::*;
 use bunraku::bridge::policy::*;
 use bunraku::ids::*;
 use bunraku::text::line::Line;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::*;
 
 fn opening() -> Box<Opening> {
@@ -24,10 +25,13 @@ fn policy() -> Policy {
         server_name: "hs".into(),
         aliases: AliasTemplate::new("#irc_$NETWORK_$CHANNEL", &id).unwrap(),
         ghosts: GhostTemplate::new("@irc_$NETWORK_$NICK", &id).unwrap(),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").unwrap(),
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 5, line_ms: 2000 },
         connect: ConnectPace {
@@ -36,6 +40,7 @@ fn policy() -> Policy {
             retry_ms_min: 5000,
             retry_ms_max: 600000,
             register_ms_max: 60000,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: 60000, timeout_ms: 60000 },
         message_age_ms_max: 900_000,

@@ -4,14 +4,15 @@
 //! | layer | may use of ours | may use of others |
 //! |---|---|---|
 //! | `ids`, `text` | each other | unicode tables, serde, hashes |
-//! | `lanes`, `secret` | nothing | `subtle`, serde (`secret`) |
+//! | `lanes`, `secret` | nothing | `subtle`, `zeroize`, serde (`secret`) |
+//! | `vault` | `secret` | any (a file) |
 //! | `bridge` | `text`, `ids`, `secret`, `lanes`, itself | `irc::proto` (as data), `governor` (on the machine's clock) |
 //! | `irc` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect}` | any |
 //! | `matrix` | the same | any |
-//! | `store` | the same | any |
+//! | `store` | the same, and `vault` | any |
 //! | `config` | `ids`, `text`, `secret` | any |
 //! | `app` | everything but `cli` | any |
-//! | `cli`, `main` | `config`, `app`, `matrix` (for `check`), `ids`, `secret` | any |
+//! | `cli`, `main` | `config`, `app`, `matrix` (for `check`), `store`, `vault` and `irc` (for `login`), `ids`, `secret` | any |
 //!
 //! Comments, doc comments and the inside of strings are no code here, and what stands under `#[cfg(test)]` is
 //! only held to the rules that name tests. Each rule has a story below that shows that it can fail.
@@ -30,13 +31,14 @@ const LAYERS: &[(&str, &[&str], Bridge)] = &[
     ("text", &["ids"], Bridge::None),
     ("lanes", &[], Bridge::None),
     ("secret", &[], Bridge::None),
+    ("vault", &["secret"], Bridge::None),
     ("bridge", &["ids", "text", "secret", "lanes"], Bridge::All),
     ("irc", &["ids", "text", "secret", "lanes"], Bridge::Seams),
     ("matrix", &["ids", "text", "secret", "lanes"], Bridge::Seams),
-    ("store", &["ids", "text", "secret", "lanes"], Bridge::Seams),
+    ("store", &["ids", "text", "secret", "lanes", "vault"], Bridge::Seams),
     ("config", &["ids", "text", "secret"], Bridge::None),
-    ("app", &["ids", "text", "secret", "lanes", "irc", "matrix", "store", "config"], Bridge::All),
-    ("cli", &["ids", "secret", "config", "app", "matrix"], Bridge::None),
+    ("app", &["ids", "text", "secret", "lanes", "irc", "matrix", "store", "vault", "config"], Bridge::All),
+    ("cli", &["ids", "secret", "config", "app", "matrix", "store", "vault", "irc"], Bridge::None),
     ("main", &["cli"], Bridge::None),
     ("lib", &[], Bridge::None),
 ];
@@ -70,7 +72,7 @@ const PURE: &[(&str, &[&str])] = &[
         ],
     ),
     ("lanes", &[]),
-    ("secret", &["serde", "subtle"]),
+    ("secret", &["serde", "subtle", "zeroize"]),
     ("bridge", &["irc", "governor"]),
 ];
 
@@ -102,6 +104,7 @@ const BORROWED_TABLES: &[(&str, &str, &str)] =
 const SPAWNS: &[(&str, &str)] = &[
     ("src/store/mod.rs", "Store::open starts the one writer; a store without it is no store"),
     ("src/matrix/outbox/mod.rs", "Outbox::run owns its workers in a JoinSet that ends with it"),
+    ("src/irc/identd.rs", "serve owns its guests in a JoinSet that ends with it"),
     ("src/cli/check.rs", "`bunraku check` answers one call of the homeserver; no bridge runs then"),
 ];
 
@@ -938,7 +941,9 @@ fn a_forbidden_edge_is_found_however_it_is_written() {
     );
     check(layers, "src/matrix/mod.rs", "use crate::irc::framer::Framer;\nuse crate::config;\n", &[1, 2]);
     check(layers, "src/text/line.rs", "use crate::bridge::effect::Effect;\n", &[1]);
-    check(layers, "src/cli/run.rs", "use bunraku::store::Store;\n", &[1]);
+    check(layers, "src/cli/run.rs", "use bunraku::bridge::effect::Effect;\n", &[1]);
+    check(layers, "src/vault.rs", "use crate::store::Store;\n", &[1]);
+    check(layers, "src/irc/dial.rs", "use crate::vault::Vault;\n", &[1]);
     check(layers, "src/webhooks/mod.rs", "\n", &[1]);
 
     check(layers, "src/store/inbox.rs", "use crate::bridge::input::Input;\nuse super::Store;\n", &[]);

@@ -124,6 +124,24 @@ hybrid_root() {
     fi
 }
 
+# open_ident_port: lets the tests listen on port 113 of loopback addresses, the only one that IRC servers ask for an
+# ident. Whoever sources this calls close_ident_port when it ends, too.
+LOWEST_PORT=net.ipv4.ip_unprivileged_port_start
+LOWEST_PORT_WAS=''
+open_ident_port() {
+    local lowest
+    lowest=$(cat "/proc/sys/${LOWEST_PORT//.//}")
+    [ "$(id -u)" != 0 ] && [ "$lowest" -gt 113 ] || return 0
+    echo "  letting users listen on port 113, for the time of this run"
+    as_root sysctl -q -w "$LOWEST_PORT=113"
+    LOWEST_PORT_WAS=$lowest
+}
+close_ident_port() {
+    [ -n "$LOWEST_PORT_WAS" ] || return 0
+    as_root sysctl -q -w "$LOWEST_PORT=$LOWEST_PORT_WAS"
+    LOWEST_PORT_WAS=''
+}
+
 # free_port: a loopback port nobody listens on, below those the kernel gives to outgoing connections.
 free_port() {
     python3 - <<'PY'

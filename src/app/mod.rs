@@ -9,10 +9,12 @@
 //! [`run`] starts everything and ends it in order. Nothing here decides about chat.
 
 pub mod clock;
+pub mod dial_plan;
 pub mod host;
 pub mod inbox_pump;
 pub mod logs;
 pub mod network_task;
+mod opening;
 pub mod perform;
 pub mod run;
 pub mod settings;

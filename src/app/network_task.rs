@@ -34,6 +34,8 @@ pub struct NetworkTask {
     /// How portal rooms are made.
     pub(super) portals: config::Portals,
     pub(super) conns: HashMap<ConnId, ConnHandle>,
+    /// Longest username of a puppet, in bytes.
+    pub(super) ident_bytes_max: usize,
     /// For connections and calls that answer later.
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) mailbox: mpsc::Receiver<Input>,

@@ -6,23 +6,28 @@
 use std::sync::Arc;
 
 use super::network_task::NetworkTask;
+use super::opening::{Caller, prepare};
 use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
-use crate::bridge::input::{Input, Opening, PortalRow, Salted};
+use crate::bridge::input::{CloseReason, Input, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
-use crate::irc::connection;
+use crate::irc::connection::{self, Start};
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::secret::Secret;
-use crate::store::StoreError;
-use crate::text::nick::legal_ident;
+use crate::store::{StoreError, StsPolicy};
 use crate::text::scram;
+
+/// How long a server's wish for TLS is kept when it was said in plain text, where its duration is not to be
+/// believed; on the encrypted connection it is said again.
+const STS_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 impl NetworkTask {
     /// Does one thing. Matched without `_`, so that a new effect shows this place.
     pub(super) async fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Connect { conn, user } => self.connect(conn, &user),
+            Effect::Connect { conn, user } => self.connect(conn, user),
+            Effect::Upgrade { conn, port } => self.upgrade(conn, port).await,
             Effect::Derive { conn, password, salt, iterations } => {
                 self.derive(conn, password, salt, iterations);
             }
@@ -62,6 +67,12 @@ impl NetworkTask {
                 let saved = self.shell.store.casemap_save(&self.id, name).await;
                 self.note(saved, "the case mapping could not be remembered");
             }
+            Effect::SaveHold(row) => {
+                tracing::warn!(network = %self.id, user = %row.user, ending = row.ending, "a puppet is held");
+            }
+            Effect::DropHold { user } => {
+                tracing::info!(network = %self.id, %user, "a puppet is no longer held");
+            }
         }
     }
 
@@ -71,16 +82,44 @@ impl NetworkTask {
         }
     }
 
-    fn connect(&mut self, conn: ConnId, user: &UserId) {
+    fn connect(&mut self, conn: ConnId, user: UserId) {
         tracing::info!(network = %self.id, %conn, %user, "connecting to irc");
         let (handle, commands) = connection::channel();
         self.conns.insert(conn, handle);
-        let plan = Arc::clone(&self.plan);
-        let (charset, inputs) = (self.charset, self.inputs.clone());
-        let opening = Box::new(Opening::plain(&legal_ident(user.localpart())));
-        // Each attempt of a puppet tries the next server of the list; generations count from 1.
-        let attempt = conn.generation.saturating_sub(1);
-        self.shell.tasks.spawn(connection::run(conn, opening, plan, attempt, charset, inputs, commands));
+        let (shell, plan, network) = (Arc::clone(&self.shell), Arc::clone(&self.plan), self.id.clone());
+        let (charset, inputs, ident_bytes_max) = (self.charset, self.inputs.clone(), self.ident_bytes_max);
+        let attempt = attempt(conn);
+        // Puppets are numbered in the order of first need: that spreads them over the source addresses.
+        let turn = conn.puppet.0;
+        // In a box: what is asked for here is gone when the connection stands.
+        let preparing = Box::pin({
+            let plan = Arc::clone(&plan);
+            async move {
+                let (network, user, plan) = (&network, &user, &*plan);
+                prepare(&shell, &Caller { network, user, ident_bytes_max, plan, attempt, turn }).await
+            }
+        });
+        self.shell.tasks.spawn(async move {
+            match preparing.await {
+                Ok((who, opening)) => {
+                    let start = Start { conn, plan, attempt, who, opening, charset };
+                    connection::run(start, inputs, commands).await;
+                }
+                Err(words) => {
+                    let why = CloseReason::DialFailed(words);
+                    inputs.send(Input::ConnClosed { conn, why }).await.ok();
+                }
+            }
+        });
+    }
+
+    /// The server of a connection is dialled with TLS from now on, also after a restart (IRCv3 "sts").
+    async fn upgrade(&mut self, conn: ConnId, port: u16) {
+        let Some(server) = self.plan.server(attempt(conn)) else { return };
+        tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls and gets it from now on");
+        let policy = StsPolicy { port, expires: self.shell.clock.now().plus_ms(STS_KEPT_MS) };
+        let saved = self.shell.store.sts_save(&server.host, policy).await;
+        self.note(saved, "the server's wish for tls could not be remembered");
     }
 
     /// On a thread for slow work: a server may ask for a million rounds.
@@ -143,6 +182,11 @@ impl NetworkTask {
             inputs.send(Input::AliasAdded { alias, result }).await.ok();
         });
     }
+}
+
+/// Each attempt of a puppet tries the next server of the list; generations count from 1.
+fn attempt(conn: ConnId) -> u32 {
+    conn.generation.saturating_sub(1)
 }
 
 /// Makes a portal room; one that was made before the bridge could remember it is found by its alias.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::dial_plan::dial_plan;
 use super::host::BridgeHost;
 use super::inbox_pump::InboxPump;
 use super::logs::Logs;
@@ -26,13 +27,13 @@ use crate::bridge::network::{Network, RelaySeqs};
 use crate::bridge::policy::Policy;
 use crate::config::{self, Config, Registration};
 use crate::ids::{RelaySeq, UserId};
-use crate::irc::dial::{DialPlan, ServerAddr, Transport};
 use crate::irc::framer::Charset;
-use crate::irc::tls::{TlsOptions, TlsSetup, Verify};
+use crate::irc::identd::{self, Idents};
 use crate::matrix::appservice;
 use crate::matrix::client::{Client, ClientConfig};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// The device that bot and ghosts send with.
 const DEVICE: &str = "BUNRAKU";
@@ -40,8 +41,6 @@ const DEVICE: &str = "BUNRAKU";
 const QUIT_WAIT: Duration = Duration::from_secs(7);
 /// How long the outbox may take to say what it has.
 const OUTBOX_WAIT: Duration = Duration::from_secs(5);
-/// How long each step of a dial may take.
-const DIAL_MS_MAX: u64 = 30_000;
 /// Outbox numbers that a millisecond of running may use up, as a power of two.
 const SEQ_BITS: u32 = 10;
 /// How often settled rows that are old enough are removed.
@@ -63,6 +62,8 @@ pub async fn run(config: Config, registration: Registration) -> anyhow::Result<(
 struct Bridge {
     shell: Arc<Shell>,
     listener: TcpListener,
+    /// Where ident questions come in.
+    idents: Option<TcpListener>,
     router: axum::Router,
     pump: InboxPump,
     outbox: Outbox,
@@ -76,6 +77,7 @@ impl Bridge {
         let listener = TcpListener::bind(listen.as_str())
             .await
             .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
+        let idents = ident_server(config).await?;
         let store = Store::open(config.database.url.expose()).await?;
         let clock = Clock::start();
         let tasks = TaskTracker::new();
@@ -96,6 +98,8 @@ impl Bridge {
             routes,
             asks: Asks::default(),
             commands: Asks::default(),
+            vault: Vault::open_or_make(&config.secrets.key_file)?,
+            idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
             store,
         });
@@ -104,11 +108,12 @@ impl Bridge {
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
         let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed);
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
-        Ok(Self { shell, listener, router, pump, outbox: outbox_task, networks, mailboxes })
+        let idents = idents.map(|(listener, _)| listener);
+        Ok(Self { shell, listener, idents, router, pump, outbox: outbox_task, networks, mailboxes })
     }
 
     async fn run(self, config: Config) -> anyhow::Result<()> {
-        let Self { shell, listener, router, pump, outbox, networks, mailboxes } = self;
+        let Self { shell, listener, idents, router, pump, outbox, networks, mailboxes } = self;
         let mut stop = Stop::listen()?;
         let (serving, pumping, saying, starting) = (
             CancellationToken::new(),
@@ -127,6 +132,9 @@ impl Bridge {
         }
         let mut outbox_task = JoinSet::new();
         outbox_task.spawn(outbox.run(saying.clone()));
+        if let (Some(listener), Some(idents)) = (idents, shell.idents.clone()) {
+            shell.tasks.spawn(identd::serve(listener, idents, saying.clone()));
+        }
         shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
 
         let refused = tokio::select! {
@@ -184,6 +192,17 @@ async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel
             startup::link_mapped_rooms(Arc::clone(shell), mailbox.clone(), network.channels, cancel.clone());
         shell.tasks.spawn(linking);
     }
+}
+
+/// Where ident questions come in, and what is answered from.
+async fn ident_server(config: &Config) -> anyhow::Result<Option<(TcpListener, Idents)>> {
+    let Some(address) = config.identd.listen_address() else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address} (identd.listen); ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        )
+    })?;
+    Ok(Some((listener, Idents::new())))
 }
 
 fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
@@ -250,10 +269,11 @@ async fn networks(
             id,
             network,
             shell: Arc::clone(shell),
-            plan: Arc::new(dial_plan(settings)?),
+            plan: Arc::new(dial_plan(settings, shell.idents.as_ref())?),
             charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
             portals: settings.portals.clone(),
             conns: HashMap::new(),
+            ident_bytes_max: settings.ident_bytes_max,
             inputs,
             mailbox,
         });
@@ -288,28 +308,6 @@ async fn remember(
         network.handle(now, Input::Members { room, members });
     }
     Ok(())
-}
-
-fn dial_plan(settings: &config::Network) -> anyhow::Result<DialPlan> {
-    let server = |server: &config::Server| ServerAddr {
-        host: server.host.clone(),
-        port: server.port,
-        transport: if server.tls { Transport::Tls } else { Transport::Plain },
-    };
-    let extra_ca_pem = settings.tls.ca_file.as_ref().map(|file| {
-        std::fs::read(file).with_context(|| format!("cannot read {} (tls.ca_file)", file.display()))
-    });
-    let options = TlsOptions {
-        extra_ca_pem: extra_ca_pem.transpose()?,
-        verify: if settings.tls.verify { Verify::Full } else { Verify::None },
-        server_name: settings.tls.server_name.clone(),
-    };
-    Ok(DialPlan {
-        servers: settings.servers.iter().map(server).collect(),
-        tls: TlsSetup::new(options)?,
-        source: None,
-        timeout_ms: DIAL_MS_MAX,
-    })
 }
 
 /// Removes what has been settled for long, now and then.

@@ -2,9 +2,10 @@
 //!
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
-use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
-use crate::config::{Config, Network, Registration};
+use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use crate::config::{self, Config, Network, Registration};
 use crate::ids::NetworkId;
+use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 /// The policies of all networks, in the order of their keys.
@@ -27,10 +28,13 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         aliases: AliasTemplate::new(&network.portals.alias, &id).expect(checked),
         ghosts: GhostTemplate::new(&network.ghosts.user, &id).expect(checked),
         nicks: NickTemplate::new(&network.nick).expect(checked),
+        realnames: RealnameTemplate::new(&network.realname).expect(checked),
         network: id,
         dynamic_portals: if network.portals.dynamic { DynamicPortals::On } else { DynamicPortals::Off },
         excluded_channels: network.portals.exclude.clone(),
         password: network.password.clone(),
+        webirc: webirc(&network.webirc),
+        services: services(&network.services),
         user_modes: network.user_modes.clone(),
         flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
         connect: ConnectPace {
@@ -39,12 +43,23 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
             retry_ms_min: network.connect.retry_ms_min,
             retry_ms_max: network.connect.retry_ms_max,
             register_ms_max: network.connect.register_ms_max,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: network.ping.after_ms, timeout_ms: network.ping.timeout_ms },
         message_age_ms_max: network.messages.age_s_max * 1_000,
         message_lines_max: network.messages.lines_max,
         connections_max: network.connect.connections_max,
     }
+}
+
+fn webirc(webirc: &config::Webirc) -> Option<Webirc> {
+    let password = webirc.password.clone()?;
+    Some(Webirc { password, gateway: webirc.gateway.clone(), host: webirc.host.clone() })
+}
+
+fn services(services: &config::Services) -> Option<Services> {
+    let mask = services.mask.clone()?;
+    Some(Services { nick: services.nick.clone(), mask })
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::policy::Policy;
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
+use crate::irc::identd::Idents;
 use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
 use crate::store::Store;
 use crate::text::casemap::CaseMap;
+use crate::vault::Vault;
 
 /// The adapters and registers. Knows no network's state.
 pub struct Shell {
@@ -30,6 +32,10 @@ pub struct Shell {
     pub asks: Asks<Existence>,
     /// Lines that people let their puppets say.
     pub commands: Asks<CommandAnswer>,
+    /// Opens stored passwords and keys.
+    pub vault: Vault,
+    /// Who is behind which connection, where servers may ask.
+    pub idents: Option<Idents>,
     /// Inbox rows accepted and not settled, as far as this run knows.
     pub open: AtomicI64,
 }

@@ -4,7 +4,7 @@
 //! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
 //! their order.
 
-use super::input::{AskId, BodyKind, PortalRow};
+use super::input::{AskId, BodyKind, HoldRow, PortalRow};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
@@ -17,6 +17,8 @@ pub enum Effect {
     /// Salt a password with so many rounds of PBKDF2-HMAC-SHA-256: slow, so not the machine's work. Answered by
     /// `Derived`.
     Derive { conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32 },
+    /// The server of this connection is to be dialled with TLS on this port from now on (IRCv3 "sts").
+    Upgrade { conn: ConnId, port: u16 },
     /// Write one line, without its line ending. Answered in order by `ConnWritten`.
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.
@@ -43,6 +45,10 @@ pub enum Effect {
     SaveMember { room: RoomId, user: UserId, display_name: Option<String>, presence: Presence },
     /// Remember the network's case mapping over restarts, by its ISUPPORT name.
     SaveCaseMap { name: &'static str },
+    /// Remember over restarts that this puppet stays away; one for each user.
+    SaveHold(HoldRow),
+    /// Forget the hold of this user.
+    DropHold { user: UserId },
 }
 
 /// Whether a connection passes on what is said in channels.

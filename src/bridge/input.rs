@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, UserId};
+use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, Time, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
@@ -41,6 +41,21 @@ pub enum Input {
     ConnClosed { conn: ConnId, why: CloseReason },
     /// The bridge is going down: say goodbye on every connection and start nothing new.
     Stopping,
+    /// A hold that was remembered; given before `Started`.
+    Held(HoldRow),
+    /// Somebody who may says that this puppet shall connect again: its hold is lifted, its wait is over.
+    Reconnect { user: UserId },
+}
+
+/// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    pub user: UserId,
+    /// The name of the ending, see [`Ending::of_hold`](super::ending::Ending::of_hold).
+    pub ending: String,
+    /// The server's words, free of addresses; at most 300 bytes.
+    pub words: String,
+    pub since: Time,
 }
 
 /// What the shell knows about a connection that was just opened. Its secrets live only while it registers.

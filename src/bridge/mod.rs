@@ -15,6 +15,7 @@
 pub mod channel;
 pub mod clock;
 pub mod effect;
+pub mod ending;
 pub mod input;
 pub mod network;
 pub mod nicks;

@@ -31,7 +31,31 @@ struct Names {
     asked: Option<Nick>,
     /// Had or asked for before, the newest last; at most [`FORMER_MAX`].
     former: Vec<Nick>,
+    known: Known,
+}
+
+/// What is known of the `user@host` under which others see a connection.
+#[derive(Clone, Debug, Default)]
+struct Known {
     mask: Option<Arc<str>>,
+    /// The username it gave.
+    ident: Option<Arc<str>>,
+}
+
+impl Known {
+    fn fits(&self, mask: &str) -> bool {
+        let user = |mask: &str| mask.split('@').next().unwrap_or_default().to_owned();
+        match (&self.mask, &self.ident) {
+            (Some(known), _) => user(known) == user(mask),
+            // Servers put a sign before a name that nobody confirmed, and cut a long one.
+            (None, Some(ident)) => {
+                let shown =
+                    user(mask).trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_lowercase();
+                !shown.is_empty() && ident.to_lowercase().starts_with(&shown)
+            }
+            (None, None) => true,
+        }
+    }
 }
 
 impl Names {
@@ -59,16 +83,21 @@ impl Nicks {
             return;
         }
         let before = self.forget(conn);
-        let mask = before.mask.clone();
+        let known = before.known.clone();
         let now = [present, asked];
         let former = before.into_former().filter(|nick| !now.contains(&Some(nick))).collect();
-        self.remember(conn, Names { present: present.cloned(), asked: asked.cloned(), former, mask });
+        self.remember(conn, Names { present: present.cloned(), asked: asked.cloned(), former, known });
+    }
+
+    /// The connection gave this username.
+    pub fn introduced(&mut self, conn: ConnId, ident: &str) {
+        self.held.entry(conn).or_default().known.ident = Some(ident.into());
     }
 
     /// Others see this connection as `user@host`.
     pub fn masked(&mut self, conn: ConnId, mask: &str) {
-        if let Some(held) = self.held.get_mut(&conn).filter(|held| held.mask.as_deref() != Some(mask)) {
-            held.mask = Some(mask.into());
+        if let Some(held) = self.held.get_mut(&conn).filter(|held| held.known.mask.as_deref() != Some(mask)) {
+            held.known.mask = Some(mask.into());
         }
     }
 
@@ -76,7 +105,7 @@ impl Nicks {
     /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {
         let names = self.forget(conn);
-        let mask = names.mask.clone();
+        let known = names.known.clone();
         let over = self.over.entry(conn.puppet).or_default();
         if !over.contains(&conn) {
             over.push_back(conn);
@@ -86,7 +115,7 @@ impl Nicks {
         {
             self.forget(oldest);
         }
-        self.remember(conn, Names { former: names.into_former().collect(), mask, ..Names::default() });
+        self.remember(conn, Names { former: names.into_former().collect(), known, ..Names::default() });
     }
 
     fn remember(&mut self, conn: ConnId, names: Names) {
@@ -126,16 +155,15 @@ impl Nicks {
 
     /// Which of our connections somebody with this nick and `user@host` is.
     pub fn identified(&self, nick: &Nick, mask: Option<&str>) -> Option<ConnId> {
-        let is_mask = |conn: &ConnId| self.held.get(conn).is_some_and(|held| held.mask.as_deref() == mask);
+        let is_mask =
+            |conn: &ConnId| self.held.get(conn).is_some_and(|held| held.known.mask.as_deref() == mask);
         mask.and_then(|_| self.candidates(nick).find(is_mask))
     }
 
     /// Whether this connection can be seen as `user@host`: a server may show another host of it than before,
     /// but no other user name.
     pub fn fits(&self, conn: ConnId, mask: Option<&str>) -> bool {
-        let user = |mask: &str| mask.split('@').next().map(str::to_owned);
-        let known = self.held.get(&conn).and_then(|held| held.mask.as_deref());
-        known.zip(mask).is_none_or(|(known, mask)| user(known) == user(mask))
+        self.held.get(&conn).zip(mask).is_none_or(|(held, mask)| held.known.fits(mask))
     }
 }
 
@@ -172,5 +200,20 @@ mod tests {
             assert_eq!(nicks.identified(&nick(name), Some("x@y")), None, "{name}");
         }
         assert_eq!(nicks.identified(&nick("bob"), Some("~a@h")), None);
+    }
+
+    #[test]
+    fn before_anybody_has_seen_us_the_username_tells_us_from_others() {
+        let conn = ConnId { puppet: PuppetId(1), generation: 1 };
+        let mut nicks = Nicks::default();
+        assert!(nicks.fits(conn, Some("x@y")), "nothing is known");
+        nicks.introduced(conn, "countess10");
+        for (mask, fits) in
+            [("~countess1@h", true), ("countess10@h", true), ("~duchess@h", false), ("~@h", false)]
+        {
+            assert_eq!(nicks.fits(conn, Some(mask)), fits, "{mask}");
+        }
+        nicks.masked(conn, "vanity@h");
+        assert!(nicks.fits(conn, Some("vanity@other")) && !nicks.fits(conn, Some("countess10@h")));
     }
 }

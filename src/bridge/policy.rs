@@ -2,6 +2,7 @@
 
 use crate::ids::{NetworkId, UserId};
 use crate::secret::Secret;
+use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 /// Settings of one network. Durations are in milliseconds.
@@ -17,12 +18,17 @@ pub struct Policy {
     pub aliases: AliasTemplate,
     pub ghosts: GhostTemplate,
     pub nicks: NickTemplate,
+    pub realnames: RealnameTemplate,
     /// Whether anybody may make a portal by asking for its alias.
     pub dynamic_portals: DynamicPortals,
     /// Channels that are never bridged, as written.
     pub excluded_channels: Vec<String>,
     /// The server password (PASS), where the network wants one.
     pub password: Option<Secret>,
+    /// How puppets say who they are, where the network trusts us to (WEBIRC).
+    pub webirc: Option<Webirc>,
+    /// Who takes logins by message where there is no SASL; `None`: nobody, and no password is said to anybody.
+    pub services: Option<Services>,
     /// Modes to set on every puppet after it is connected, for example `+i`; empty for none.
     pub user_modes: String,
     pub flood: Flood,
@@ -34,6 +40,24 @@ pub struct Policy {
     pub message_lines_max: usize,
     /// Connections at most, over all puppets.
     pub connections_max: usize,
+}
+
+/// A network's trust in a gateway (IRCv3 "webirc").
+#[derive(Clone, Debug)]
+pub struct Webirc {
+    pub password: Secret,
+    pub gateway: String,
+    /// The host name shown for a puppet, with `$IDENT` and `$ADDRESS`.
+    pub host: String,
+}
+
+/// The services of a network.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The nick to write to, `NickServ` nearly everywhere.
+    pub nick: String,
+    /// Who that has to be, `nick!user@host` with `*` and `?`.
+    pub mask: String,
 }
 
 /// Whether portals are made on demand.
@@ -61,6 +85,32 @@ pub struct ConnectPace {
     pub retry_ms_max: u64,
     /// How long registration may take before the connection is given up.
     pub register_ms_max: u64,
+    /// Dials and registrations under way at most, over all puppets.
+    pub at_once: usize,
+    /// The wait before the next try where the server throttles, is full or does not serve us; doubles up to
+    /// `retry_ms_max`, or is that long if that is shorter.
+    pub long_ms: u64,
+    /// From how long an outage on people are told, once in each room.
+    pub outage_ms: u64,
+    /// After how long without a word a puppet's connection is closed until its person says something; 0 is
+    /// never.
+    pub idle_ms_max: u64,
+}
+
+impl Default for ConnectPace {
+    fn default() -> Self {
+        Self {
+            burst: 5,
+            interval_ms: 2_000,
+            retry_ms_min: 5_000,
+            retry_ms_max: 600_000,
+            register_ms_max: 60_000,
+            at_once: 10,
+            long_ms: 120_000,
+            outage_ms: 300_000,
+            idle_ms_max: 0,
+        }
+    }
 }
 
 /// When a silent connection is asked for a sign of life, and when it is given up.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::ending::{Comeback, End, Ending, LastWords};
 use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
@@ -41,6 +42,46 @@ pub struct Puppet {
     trouble: Option<String>,
     /// Who was told lately that private messages are not carried.
     explained: VecDeque<Nick>,
+    /// What the server said last that may tell why it closes.
+    pub last_words: LastWords,
+    /// They stay away from IRC until a person says otherwise.
+    pub held: Option<Held>,
+    /// They are away until their person says or joins something.
+    pub asleep: Option<Asleep>,
+    /// When their person was last seen to say or join something; `None`: not since the start.
+    pub active_at: Option<Time>,
+    /// The moment set aside for closing their idle connection.
+    pub quit_at: Option<Time>,
+    /// Since when they have no connection though they want one.
+    pub down_since: Option<Time>,
+    /// Since when they want to be in no channel.
+    pub alone_since: Option<Time>,
+    /// When they dialed last.
+    pub dialed: Time,
+}
+
+/// Why a puppet stays away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub end: End,
+    pub since: Time,
+    pub told: Told,
+}
+
+/// Whether a puppet's person knows of its hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Yes,
+    NotYet,
+}
+
+/// Why a puppet's connection was closed until its person is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asleep {
+    /// Nothing was said for as long as the settings allow.
+    Idle,
+    /// All connections were taken, and this one had been idle for longest.
+    Shed,
 }
 
 /// A message that waits; with its lines where it was cut already.
@@ -82,6 +123,14 @@ impl Puppet {
             nick_asked_at: None,
             trouble: None,
             explained: VecDeque::new(),
+            last_words: LastWords::default(),
+            held: None,
+            asleep: None,
+            active_at: None,
+            quit_at: None,
+            down_since: None,
+            alone_since: None,
+            dialed: Time::default(),
         }
     }
 
@@ -89,6 +138,16 @@ impl Puppet {
     pub fn next_conn(&mut self) -> ConnId {
         self.generation += 1;
         ConnId { puppet: self.id, generation: self.generation }
+    }
+
+    /// Whether a connection is to be made for them at all.
+    pub fn may_dial(&self) -> bool {
+        self.session.is_none() && !self.wanted.is_empty() && self.held.is_none() && self.asleep.is_none()
+    }
+
+    /// True when messages wait.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// The session, if `conn` is still its connection.
@@ -108,6 +167,11 @@ impl Puppet {
     /// Takes the messages that wait for `channel`, in order.
     pub fn take_waiting(&mut self, channel: &ChannelName) -> Vec<Waiting> {
         self.take_if(|saying| saying.channel == *channel)
+    }
+
+    /// Takes all messages that wait, in order.
+    pub fn take_all_waiting(&mut self) -> Vec<Waiting> {
+        Vec::from(std::mem::take(&mut self.waiting))
     }
 
     /// Takes the messages of which a part was said already.
@@ -135,10 +199,17 @@ impl Puppet {
     }
 
     /// The connection is over: what it had not sent waits again, before what waited already.
-    pub fn connection_over(&mut self, now: Time) {
+    pub fn connection_over(&mut self, now: Time, ending: Ending) {
         let Some(session) = self.session.take() else { return };
+        self.quit_at = None;
         let good = self.ready_since.take().is_some_and(|since| now.since_ms(since) >= GOOD_AFTER_MS);
-        self.failures = if good { 1 } else { self.failures.saturating_add(1) };
+        self.failures = match ending.comeback() {
+            Comeback::AtOnce => 0,
+            Comeback::Soon | Comeback::Backoff | Comeback::Long | Comeback::Never if good => 1,
+            Comeback::Soon | Comeback::Backoff | Comeback::Long | Comeback::Never => {
+                self.failures.saturating_add(1)
+            }
+        };
         let mut unsent = by_message(session.into_unsent());
         unsent.append(&mut self.waiting);
         self.waiting = unsent;
@@ -164,6 +235,16 @@ impl Puppet {
     pub fn ready(&mut self, now: Time) {
         self.ready_since = Some(now);
         self.trouble = None;
+        self.down_since = None;
+        self.active_at.get_or_insert(now);
+    }
+
+    /// A person wants them to try again now.
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.not_before = Time::default();
+        self.held = None;
+        self.asleep = None;
     }
 
     /// Notes what a connection ended with; the first words of an outage are the telling ones.

@@ -1,5 +1,8 @@
 //! Every reason for which one network's machine wants to be woken, in one list.
 //!
+//! A timer that is armed for a moment gone by is due a millisecond after the last wake-up at the earliest, so
+//! that no mistake in a time makes one wake-up go on for ever.
+//!
 //! Arming is lazy: a timer that is armed later than it already is stays as it is, and whoever wakes too
 //! early finds nothing due and arms again. So a busy connection costs no timer work for each line.
 
@@ -26,6 +29,10 @@ pub enum Timer {
     Ledger(ChannelName),
     /// A room may be told of what was left unsaid.
     Tell(RoomId),
+    /// A puppet may have been without a word for too long.
+    Idle(PuppetId),
+    /// Some puppets may have been cut off for so long that their rooms should know.
+    Outage,
 }
 
 /// The armed timers, each at most once.
@@ -33,11 +40,14 @@ pub enum Timer {
 pub struct Timers {
     order: BTreeSet<(Time, Timer)>,
     armed: HashMap<Timer, Time>,
+    /// When something was taken last: nothing is armed for then or earlier.
+    woken: Option<Time>,
 }
 
 impl Timers {
     /// Wakes at `at`, or earlier where this timer is armed for earlier.
     pub fn arm(&mut self, timer: Timer, at: Time) {
+        let at = self.woken.map_or(at, |woken| at.max(woken.plus_ms(1)));
         match self.armed.get(&timer) {
             Some(&armed) if armed <= at => return,
             Some(&armed) => {
@@ -68,6 +78,7 @@ impl Timers {
         }
         let (_, timer) = self.order.pop_first()?;
         self.armed.remove(&timer);
+        self.woken = Some(now);
         Some(timer)
     }
 }
@@ -88,5 +99,16 @@ mod tests {
         assert_eq!(timers.pop_due(Time(60)), Some(Timer::Dial(PuppetId(2))));
         assert_eq!(timers.pop_due(Time(60)), Some(Timer::Dial(PuppetId(1))));
         assert_eq!(timers.pop_due(Time(1000)), None);
+    }
+
+    #[test]
+    fn a_timer_armed_for_the_past_does_not_keep_a_wake_up_going() {
+        let mut timers = Timers::default();
+        timers.arm(Timer::Pacer, Time(50));
+        assert_eq!(timers.pop_due(Time(60)), Some(Timer::Pacer));
+        timers.arm(Timer::Pacer, Time(50));
+        assert_eq!(timers.pop_due(Time(60)), None);
+        assert_eq!(timers.next(), Some(Time(61)));
+        assert_eq!(timers.pop_due(Time(61)), Some(Timer::Pacer));
     }
 }

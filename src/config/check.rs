@@ -3,13 +3,15 @@
 //! One function per block of the file. Nothing here stops at the first fault, and nothing here prints a
 //! value that may hold a secret.
 
+mod identity;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
 use super::types::{
-    Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server, Tls,
+    Appservice, Channel, Config, Connect, Database, Homeserver, Identd, Network, RoomName, Server,
 };
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
@@ -20,6 +22,10 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     homeserver(&config.homeserver, findings);
     appservice(&config.appservice, &config.homeserver, findings);
     database(&config.database, findings);
+    identd(&config.identd, findings);
+    if config.secrets.key_file.as_os_str().is_empty() {
+        findings.error(place!["secrets", "key_file"], "must name a file");
+    }
     if config.logging.filter.trim().is_empty() {
         findings.error(place!["logging", "filter"], "must not be empty; \"info\" is a good start");
     }
@@ -117,6 +123,15 @@ fn database(database: &Database, findings: &mut Findings) {
     }
 }
 
+fn identd(identd: &Identd, findings: &mut Findings) {
+    if let Some(text) = &identd.listen
+        && !text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0)
+    {
+        let sentence = format!("\"{text}\" is no address with a port, such as 0.0.0.0:113 or [::]:113");
+        findings.error(place!["identd", "listen"], sentence);
+    }
+}
+
 fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut Findings) {
     let here = place!["networks", key];
     if NetworkId::new(key).is_none() {
@@ -129,7 +144,6 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
         findings.error(here.with("name"), "must be a name people can read, on one line");
     }
     servers(network, &here, findings);
-    tls(&network.tls, &here.with("tls"), findings);
     if let Some(password) = network.password.as_ref().map(|password| password.expose())
         && (password.is_empty() || password.contains(['\r', '\n', '\0']))
     {
@@ -153,6 +167,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
             ),
         );
     }
+    identity::check(network, &here, findings);
     templates(key, network, homeserver, findings);
     portals(network, &here.with("portals"), findings);
     channels(network, &here.with("channels"), findings);
@@ -183,25 +198,6 @@ fn unsafe_line(server: &Server, network: &Network) -> String {
         "anybody on the way to {} can read and change everything{also}; use tls: true if the server can",
         server.host
     )
-}
-
-fn tls(tls: &Tls, here: &Place, findings: &mut Findings) {
-    if let Some(ca_file) = &tls.ca_file
-        && let Err(fault) = std::fs::File::open(ca_file)
-    {
-        findings.error(here.with("ca_file"), format!("{} cannot be read: {fault}", ca_file.display()));
-    }
-    if !tls.verify {
-        findings.warning(
-            here.with("verify"),
-            "certificates are not checked, so anybody on the way can pose as the server; put its authority into ca_file instead",
-        );
-    }
-    if let Some(name) = &tls.server_name
-        && !is_host(name)
-    {
-        findings.error(here.with("server_name"), format!("\"{name}\" is no host name"));
-    }
 }
 
 fn portals(network: &Network, here: &Place, findings: &mut Findings) {

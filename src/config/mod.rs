@@ -115,8 +115,12 @@ fn settle(mut config: Config, file: &Path) -> Config {
         url.truncate(url.trim_end_matches('/').len());
     }
     config.appservice.registration = conform::beside(file, &config.appservice.registration);
+    config.secrets.key_file = conform::beside(file, &config.secrets.key_file);
     for network in config.networks.values_mut() {
-        network.tls.ca_file = network.tls.ca_file.take().map(|ca_file| conform::beside(file, &ca_file));
+        let Tls { ca_file, client_certificate, client_key, .. } = &mut network.tls;
+        for named in [ca_file, client_certificate, client_key].into_iter().flatten() {
+            *named = conform::beside(file, named);
+        }
     }
     config.database.url = Secret::new(&settle_sqlite(config.database.url.expose(), file));
     config

@@ -69,6 +69,8 @@ pub(super) static CONFIG: Shape = Shape::Table(&[
         "logging",
         Shape::Table(&[may("filter", Shape::Text), may("format", Shape::OneOf(&["text", "json"]))]),
     ),
+    may("secrets", Shape::Table(&[may("key_file", Shape::Text)])),
+    may("identd", Shape::Table(&[may("listen", Shape::Text)])),
     must("networks", Shape::Named(&NETWORK)),
 ]);
 
@@ -81,11 +83,29 @@ static NETWORK: Shape = Shape::Table(&[
             may("ca_file", Shape::Text),
             may("verify", Shape::YesNo),
             may("server_name", Shape::Text),
+            may("fingerprints", TEXTS),
+            may("client_certificate", Shape::Text),
+            may("client_key", Shape::Text),
         ]),
     ),
     may("password", Shape::Text),
+    may(
+        "webirc",
+        Shape::Table(&[may("password", Shape::Text), may("gateway", Shape::Text), may("host", Shape::Text)]),
+    ),
+    may("services", Shape::Table(&[may("nick", Shape::Text), may("mask", Shape::Text)])),
+    may(
+        "source",
+        Shape::Table(&[
+            may("addresses", TEXTS),
+            may("ipv6_prefix", Shape::Text),
+            may("ipv6_block_bits", whole(1, 63)),
+        ]),
+    ),
     may("encoding_fallback", Shape::Text),
     may("user_modes", Shape::Text),
+    may("ident_bytes_max", whole(4, 32)),
+    may("realname", Shape::Text),
     may("nick", Shape::Text),
     may("ghosts", Shape::Table(&[may("user", Shape::Text)])),
     may(

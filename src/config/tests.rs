@@ -621,3 +621,52 @@ namespaces: { users: [{ exclusive: true, regex: '@irc_.*' }], aliases: [{ exclus
         assert_eq!(refused("Bot!"), "r.yaml: sender_localpart: \"Bot!\" is no localpart of a Matrix user id");
     }
 }
+
+#[test]
+fn who_puppets_are_has_to_make_sense() {
+    network_faults(
+        "    webirc: { password: secret }\n",
+        &[
+            "config.yaml:7: networks.libera.webirc.password: WEBIRC needs an address for each puppet; set source.ipv6_prefix, or leave the password out",
+        ],
+    );
+    network_faults(
+        "    services: { mask: \"NickServ!*@*\" }\n",
+        &[
+            "config.yaml:7: networks.libera.services.mask: fits any host, so anybody who takes the nick would get passwords; name the services' host",
+        ],
+    );
+    network_faults(
+        "    services: { mask: NickServ, nick: \"a b\" }\n",
+        &[
+            "config.yaml:7: networks.libera.services.nick: \"a b\" is no nick",
+            "config.yaml:7: networks.libera.services.mask: \"NickServ\" is no mask, such as NickServ!*@services.example.org",
+        ],
+    );
+    network_faults(
+        "    source: { addresses: [here], ipv6_prefix: \"2001:db8::1/64\" }\n",
+        &[
+            "config.yaml:7: networks.libera.source.addresses[0]: \"here\" is no address, such as 192.0.2.7 or 2001:db8::7",
+            "config.yaml:7: networks.libera.source.ipv6_prefix: \"2001:db8::1/64\" has bits behind the first 64; write zeros there",
+        ],
+    );
+    network_faults(
+        "    source: { ipv6_prefix: \"2001:db8::/120\" }\n",
+        &[
+            "config.yaml:7: networks.libera.source.ipv6_block_bits: blocks of 16 bits do not fit behind 2001:db8::/120; take a smaller number, or a larger prefix",
+        ],
+    );
+    network_faults(
+        "    realname: Matrix\n",
+        &["config.yaml:7: networks.libera.realname: \"Matrix\" must contain `$USERID`"],
+    );
+}
+
+#[test]
+fn an_ident_server_listens_on_a_port() {
+    let told = faults(&format!("{SMALL}identd: {{ listen: \"113\" }}\n"));
+    assert_eq!(
+        told,
+        ["config.yaml:7: identd.listen: \"113\" is no address with a port, such as 0.0.0.0:113 or [::]:113"]
+    );
+}

@@ -5,6 +5,8 @@
 //! whose default depends on another setting (`appservice.url`, a network's name, a server's port) are filled
 //! in before these types are made, so none of them is an `Option` without a meaning of its own.
 
+mod identity;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
+
+pub use identity::{Services, Source, Tls, Webirc};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,10 @@ pub struct Config {
     pub database: Database,
     #[serde(default)]
     pub logging: Logging,
+    #[serde(default)]
+    pub secrets: Secrets,
+    #[serde(default)]
+    pub identd: Identd,
     /// By network id.
     pub networks: BTreeMap<String, Network>,
 }
@@ -116,6 +124,38 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where the key to stored passwords and certificates is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// Absolute or relative to the working directory once loaded.
+    pub key_file: PathBuf,
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self { key_file: "bunraku.key".into() }
+    }
+}
+
+/// Our answer to servers that ask who is behind a connection (RFC 1413).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identd {
+    /// Address and port to listen on; none: nobody is answered.
+    pub listen: Option<String>,
+}
+
+impl Identd {
+    /// The address to listen on.
+    ///
+    /// # Panics
+    /// When the configuration was not checked.
+    pub fn listen_address(&self) -> Option<SocketAddr> {
+        self.listen.as_ref().map(|text| text.parse().expect("config::check refuses other addresses"))
+    }
+}
+
 /// One IRC network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,12 +169,24 @@ pub struct Network {
     /// Sent as `PASS` on every connection.
     #[serde(default)]
     pub password: Option<Secret>,
+    #[serde(default)]
+    pub webirc: Webirc,
+    #[serde(default)]
+    pub services: Services,
+    #[serde(default)]
+    pub source: Source,
     /// How to read lines that are not UTF-8: a label of the WHATWG Encoding Standard.
     #[serde(default = "default_encoding")]
     pub encoding_fallback: String,
     /// Modes every puppet sets on itself, for example `+i`; empty for none.
     #[serde(default)]
     pub user_modes: String,
+    /// Longest username of a puppet, in bytes.
+    #[serde(default = "default_ident_bytes")]
+    pub ident_bytes_max: usize,
+    /// Template of puppets' realnames.
+    #[serde(default = "default_realname")]
+    pub realname: String,
     /// Template of puppets' nicks.
     #[serde(default = "default_nick")]
     pub nick: String,
@@ -163,6 +215,14 @@ fn default_nick() -> String {
     "$DISPLAY[m]".into()
 }
 
+fn default_ident_bytes() -> usize {
+    9
+}
+
+fn default_realname() -> String {
+    "$USERID".into()
+}
+
 /// One IRC server's address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,23 +236,6 @@ pub struct Server {
 
 fn default_true() -> bool {
     true
-}
-
-/// How a network's certificates are checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tls {
-    /// PEM file with the only authorities to trust; none for the system's.
-    pub ca_file: Option<PathBuf>,
-    pub verify: bool,
-    /// The name the certificate must carry; none for the server's host.
-    pub server_name: Option<String>,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self { ca_file: None, verify: true, server_name: None }
-    }
 }
 
 /// How IRC users look on Matrix.

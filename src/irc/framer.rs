@@ -3,12 +3,12 @@
 //! Never holds more than one longest line, never ends because of what it was sent, never panics: bytes from
 //! a server are hostile input. Only LF ends a line. A stray CR or NUL is removed and does not end one, since
 //! some servers pass a CR inside chat text and whoever sent it could then write lines in the server's name.
-//! What is left out is counted. Does no I/O: the caller reads into [`Framer::space`].
+//! What is left out is counted. Does no I/O: the caller gives it what was read. Between lines it holds no
+//! memory, since thousands of connections are silent most of the time.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::BufMut;
 use encoding_rs::{Encoding, WINDOWS_1252};
 use memchr::{memchr, memchr2};
 
@@ -18,12 +18,10 @@ use crate::text::line::Line;
 /// of message (RFC 2812 section 2.3). The rest of a longer one is skipped.
 pub const LINE_BYTES_MAX: usize = 8191 + 512;
 
-/// What the buffer holds while little comes in, in bytes.
-pub const IDLE_BYTES: usize = 1024;
-
 /// Cuts one connection's bytes into lines.
 ///
-/// Use: read into [`space`](Self::space), then take [`next_line`](Self::next_line) until `None`, again.
+/// Use: [`push`](Self::push) at most [`room`](Self::room) bytes, then take [`next_line`](Self::next_line)
+/// until `None`, again.
 #[derive(Debug)]
 pub struct Framer {
     buf: Vec<u8>,
@@ -98,27 +96,37 @@ impl Default for Charset {
 impl Framer {
     /// An empty framer; `charset` is for lines that are not UTF-8.
     pub fn new(charset: Charset) -> Self {
-        let buf = Vec::with_capacity(IDLE_BYTES);
-        Self { buf, start: 0, scanned: 0, tail: Tail::Keep, charset, counts: Counts::default() }
+        let counts = Counts::default();
+        Self { buf: Vec::new(), start: 0, scanned: 0, tail: Tail::Keep, charset, counts }
     }
 
-    /// Room for the next read, never empty once [`next_line`](Self::next_line) has said `None`.
-    ///
-    /// The room doubles, up to one longest line, when the last read filled it, and is given back when the
-    /// last read did not.
-    pub fn space(&mut self) -> impl BufMut + '_ {
-        let filled = self.buf.len() == self.buf.capacity();
-        self.buf.drain(..self.start);
+    /// How many bytes may be pushed: never 0 once [`next_line`](Self::next_line) has said `None`.
+    pub fn room(&self) -> usize {
+        LINE_BYTES_MAX - (self.buf.len() - self.start)
+    }
+
+    /// Takes what was read. Beyond [`room`](Self::room) it is a mistake of the caller's that costs memory.
+    pub fn push(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= self.room(), "more was read than there is room for");
+        self.forget();
+        let needed = self.buf.len() + bytes.len();
+        if needed > self.buf.capacity() {
+            // In steps, for who sends a long line byte by byte; but never beyond the longest.
+            let capacity = (self.buf.capacity() * 2).min(LINE_BYTES_MAX).max(needed);
+            self.buf.reserve_exact(capacity - self.buf.len());
+        }
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Lets go of what is done with; of the memory too when that is all.
+    fn forget(&mut self) {
+        if self.start == self.buf.len() {
+            self.buf = Vec::new();
+        } else {
+            self.buf.drain(..self.start);
+        }
         self.scanned -= self.start;
         self.start = 0;
-        if filled {
-            let capacity = (self.buf.capacity() * 2).min(LINE_BYTES_MAX);
-            self.buf.reserve_exact(capacity.saturating_sub(self.buf.len()));
-        } else if self.buf.len() <= IDLE_BYTES / 2 {
-            self.buf.shrink_to(IDLE_BYTES);
-        }
-        let free = self.buf.capacity().min(LINE_BYTES_MAX) - self.buf.len();
-        (&mut self.buf).limit(free)
     }
 
     /// The next line, or `None` when more bytes are needed. Skips what `observe` does not want, empty lines
@@ -138,6 +146,7 @@ impl Framer {
                 None => self.counts.unparsed += 1,
             }
         }
+        self.forget();
         None
     }
 
@@ -263,10 +272,8 @@ mod tests {
         let mut rest = bytes;
         let mut sizes = pieces.iter().cycle();
         while !rest.is_empty() {
-            let mut space = framer.space();
-            let taken = rest.len().min(space.remaining_mut()).min(*sizes.next().unwrap());
-            space.put_slice(&rest[..taken]);
-            drop(space);
+            let taken = rest.len().min(framer.room()).min(*sizes.next().unwrap());
+            framer.push(&rest[..taken]);
             rest = &rest[taken..];
             lines.extend(std::iter::from_fn(|| framer.next_line(observe)));
             assert!(framer.buf.capacity() <= LINE_BYTES_MAX, "buffer of {}", framer.buf.capacity());
@@ -345,19 +352,22 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_grows_for_a_long_line_and_shrinks_back() {
+    fn nothing_is_held_between_lines() {
         let mut framer = Framer::new(Charset::default());
-        let mut feed = |bytes: &[u8]| {
-            for piece in bytes.chunks(512) {
-                framer.space().put_slice(piece);
+        let mut feed = |mut bytes: &[u8]| {
+            while !bytes.is_empty() {
+                let taken = bytes.len().min(512).min(framer.room());
+                framer.push(&bytes[..taken]);
+                bytes = &bytes[taken..];
                 while framer.next_line(Observe::Chat).is_some() {}
             }
-            drop(framer.space());
             framer.buf.capacity()
         };
-        assert_eq!(feed(b"PING a\r\n"), IDLE_BYTES);
-        assert!(feed(&[b'x'; 5000]) > 5000);
-        assert_eq!(feed(b"\r\n"), IDLE_BYTES);
+        assert_eq!(feed(b"PING a\r\nPING b\r\n"), 0);
+        assert!(feed(&[b'x'; 5000]) >= 5000);
+        assert_eq!(feed(b"\r\n"), 0);
+        assert_eq!(feed(b"PING a\r\nPING").next_power_of_two(), 16);
+        assert_eq!(feed(&[b'x'; 3 * LINE_BYTES_MAX]), 0);
     }
 
     #[test]

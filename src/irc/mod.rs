@@ -16,12 +16,21 @@
 //!            +-- DialError -------+-- end of stream, broken socket ------------------+
 //! ```
 //!
-//! Parts: [`dial`] (resolve, source address, TCP) and [`tls`] (who is trusted) give a stream; [`framer`]
-//! (bytes to lines) and [`connection`] (the task) use it.
+//! Parts: [`dial`] gives a stream, out of [`source`] (where from), `eyeballs` (which address of several),
+//! `socket`, [`tls`] (who is trusted) and [`certificate`] (as whom we show ourselves); [`framer`] (bytes to
+//! lines) and [`connection`] (the task) use it. Beside them stands [`identd`], which tells servers who a
+//! connection is; it too is a future that the wiring spawns.
 
+pub mod certificate;
 pub mod connection;
 pub mod dial;
+mod eyeballs;
 pub mod framer;
+pub mod identd;
+mod socket;
+pub mod source;
+mod stream;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod tls_failure;

@@ -4,9 +4,12 @@
 //! written to be harmless twice. No SQL here: the table's file has it.
 
 use super::db::{Conn, Fault};
+use super::identities::{self, StoredIdentity};
 use super::inbox::{self, InboxRow, NewEvent};
+use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
-use super::{ghosts, members, meta, networks, now, portals};
+use super::sts::{self, StsPolicy};
+use super::{channel_keys, ghosts, members, meta, networks, now, portals};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::PortalRow;
 use crate::ids::{InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -72,6 +75,59 @@ pub(super) enum Write {
         name: String,
         value: String,
     },
+    IdentityTake {
+        network: NetworkId,
+        user: UserId,
+        idents: Vec<String>,
+        at: Time,
+    },
+    /// Here and below, what is secret is sealed already.
+    LoginSave {
+        network: NetworkId,
+        user: UserId,
+        account: String,
+        password: Option<Vec<u8>>,
+        at: Time,
+    },
+    LoginCertificateSave {
+        network: NetworkId,
+        user: UserId,
+        pem: String,
+        key_sealed: Vec<u8>,
+        fingerprint: String,
+        at: Time,
+    },
+    LoginRemove {
+        network: NetworkId,
+        user: UserId,
+    },
+    LoginReseal {
+        network: String,
+        user: String,
+        column: Column,
+        old: Vec<u8>,
+        new: Vec<u8>,
+    },
+    /// `row` is network, user and folded channel.
+    ChannelKeySave {
+        row: [String; 3],
+        sealed: Vec<u8>,
+    },
+    ChannelKeyRemove {
+        row: [String; 3],
+    },
+    ChannelKeyReseal {
+        row: [String; 3],
+        old: Vec<u8>,
+        new: Vec<u8>,
+    },
+    StsSave {
+        host: String,
+        policy: StsPolicy,
+    },
+    StsRemove {
+        host: String,
+    },
 }
 
 /// What a change gives back.
@@ -79,8 +135,32 @@ pub(super) enum Write {
 pub(super) enum Reply {
     Nothing,
     Accepted(Vec<InboxRow>),
-    Pruned(u64),
+    /// How many rows were changed.
+    Count(u64),
     Reserved(Option<RelaySeq>),
+    Identity(Option<StoredIdentity>),
+}
+
+impl Reply {
+    /// Of a change that answers with a count.
+    pub(super) fn count(self) -> u64 {
+        match self {
+            Self::Count(count) => count,
+            Self::Nothing | Self::Accepted(_) | Self::Reserved(_) | Self::Identity(_) => {
+                unreachable!("this change answers Count")
+            }
+        }
+    }
+
+    /// Of a change that answers with an identity.
+    pub(super) fn identity(self) -> Option<StoredIdentity> {
+        match self {
+            Self::Identity(identity) => identity,
+            Self::Nothing | Self::Accepted(_) | Self::Count(_) | Self::Reserved(_) => {
+                unreachable!("this change answers Identity")
+            }
+        }
+    }
 }
 
 impl Write {
@@ -91,7 +171,7 @@ impl Write {
             Self::Accept { events, at } => {
                 return inbox::accept(conn, events, *at).await.map(Reply::Accepted);
             }
-            Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Pruned),
+            Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
@@ -108,6 +188,30 @@ impl Write {
             Self::GhostLeft { room, user } => ghosts::left(conn, room, user).await,
             Self::CaseMapSave { network, name } => networks::casemap_save(conn, network, name).await,
             Self::MetaSet { name, value } => meta::set(conn, name, value).await,
+            Self::IdentityTake { network, user, idents, at } => {
+                return identities::take(conn, network, user, idents, *at).await.map(Reply::Identity);
+            }
+            Self::LoginSave { network, user, account, password, at } => {
+                let texts = [network.as_str(), user.as_str(), account];
+                logins::save(conn, texts, password.as_deref(), *at).await
+            }
+            Self::LoginCertificateSave { network, user, pem, key_sealed, fingerprint, at } => {
+                let texts = [network.as_str(), user.as_str(), pem, fingerprint];
+                return logins::certificate_save(conn, texts, key_sealed, *at).await.map(Reply::Count);
+            }
+            Self::LoginRemove { network, user } => {
+                return logins::remove(conn, network, user).await.map(Reply::Count);
+            }
+            Self::LoginReseal { network, user, column, old, new } => {
+                return logins::reseal(conn, [network, user], *column, old, new).await.map(Reply::Count);
+            }
+            Self::ChannelKeySave { row, sealed } => channel_keys::save(conn, row, sealed).await,
+            Self::ChannelKeyRemove { row } => channel_keys::remove(conn, row).await,
+            Self::ChannelKeyReseal { row, old, new } => {
+                return channel_keys::reseal(conn, row, old, new).await.map(Reply::Count);
+            }
+            Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,
+            Self::StsRemove { host } => sts::remove(conn, host).await,
         }
         .map(|()| Reply::Nothing)
     }

@@ -59,6 +59,7 @@ macro_rules! bound {
                 Arg::Int(number) => query.bind(*number),
                 Arg::Text(text) => query.bind(escape(text)),
                 Arg::MaybeText(text) => query.bind(text.map(escape)),
+                Arg::MaybeBytes(bytes) => query.bind(*bytes),
             };
         }
         query
@@ -89,6 +90,7 @@ pub(super) enum Arg<'a> {
     Int(i64),
     Text(&'a str),
     MaybeText(Option<&'a str>),
+    MaybeBytes(Option<&'a [u8]>),
 }
 
 /// One row of an answer.
@@ -326,6 +328,14 @@ impl Row {
         };
         stored.map(|text| text.map(unescape)).map_err(Fault::from)
     }
+
+    pub(super) fn maybe_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(Fault::from)
+    }
 }
 
 impl From<sqlx::Error> for Fault {
@@ -341,15 +351,6 @@ impl From<sqlx::Error> for Fault {
             _ => false,
         };
         if blamed { Self::Change(error.to_string()) } else { Self::Database(error.to_string()) }
-    }
-}
-
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Change(why) => Self::Refused(why),
-            Fault::Database(why) => Self::Unavailable(why),
-        }
     }
 }
 

@@ -98,7 +98,9 @@ impl Store {
         let write = Write::Accept { events, at: now() };
         match self.writer.write(write).await? {
             Reply::Accepted(rows) => Ok(rows),
-            Reply::Nothing | Reply::Pruned(_) | Reply::Reserved(_) => unreachable!("accept answers Accepted"),
+            Reply::Nothing | Reply::Count(_) | Reply::Reserved(_) | Reply::Identity(_) => {
+                unreachable!("accept answers Accepted")
+            }
         }
     }
 
@@ -139,12 +141,9 @@ impl Store {
     pub(super) async fn prune_before(&self, before: Time) -> Result<u64, StoreError> {
         let mut total = 0;
         loop {
-            match self.writer.write(Write::Prune { before }).await? {
-                Reply::Pruned(0) => return Ok(total),
-                Reply::Pruned(count) => total += count,
-                Reply::Nothing | Reply::Accepted(_) | Reply::Reserved(_) => {
-                    unreachable!("prune answers Pruned")
-                }
+            match self.writer.write(Write::Prune { before }).await?.count() {
+                0 => return Ok(total),
+                count => total += count,
             }
         }
     }

@@ -16,14 +16,19 @@
 
 mod batch;
 mod change;
+mod channel_keys;
 mod db;
 mod ghosts;
+mod identities;
 mod inbox;
+mod logins;
 mod members;
 mod meta;
 mod networks;
 mod outbox;
 mod portals;
+mod sealed;
+mod sts;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -32,10 +37,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::ids::Time;
+use crate::vault::VaultError;
 use change::Write;
-use db::{Arg, Db, Row, Source};
+use db::{Arg, Db, Fault, Row, Source};
+pub use identities::{IdentOwner, StoredIdentity};
 pub use inbox::{InboxCounts, InboxRow, NewEvent};
+pub use logins::{LoginSummary, StoredCertificate, StoredLogin};
 pub use outbox::{DeadLetter, OutboxRow};
+pub use sealed::Resealed;
+pub use sts::StsPolicy;
 use writer::Writer;
 
 /// How long [`Store::open`] may take; another process may be changing the schema.
@@ -80,6 +90,9 @@ pub enum StoreError {
     /// This one change cannot be stored; trying again does not help.
     #[error("the database refused this change: {0}")]
     Refused(String),
+    /// A stored secret does not open. Look at the key file, or set the secret anew.
+    #[error(transparent)]
+    Sealed(#[from] VaultError),
     /// Nothing is known to be stored. Try again.
     #[error("the database does not answer now: {0}")]
     Unavailable(String),
@@ -136,6 +149,15 @@ impl Store {
     }
 }
 
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Change(why) => Self::Refused(why),
+            Fault::Database(why) => Self::Unavailable(why),
+        }
+    }
+}
+
 /// Now, by the system's clock.
 fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -153,4 +175,8 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     ghosts::STATEMENTS,
     networks::STATEMENTS,
     meta::STATEMENTS,
+    identities::STATEMENTS,
+    logins::STATEMENTS,
+    channel_keys::STATEMENTS,
+    sts::STATEMENTS,
 ];

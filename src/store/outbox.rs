@@ -100,7 +100,7 @@ impl Store {
     pub async fn outbox_last(&self) -> Result<Option<RelaySeq>, StoreError> {
         match self.writer.write(Write::OutboxReserve).await? {
             Reply::Reserved(last) => Ok(last),
-            Reply::Nothing | Reply::Accepted(_) | Reply::Pruned(_) => {
+            Reply::Nothing | Reply::Accepted(_) | Reply::Count(_) | Reply::Identity(_) => {
                 unreachable!("reserve answers Reserved")
             }
         }

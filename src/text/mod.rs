@@ -8,6 +8,8 @@ pub mod irc_codes;
 pub mod line;
 pub mod mask;
 pub mod nick;
+pub mod numerics;
+pub mod realname;
 pub mod sasl;
 pub mod scram;
 pub mod split;

@@ -19,20 +19,37 @@ const ATTEMPTS: u32 = 10_000;
 /// How much of a name is looked at, in characters. No nick is longer, and names come from strangers.
 const LOOKED_AT_CHARS: usize = 1024;
 
+/// Which letters a network allows in nicks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alphabet {
+    /// Those of RFC 2812 section 2.3.1: what each server takes.
+    #[default]
+    Ascii,
+    /// Those, and the letters and digits of all scripts: for networks that say `UTF8ONLY` and a case mapping
+    /// such as `utf8` or `precis`. They refuse some all the same (432), and then `Ascii` is the way out.
+    Utf8,
+}
+
 /// A nick that any IRC server takes, as near to `wanted` as it gets, of at most `bytes_max` bytes (at least
 /// [`NICK_BYTES_MIN`]). Same input, same nick.
 ///
 /// Latin letters lose their marks, separators become one `_`, anything else outside RFC 2812 section 2.3.1
 /// is dropped. A first digit or `-` gets `M` before it. A name with nothing left is `M` and a hash of it.
 pub fn legal_nick(wanted: &str, bytes_max: usize) -> String {
-    let mut nick = legal_chars(wanted);
+    legal_nick_in(Alphabet::Ascii, wanted, bytes_max)
+}
+
+/// As [`legal_nick`], in the letters that the network allows. With [`Alphabet::Utf8`] letters keep their marks and
+/// scripts; what Unicode holds to be the same letter (NFKC) is written one way.
+pub fn legal_nick_in(alphabet: Alphabet, wanted: &str, bytes_max: usize) -> String {
+    let mut nick = legal_chars_in(alphabet, wanted);
     if nick.is_empty() {
         nick = hashed('M', wanted);
     }
-    if !is_nick_start(nick.as_bytes()[0]) {
+    if !nick.starts_with(is_start) {
         nick.insert(0, 'M');
     }
-    nick.truncate(bytes_max.max(NICK_BYTES_MIN));
+    nick.truncate(nick.floor_char_boundary(bytes_max.max(NICK_BYTES_MIN)));
     nick
 }
 
@@ -118,20 +135,48 @@ pub(super) fn unescape(text: &str, strictness: Strictness) -> Option<String> {
 
 /// The part of a name that may stand inside a nick; may be empty, may start with a digit.
 pub(super) fn legal_chars(name: &str) -> String {
+    legal_chars_in(Alphabet::Ascii, name)
+}
+
+/// As [`legal_chars`], in the letters that the network allows.
+pub(super) fn legal_chars_in(alphabet: Alphabet, name: &str) -> String {
+    let name = name.chars().take(LOOKED_AT_CHARS);
+    match alphabet {
+        Alphabet::Ascii => kept(name.nfkd(), is_nick_char, latin),
+        Alphabet::Utf8 => kept(name.nfkc(), |c| is_nick_char(c) || is_foreign(c), |_| None),
+    }
+}
+
+/// The characters that may be in a nick, and one `_` for separators between them.
+fn kept(
+    name: impl Iterator<Item = char>,
+    legal: impl Fn(char) -> bool,
+    letters: impl Fn(char) -> Option<&'static str>,
+) -> String {
     let mut out = String::new();
     let mut gap = false;
-    for c in name.chars().take(LOOKED_AT_CHARS).nfkd() {
-        match latin(c) {
+    for c in name {
+        match letters(c) {
             Some(letters) => push_after_gap(&mut out, &mut gap, letters),
-            None if is_nick_char(c) => push_after_gap(&mut out, &mut gap, c.encode_utf8(&mut [0; 4])),
+            None if legal(c) => push_after_gap(&mut out, &mut gap, c.encode_utf8(&mut [0; 4])),
             None => gap |= is_separator(c),
         }
     }
     out
 }
 
+/// True for a letter or digit beyond ASCII.
+fn is_foreign(c: char) -> bool {
+    !c.is_ascii() && c.is_alphanumeric()
+}
+
+/// True for a character that a nick may start with, in any alphabet: no digit of any script.
+pub(super) fn is_start(c: char) -> bool {
+    u8::try_from(c).is_ok_and(is_nick_start) || (!c.is_ascii() && c.is_alphabetic())
+}
+
 /// True for a byte that a nick may start with (RFC 2812 section 2.3.1).
-pub(super) fn is_nick_start(byte: u8) -> bool {
+fn is_nick_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic()
         || matches!(byte, b'[' | b']' | b'\\' | b'`' | b'_' | b'^' | b'{' | b'|' | b'}')
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::casemap::CaseMap;
-use super::nick::{self, NICK_BYTES_MIN, Strictness};
+use super::nick::{self, Alphabet, NICK_BYTES_MIN, Strictness};
 use crate::ids::{ChannelName, MATRIX_ID_BYTES_MAX, NetworkId, Nick, RoomAlias, UserId};
 
 /// Names of rooms, for example `#irc_$NETWORK_$CHANNEL`.
@@ -238,16 +238,28 @@ impl NickTemplate {
     /// them. Only when that text leaves no byte for each name the first name stands alone. A missing display
     /// name, or one without a usable letter, is the localpart; that without one is `M` and a hash.
     pub fn fill(&self, display: Option<&str>, user: &UserId, bytes_max: usize) -> String {
+        self.fill_in(Alphabet::Ascii, display, user, bytes_max)
+    }
+
+    /// As [`fill`](Self::fill), in the letters that the network allows.
+    pub fn fill_in(
+        &self,
+        alphabet: Alphabet,
+        display: Option<&str>,
+        user: &UserId,
+        bytes_max: usize,
+    ) -> String {
         let bytes_max = bytes_max.max(NICK_BYTES_MIN);
-        let mut parts: Vec<(String, bool)> = self.0.iter().map(|piece| piece.value(display, user)).collect();
-        if parts[0].1 && !nick::is_nick_start(parts[0].0.as_bytes()[0]) {
+        let value = |piece: &NickPiece| piece.value(alphabet, display, user);
+        let mut parts: Vec<(String, bool)> = self.0.iter().map(value).collect();
+        if parts[0].1 && !parts[0].0.starts_with(nick::is_start) {
             parts[0].0.insert(0, 'M');
         }
         let fixed: usize = parts.iter().filter(|part| !part.1).map(|part| part.0.len()).sum();
-        let names = parts.iter().filter(|part| part.1).count();
-        if fixed + names > bytes_max {
+        let least: usize = parts.iter().filter(|part| part.1).map(|part| least_bytes(&part.0)).sum();
+        if fixed + least > bytes_max {
             let first = parts.into_iter().find(|part| part.1).expect("new refuses a template without a name");
-            return nick::legal_nick(&first.0, bytes_max);
+            return nick::legal_nick_in(alphabet, &first.0, bytes_max);
         }
         shorten(&mut parts, bytes_max - fixed);
         parts.into_iter().map(|part| part.0).collect()
@@ -256,32 +268,39 @@ impl NickTemplate {
 
 impl NickPiece {
     /// What stands in its place, never empty, and whether that may be shortened.
-    fn value(&self, display: Option<&str>, user: &UserId) -> (String, bool) {
+    fn value(&self, alphabet: Alphabet, display: Option<&str>, user: &UserId) -> (String, bool) {
+        let legal = |name: &str| nick::legal_chars_in(alphabet, name);
         let name = match self {
             Self::Text(text) => return (text.clone(), false),
-            Self::Display => nick::legal_chars(display.unwrap_or_default()),
-            Self::Localpart => nick::legal_chars(user.localpart()),
-            Self::UserId => nick::legal_chars(user.as_str()),
+            Self::Display => legal(display.unwrap_or_default()),
+            Self::Localpart => legal(user.localpart()),
+            Self::UserId => legal(user.as_str()),
         };
         let or_else = |name: String, other: &dyn Fn() -> String| if name.is_empty() { other() } else { name };
-        let name = or_else(name, &|| nick::legal_chars(user.localpart()));
+        let name = or_else(name, &|| legal(user.localpart()));
         (or_else(name, &|| nick::hashed('M', user.as_str())), true)
     }
 }
 
 /// Shortens the names, the longest first, until all have room in `names_bytes_max`.
 fn shorten(parts: &mut [(String, bool)], names_bytes_max: usize) {
-    let mut over = parts.iter().filter(|part| part.1).map(|part| part.0.len()).sum::<usize>();
-    while over > names_bytes_max {
-        let longest = parts.iter_mut().filter(|part| part.1).max_by_key(|part| part.0.len());
-        longest.expect("over is the length of at least one name").0.pop();
-        over -= 1;
+    let mut bytes = parts.iter().filter(|part| part.1).map(|part| part.0.len()).sum::<usize>();
+    while bytes > names_bytes_max {
+        let can_give = |part: &&mut (String, bool)| part.1 && part.0.len() > least_bytes(&part.0);
+        let longest = parts.iter_mut().filter(can_give).max_by_key(|part| part.0.len());
+        let last = longest.and_then(|part| part.0.pop()).expect("the first letters of all names have room");
+        bytes -= last.len_utf8();
     }
+}
+
+/// The bytes of a name's first letter: less is no name.
+fn least_bytes(name: &str) -> usize {
+    name.chars().next().map_or(0, char::len_utf8)
 }
 
 /// Text between variables, when a nick may hold it.
 fn legal_text(text: &str, is_first: bool) -> Result<&str, TemplateError> {
-    let starts_badly = |c: &char| is_first && !u8::try_from(*c).is_ok_and(nick::is_nick_start);
+    let starts_badly = |c: &char| is_first && !nick::is_start(*c);
     match text.chars().find(|&c| !nick::is_nick_char(c)).or_else(|| text.chars().next().filter(starts_badly))
     {
         Some(c) => Err(TemplateError::Character(c)),
@@ -290,13 +309,13 @@ fn legal_text(text: &str, is_first: bool) -> Result<&str, TemplateError> {
 }
 
 /// A template taken apart.
-enum Piece<'a> {
+pub(super) enum Piece<'a> {
     Text(&'a str),
     /// `$` and the capitals behind it.
     Variable(&'a str),
 }
 
-fn pieces(template: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(template: &str) -> Vec<Piece<'_>> {
     let mut out = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
@@ -489,6 +508,21 @@ mod tests {
     }
 
     #[test]
+    fn a_network_with_more_letters_keeps_them() {
+        let fill = |template: &str, display: &str, bytes_max| {
+            let user = UserId::new("@ken:h").unwrap();
+            NickTemplate::new(template).unwrap().fill_in(Alphabet::Utf8, Some(display), &user, bytes_max)
+        };
+        assert_eq!(fill("$DISPLAY[m]", "Zoë Иван", 30), "Zoë_Иван[m]");
+        assert_eq!(fill("$DISPLAY[m]", "日本", 30), "日本[m]");
+        assert_eq!(fill("$DISPLAY[m]", "日本", 8), "日[m]");
+        assert_eq!(fill("$DISPLAY[m]", "日本", 5), "日");
+        assert_eq!(fill("$DISPLAY-$LOCALPART", "日本", 7), "日-ken");
+        assert_eq!(fill("$DISPLAY", "٣a", 30), "M٣a");
+        assert_eq!(fill("$DISPLAY", "\u{202e}🦀", 30), "ken");
+    }
+
+    #[test]
     fn a_name_is_never_a_template_and_always_something() {
         assert_eq!(nick_for("$DISPLAY[m]", Some("$USERID"), "@a:h", 30), "USERID[m]");
         assert_eq!(nick_for("$DISPLAY[m]", Some("日本"), "@ken:h", 30), "ken[m]");
@@ -544,6 +578,11 @@ mod tests {
                 prop_assert!(nick.len() <= bytes_max.max(NICK_BYTES_MIN));
                 prop_assert_eq!(nick::legal_nick(&nick, bytes_max), nick.clone());
                 prop_assert!(template != "$DISPLAY[m]" || nick.ends_with("[m]"));
+                let template = NickTemplate::new(template).unwrap();
+                let nick = template.fill_in(Alphabet::Utf8, display.as_deref(), &user, bytes_max);
+                prop_assert!(nick.len() <= bytes_max.max(NICK_BYTES_MIN));
+                prop_assert_eq!(nick::legal_nick_in(Alphabet::Utf8, &nick, bytes_max), nick.clone());
+                prop_assert!(Nick::new(&nick, MAP).is_some());
             }
         }
     }

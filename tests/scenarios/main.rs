@@ -61,32 +61,49 @@ stories! {
     casemap_message_waits
     casemap_own_nick
     flood
+    full
     greeting_twice
+    held_before
     hostile_lines
+    idle
     join_late
     join_refused
     join_refused_mapped
     kick
     kick_while_holding
+    killed
     leave
     leave_and_return
+    linger
+    login
+    login_certificate
+    login_plain
+    login_refused
+    login_services
     message_expires
     message_forms
     message_waits
+    netsplit
     nick_of_another_puppet
     nick_wished_by_us_is_theirs
     own_lines
+    password_refused
     ping
+    ping_by_server
     private_message
     quit_seen
     registration
     rename
     send_refused
+    shed
     stale_generation
     statusmsg
     stopping
+    sts
+    throttled
     too_many_waiting
     two_rooms
+    webirc
 }
 
 #[test]

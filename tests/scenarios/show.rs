@@ -10,6 +10,7 @@ pub fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Connect { conn, user } => format!("irc {conn} connect {user}"),
         Effect::Derive { conn, iterations, .. } => format!("irc {conn} derive {iterations}"),
+        Effect::Upgrade { conn, port } => format!("irc {conn} upgrade to {port}"),
         Effect::Send { conn, line } => format!("irc {conn} > {}", visible(line)),
         Effect::Close { conn } => format!("irc {conn} close"),
         Effect::Observe { conn, chat: Chat::Read } => format!("irc {conn} read chat"),
@@ -30,6 +31,8 @@ pub fn effect(effect: &Effect) -> String {
             format!("save member {room} {user} out")
         }
         Effect::SaveCaseMap { name } => format!("save casemap {name}"),
+        Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
+        Effect::DropHold { user } => format!("drop hold {user}"),
     }
 }
 

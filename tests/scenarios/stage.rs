@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
-    AskId, BodyKind, Certificate, CloseReason, Input, Login, MatrixEvent, Member, Membership, MessageBody,
-    Opening, PortalOrigin, PortalRow, Wire,
+    AskId, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member, Membership,
+    MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
 use bunraku::secret::Secret;
 use bunraku::text::line::Line;
 use bunraku::text::nick::legal_ident;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use super::show;
@@ -31,6 +32,7 @@ fn policy() -> Policy {
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
         ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         network,
         network_name: "Net".into(),
@@ -39,6 +41,8 @@ fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec!["#secret".into()],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: String::new(),
         flood: Flood { burst: 10, line_ms: 1_000 },
         connect: ConnectPace {
@@ -47,6 +51,7 @@ fn policy() -> Policy {
             retry_ms_min: 4_000,
             retry_ms_max: 300_000,
             register_ms_max: 60_000,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: 120_000, timeout_ms: 60_000 },
         message_age_ms_max: 600_000,
@@ -121,6 +126,8 @@ impl Stage {
             "welcome" => self.welcome(rest),
             "matrix" => self.matrix(rest),
             "times" => self.times(rest),
+            "held" => self.give(held(rest)),
+            "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
                 self.written.push(format!("  {word}"));
@@ -141,7 +148,22 @@ impl Stage {
             "flood_burst" => self.policy.flood.burst = number() as u32,
             "connections_max" => self.policy.connections_max = number() as usize,
             "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,
+            "connect_burst" => self.policy.connect.burst = number() as u32,
+            "at_once" => self.policy.connect.at_once = number() as usize,
+            "ping_after_s" => self.policy.ping.after_ms = number() * 1_000,
+            "idle_s_max" => self.policy.connect.idle_ms_max = number() * 1_000,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
+            "services" => {
+                let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
+                self.policy.services = Some(Services { nick: nick.to_owned(), mask: mask.to_owned() });
+            }
+            "webirc" => {
+                let [password, gateway, host] = value.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("webirc PASSWORD GATEWAY HOST")
+                };
+                let (gateway, host) = (gateway.to_owned(), host.to_owned());
+                self.policy.webirc = Some(Webirc { password: Secret::new(password), gateway, host });
+            }
             _ => panic!("no such setting in stories: {key}"),
         }
     }
@@ -272,6 +294,7 @@ impl Stage {
                 ("account", name) => login.account = name.to_owned(),
                 ("password", text) => login.password = Some(Secret::new(text)),
                 ("certificate", "") => login.certificate = Certificate::Shown,
+                ("address", text) => opening.identity.address = Some(text.to_owned()),
                 ("nonce", text) => opening.nonce = text.to_owned(),
                 _ => panic!("a connection does not open with {word:?}"),
             }
@@ -366,6 +389,14 @@ fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
     let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `@ada banned: words`.
+fn held(words: &str) -> Input {
+    let (who, words) = words.split_once(": ").expect("WHO ENDING: WORDS");
+    let (who, ending) = who.split_once(' ').expect("WHO ENDING");
+    let (ending, words) = (ending.to_owned(), words.to_owned());
+    Input::Held(HoldRow { user: user(who), ending, words, since: Time(0) })
 }
 
 /// `!r @ada=Ada @bob`.

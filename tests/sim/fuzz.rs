@@ -64,8 +64,8 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 fn is_one_legal_line(line: &str) -> bool {
-    const SAYS: [&str; 11] =
-        ["PASS", "NICK", "USER", "PONG", "PING", "JOIN", "PART", "NAMES", "MODE", "NOTICE", "QUIT"];
+    const SAYS: [&str; 12] =
+        ["CAP", "PASS", "NICK", "USER", "PONG", "PING", "JOIN", "PART", "NAMES", "MODE", "NOTICE", "QUIT"];
     let command = line.split(' ').next().unwrap_or_default();
     !line.contains(['\r', '\n', '\0']) && SAYS.contains(&command)
 }

@@ -4,6 +4,8 @@
 //! A seed is one run and reruns exactly: `BUNRAKU_SEED=17 cargo test --test sim` (with `BUNRAKU_STEPS=1` for all
 //! steps). `BUNRAKU_SEEDS=20000` sets how many are run (256 unless told), `BUNRAKU_FIRST` where they begin.
 //!
+//! `storm` has many puppets at once and asks how fast and how often they dial.
+//!
 //! Not asked here: one owner for each channel and the bounds of its queues (`tests/ledger_sim.rs`), and what a
 //! store or an outbox does with what it is given.
 
@@ -11,6 +13,7 @@ mod audit;
 mod fuzz;
 mod ircd;
 mod random;
+mod storm;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,7 +208,17 @@ impl Story {
         let Some(n) = self.one_of_ours() else { return };
         let notices_ms = self.chance.pick(&[0, 500, 20_000]).expect("not empty");
         match self.chance.below(11) {
-            0 => self.world.kill(n),
+            0 => {
+                let said = [
+                    "Killed (oper (spam))",
+                    "K-Lined",
+                    "Ping timeout: 120 seconds",
+                    "Killed (services. (GHOST command used by eve))",
+                    "Excess Flood",
+                ];
+                let why = self.chance.pick(&said).expect("not empty");
+                self.world.throw_off(n, why);
+            }
             1 => self.world.reset(n, notices_ms),
             2 => {
                 let ms = self.chance.pick(&[500, 7_000, 15_000, 45_000]).expect("not empty");
@@ -216,7 +229,7 @@ impl Story {
                 // A split takes several at once.
                 for _ in 0..self.chance.between(1, 4) {
                     if let Some(n) = self.one_of_ours() {
-                        self.world.kill(n);
+                        self.world.throw_off(n, "Server shutting down");
                     }
                 }
             }
@@ -245,6 +258,7 @@ impl Story {
                 let noise = self.chance.pick(&noise).expect("not empty");
                 self.world.noise(n, noise);
             }
+            10 if self.chance.percent(50) => self.world.reconnect_all(),
             _ => {
                 let room = self.room();
                 let user = self.chance.pick(&self.users).expect("there are some");
@@ -269,6 +283,9 @@ impl Story {
         for room in self.world.ircd.channels.values_mut() {
             (room.refuses, room.moderated) = (None, false);
         }
+        // Those that were thrown off lately are held in a moment.
+        self.world.pass(60_000);
+        self.world.reconnect_all();
         self.world.pass(120_000);
         // Whom a mapped room's channel refused asks again by speaking.
         self.everybody_speaks();

@@ -15,6 +15,7 @@ use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Poli
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
+use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use crate::audit::Audit;
@@ -28,6 +29,7 @@ pub fn policy() -> Policy {
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
         ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        realnames: RealnameTemplate::new("$USERID").unwrap(),
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         network,
         network_name: "Net".into(),
@@ -36,6 +38,8 @@ pub fn policy() -> Policy {
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
         password: None,
+        webirc: None,
+        services: None,
         user_modes: "+i".into(),
         flood: Flood { burst: 6, line_ms: 300 },
         connect: ConnectPace {
@@ -44,6 +48,7 @@ pub fn policy() -> Policy {
             retry_ms_min: 1_000,
             retry_ms_max: 10_000,
             register_ms_max: 20_000,
+            ..ConnectPace::default()
         },
         ping: PingPace { after_ms: 30_000, timeout_ms: 20_000 },
         message_age_ms_max: 60_000,
@@ -133,6 +138,8 @@ pub struct World {
     pub audit: Audit,
     pub lag_ms_max: u64,
     pub unreachable_percent: u64,
+    /// Whose puppets stay away until somebody says otherwise.
+    pub held: BTreeSet<UserId>,
     events: BTreeMap<(u64, u64), Event>,
     count: u64,
     seq: i64,
@@ -158,6 +165,7 @@ impl World {
             rooms,
             lag_ms_max,
             unreachable_percent: 0,
+            held: BTreeSet::new(),
             events: BTreeMap::new(),
             count: 0,
             seq: 0,
@@ -252,7 +260,12 @@ impl World {
                 panic!("nobody asked for an alias")
             }
             Effect::CommandAnswered { ask, answer } => self.audit.answered(ask, &answer),
-            Effect::Derive { .. } | Effect::SaveMember { .. } | Effect::SaveCaseMap { .. } => {}
+            Effect::Derive { .. }
+            | Effect::Upgrade { .. }
+            | Effect::SaveMember { .. }
+            | Effect::SaveCaseMap { .. } => {}
+            Effect::SaveHold(row) => assert!(self.held.insert(row.user), "held twice"),
+            Effect::DropHold { user } => assert!(self.held.remove(&user), "nobody held them"),
         }
     }
 
@@ -263,6 +276,7 @@ impl World {
     }
 
     fn dial(&mut self, id: ConnId, user: UserId) {
+        assert!(!self.held.contains(&user), "a held puppet dials: {user}");
         let twice = self.conns.iter().any(|conn| conn.id.puppet == id.puppet && conn.lives());
         assert!(!twice && self.find(id).is_none(), "two connections of one puppet");
         let n = self.conns.len();
@@ -460,12 +474,19 @@ impl World {
 
     // What can go wrong.
 
-    /// The server throws it off and says so.
-    pub fn kill(&mut self, n: usize) {
-        self.ircd.quit(self.conns[n].client, "Killed");
+    /// The server throws it off and says why.
+    pub fn throw_off(&mut self, n: usize, why: &str) {
+        self.ircd.quit(self.conns[n].client, why);
         self.spread();
-        self.goes_down(n, Down::Line("ERROR :Closing Link: (Killed)".into()));
+        self.goes_down(n, Down::Line(format!("ERROR :Closing Link: host ({why})")));
         self.goes_down(n, Down::Eof);
+    }
+
+    /// Somebody lets all connect again that are held.
+    pub fn reconnect_all(&mut self) {
+        for user in self.held.clone() {
+            self.input(Input::Reconnect { user });
+        }
     }
 
     /// The socket fails for us; the server notices after a while.

@@ -312,6 +312,11 @@ impl Channel {
         self.settle_duties(now, heard)
     }
 
+    /// True when this connection is in the channel and no other of ours is, or asks for it.
+    pub fn is_alone(&self, conn: ConnId) -> bool {
+        self.members.len() == 1 && self.members.contains_key(&conn)
+    }
+
     pub fn name(&self) -> &ChannelName {
         &self.name
     }

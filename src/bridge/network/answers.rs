@@ -120,7 +120,7 @@ impl Network {
         }
         self.with_session(conn.puppet, |session, _| session.nick_missed(nick));
         self.note_nicks(conn.puppet);
-        self.nick_refused(conn, Some(nick));
+        self.disown(conn, nick);
     }
 
     /// A connection ends: nobody waits for an answer any more.

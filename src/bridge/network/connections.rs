@@ -2,43 +2,50 @@
 
 use super::super::clock::Bucket;
 use super::super::effect::{Chat, Effect};
+use super::super::ending::{Closing, End, Ending, LastWords, LoginRefusal, clean};
 use super::super::input::{CloseReason, Opening, Salted};
-use super::super::pacer::retry_ms;
+use super::super::pacer::{Haste, wait_ms};
 use super::super::session::places::Standing;
-use super::super::session::register::Registration;
+use super::super::session::register::{Applicant, Registration};
 use super::super::session::{Session, Woken};
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, ConnId, PuppetId};
 
-/// How long a puppet waits when the network has as many connections as it may.
-const FULL_MS: u64 = 60_000;
+/// So many bans in a row, and it is not the puppets but the bridge: the network rests.
+const BANS_IN_A_ROW_MAX: u32 = 3;
+/// What most servers show of a realname; they cut a longer one where it may mislead.
+const REALNAME_BYTES_MAX: usize = 50;
 
 impl Network {
     /// Gets a puppet in line to dial, if it wants to be anywhere and has no connection.
     pub(super) fn ask_to_dial(&mut self, id: PuppetId) {
+        let is_running = self.life == Life::Running;
         let puppet = self.puppet(id);
-        if puppet.session.is_some() || puppet.wanted.is_empty() {
+        if !is_running || !puppet.may_dial() {
             return;
         }
         let not_before = puppet.not_before;
-        if self.life != Life::Running {
-            return;
-        }
+        let haste = if puppet.has_waiting() { Haste::Eager } else { Haste::Calm };
         if not_before > self.now {
             return self.timers.arm(Timer::Dial(id), not_before);
         }
-        if self.connections >= self.policy.connections_max {
-            return self.timers.arm(Timer::Dial(id), self.now.plus_ms(FULL_MS));
-        }
-        self.pacer.ask(id);
+        self.pacer.ask(id, haste);
         self.dial_next();
     }
 
-    /// Lets those dial whose turn it is.
+    /// Lets those dial whose turn it is. With all connections taken, one that nobody uses makes room.
     pub(super) fn dial_next(&mut self) {
         while self.life == Life::Running {
-            match self.pacer.turn() {
+            let Some(next) = self.pacer.next() else { return };
+            if !self.puppet(next).may_dial() {
+                self.pacer.forget(next);
+                continue;
+            }
+            if self.connections >= self.policy.connections_max {
+                return self.make_room();
+            }
+            match self.pacer.turn(self.now) {
                 Ok(id) => self.dial(id),
                 Err(until) => return self.timers.arm_if(Timer::Pacer, until),
             }
@@ -48,12 +55,10 @@ impl Network {
     fn dial(&mut self, id: PuppetId) {
         let (now, flood) = (self.now, self.policy.flood);
         let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock);
-        let puppet = self.puppet(id);
-        if puppet.session.is_some() || puppet.wanted.is_empty() {
-            return;
-        }
         self.connections += 1;
         let puppet = self.puppet(id);
+        puppet.last_words = LastWords::default();
+        puppet.dialed = now;
         let conn = puppet.next_conn();
         puppet.session = Some(Session::new(conn, now, bucket));
         let user = puppet.user.clone();
@@ -66,7 +71,11 @@ impl Network {
         let (id, user) = (puppet.id, puppet.user.clone());
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
-        let registration = Registration::new(now, &user, base, nick_bytes_max, map, opening, &self.policy);
+        self.nicks.introduced(conn, &opening.identity.ident);
+        let display = self.puppets[id.0 as usize].display_name.as_deref();
+        let realname = self.policy.realnames.render(&user, display, REALNAME_BYTES_MAX);
+        let applicant = Applicant { nick: base, nick_bytes_max, realname, map };
+        let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);
     }
@@ -99,29 +108,39 @@ impl Network {
 
     /// The connection is no more, or never came up.
     pub(super) fn conn_closed(&mut self, conn: ConnId, why: CloseReason) {
-        if self.puppet_of(conn).is_some() {
-            match why {
-                CloseReason::DialFailed(words) | CloseReason::Lost(words) => {
-                    self.puppet(conn.puppet).trouble(words)
-                }
-                CloseReason::Asked => {}
-            }
-            self.connection_over(conn.puppet, None);
-        }
+        let now = self.now;
+        let Some(puppet) = self.puppet_of(conn) else { return };
+        let is_closing = puppet.session.as_ref().is_some_and(Session::is_closing);
+        let closing = match &why {
+            _ if is_closing => Closing::Asked,
+            CloseReason::DialFailed(words) => Closing::DialFailed(words),
+            CloseReason::Lost(words) => Closing::Lost(words),
+            CloseReason::Asked => Closing::Lost("the connection was closed"),
+        };
+        let end = puppet.last_words.end(now, closing);
+        self.connection_over(conn.puppet, end);
     }
 
     /// Gives a connection up: nothing of it counts from here on.
-    pub(super) fn give_up(&mut self, conn: ConnId, wait_ms: Option<u64>) {
+    pub(super) fn give_up(&mut self, conn: ConnId, end: End) {
         if self.puppet_of(conn).is_some() {
             self.out.push(Effect::Close { conn });
-            self.connection_over(conn.puppet, wait_ms);
+            self.connection_over(conn.puppet, end);
         }
     }
 
-    /// Ends a puppet's connection with a goodbye. It stays until it is closed, so that what the kernel still
-    /// takes is known to be on its way.
+    /// A login that is refused is never tried again by itself: services lock accounts that are guessed at. The
+    /// puppet is held.
+    pub(super) fn login_refused(&mut self, conn: ConnId, why: LoginRefusal, words: &str) {
+        self.give_up(conn, End { ending: Ending::LoginRefused(why), words: clean(words) });
+    }
+
+    /// Ends a puppet's connection with a goodbye; others take over its duties first. It stays until it is closed,
+    /// so that what the kernel still takes is known to be on its way.
     pub(super) fn end_session(&mut self, id: PuppetId, words: &str) {
         let now = self.now;
+        self.hand_over(id);
+        self.pacer.done(id);
         let ended = self.with_session(id, |session, out| (session.conn, session.quit(now, words, out)));
         let Some((conn, channels)) = ended else { return };
         self.nicks.remove(conn);
@@ -130,8 +149,22 @@ impl Network {
         }
     }
 
-    /// The channels lose a connection; its puppet comes back after a while, if it wants to be anywhere.
-    fn connection_over(&mut self, id: PuppetId, wait_ms: Option<u64>) {
+    /// What this puppet's connection has shown last and relayed nobody, and the duty for its channels, go to
+    /// others there.
+    fn hand_over(&mut self, id: PuppetId) {
+        let Some(session) = self.puppets[id.0 as usize].session.as_ref() else { return };
+        let conn = session.conn;
+        let channels: Vec<ChannelName> = session.channels().cloned().collect();
+        for name in channels {
+            self.in_channel(&name, |channel, now, _, heard| {
+                channel.leaving(now, conn, heard);
+                Vec::new()
+            });
+        }
+    }
+
+    /// The channels lose a connection; its puppet comes back as its ending allows, if it wants to be anywhere.
+    fn connection_over(&mut self, id: PuppetId, end: End) {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let conn = session.conn;
         let channels: Vec<ChannelName> = session.channels().cloned().collect();
@@ -139,8 +172,9 @@ impl Network {
         self.nicks.remove(conn);
         let now = self.now;
         self.end_asks(id);
-        self.puppet(id).connection_over(now);
+        self.puppet(id).connection_over(now, end.ending);
         self.connections -= 1;
+        self.pacer.done(id);
         for name in channels {
             if let (Some(nick), Some(channel)) = (&asked, self.channels.get_mut(&name)) {
                 // Whether it got this nick will not be known: better a line doubled than a stranger unheard.
@@ -149,13 +183,65 @@ impl Network {
             self.out_of_channel(conn, &name);
         }
         self.arm_expiry(id);
-        let (pace, roll) = (self.policy.connect, self.dice.roll());
-        let failures = self.puppet(id).failures();
-        let wait = wait_ms.unwrap_or_else(|| retry_ms(failures, pace.retry_ms_min, pace.retry_ms_max, roll));
-        self.puppet(id).not_before = now.plus_ms(wait);
-        self.timers.arm(Timer::Dial(id), now.plus_ms(wait));
+        self.network_learns(id, end.ending);
+        self.come_back(id, end);
         if self.life == Life::Stopping {
             self.close_begun(id);
+        }
+        self.dial_next();
+    }
+
+    /// When this puppet may try again, if ever.
+    fn come_back(&mut self, id: PuppetId, end: End) {
+        let (pace, roll) = (self.policy.connect, self.dice.roll());
+        let failures = self.puppet(id).failures();
+        match wait_ms(end.ending.comeback(), failures, &pace, roll) {
+            Some(wait) => {
+                let at = self.now.plus_ms(wait);
+                self.puppet(id).not_before = at;
+                self.timers.arm(Timer::Dial(id), at);
+                if end.ending != Ending::Asked {
+                    self.cut_off(id, end.words);
+                }
+            }
+            None => self.hold(id, end),
+        }
+    }
+
+    /// What one puppet's ending says about all of them: a wall that is there for each is run into once.
+    fn network_learns(&mut self, id: PuppetId, ending: Ending) {
+        let dialed = self.puppet(id).dialed;
+        match ending {
+            Ending::Throttled | Ending::Full | Ending::NotServed | Ending::PasswordRefused => {
+                self.pacer.throttled(self.now, dialed);
+            }
+            Ending::Banned => {
+                self.bans_in_a_row += 1;
+                if self.bans_in_a_row >= BANS_IN_A_ROW_MAX {
+                    self.pacer.throttled(self.now, dialed);
+                }
+            }
+            Ending::Asked
+            | Ending::Unreachable(_)
+            | Ending::Lost
+            | Ending::Silent
+            | Ending::Unregistered
+            | Ending::ServerDown
+            | Ending::NickTrouble
+            | Ending::Killed
+            | Ending::LoginRefused(_) => {}
+        }
+    }
+
+    /// A puppet is let in: its place among those under way is free, and the network takes us.
+    pub(super) fn let_in(&mut self, id: PuppetId) {
+        let now = self.now;
+        self.puppet(id).ready(now);
+        self.bans_in_a_row = 0;
+        self.reachable_again();
+        self.arm_idle(id);
+        if self.pacer.done(id) {
+            self.dial_next();
         }
     }
 
@@ -233,13 +319,22 @@ impl Network {
             return;
         }
         let (now, pace) = (self.now, self.policy.ping);
+        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+        let (is_ready, is_closing) =
+            session.map_or((false, false), |session| (session.is_ready(), session.is_closing()));
         let woken = self.with_session(conn.puppet, |session, out| session.handle_timeout(now, &pace, out));
         self.take_answers(conn);
         match woken {
             Some(Woken::GiveUp(words)) => {
-                self.puppet(conn.puppet).trouble(words.to_owned());
-                self.give_up(conn, None);
+                let closing = match (is_closing, is_ready) {
+                    (true, _) => Closing::Asked,
+                    (false, true) => Closing::Silent(words),
+                    (false, false) => Closing::Unregistered(words),
+                };
+                let end = self.puppet(conn.puppet).last_words.end(now, closing);
+                self.give_up(conn, end);
             }
+            Some(Woken::Ready) => self.connection_ready(conn),
             Some(Woken::Late(channels)) => self.join_channels(conn.puppet, channels),
             Some(Woken::Fine) | None => {}
         }

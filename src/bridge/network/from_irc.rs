@@ -2,10 +2,11 @@
 
 use super::super::channel::Heard;
 use super::super::effect::Effect;
+use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
-use super::super::session::seen::{Ban, Person, Seen};
+use super::super::session::seen::{Person, Seen};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
 use crate::text::casemap::CaseMap;
@@ -13,6 +14,10 @@ use crate::text::line::Line;
 
 /// ERR_NOTONCHANNEL (RFC 2812 section 5.2).
 const NOT_ON_CHANNEL: u16 = 442;
+/// ERR_NICKNAMEINUSE.
+const NICK_IN_USE: u16 = 433;
+/// ERR_PASSWDMISMATCH.
+const WRONG_PASSWORD: u16 = 464;
 
 impl Network {
     pub(super) fn conn_line(&mut self, conn: ConnId, line: &Line) {
@@ -36,8 +41,10 @@ impl Network {
     /// `asked` is the nick that was asked for when the line came.
     fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::Supports => {}
-            Seen::NickRefused { .. } => self.nick_refused(conn, asked.as_ref()),
+            Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
+            Seen::LoginRefused { words } => self.login_refused(conn, LoginRefusal::Credentials, &words),
+            Seen::UpgradeAsked { port } => self.upgrade(conn, port),
+            Seen::NickRefused { words, .. } => self.nick_refused(conn, asked.as_ref(), &words),
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
@@ -68,18 +75,54 @@ impl Network {
                 self.join_refused(conn, &channel, &numeric.to_string(), &words)
             }
             Seen::NotTaken { channel, numeric, .. } => self.not_taken(conn, &channel, numeric),
-            Seen::Farewell { ban, words } => {
-                self.puppet(conn.puppet).trouble(words);
-                if ban == Ban::Banned {
-                    self.give_up(conn, Some(self.policy.connect.retry_ms_max));
-                }
+            Seen::Farewell { numeric, words } => self.farewell(conn, numeric, &words),
+            Seen::Killed { who, words } if self.is_me(conn, &who) => {
+                let now = self.now;
+                self.puppet(conn.puppet).last_words.kill(now, &words);
+                self.end_if_for_good(conn);
+            }
+            Seen::Killed { .. } => {}
+        }
+    }
+
+    /// The server says why it is about to close. A numeric may be followed by better words, so it is kept; after
+    /// an ERROR nothing follows.
+    fn farewell(&mut self, conn: ConnId, numeric: Option<u16>, words: &str) {
+        let now = self.now;
+        let Some(puppet) = self.puppet_of(conn) else { return };
+        let is_ready = puppet.session.as_ref().is_some_and(Session::is_ready);
+        match numeric {
+            // Later it answers OPER.
+            Some(WRONG_PASSWORD) if is_ready => {}
+            Some(numeric) => puppet.last_words.numeric(now, numeric, words),
+            None => {
+                puppet.last_words.error(now, words);
+                self.end_if_for_good(conn);
             }
         }
     }
 
+    /// A connection that ends so that its puppet stays away is ended by us: nothing more is said on it.
+    fn end_if_for_good(&mut self, conn: ConnId) {
+        let now = self.now;
+        let Some(puppet) = self.puppet_of(conn) else { return };
+        let end = puppet.last_words.end(now, Closing::Lost(""));
+        if end.ending.comeback() == Comeback::Never {
+            self.give_up(conn, end);
+        }
+    }
+
     /// The nick is somebody else's: where a stream showed it meanwhile, it was not us.
-    pub(super) fn nick_refused(&mut self, conn: ConnId, asked: Option<&Nick>) {
-        let Some(nick) = asked else { return };
+    fn nick_refused(&mut self, conn: ConnId, asked: Option<&Nick>, words: &str) {
+        let now = self.now;
+        self.puppet(conn.puppet).last_words.numeric(now, NICK_IN_USE, words);
+        if let Some(nick) = asked {
+            self.disown(conn, nick);
+        }
+    }
+
+    /// A nick that we asked for and did not get.
+    pub(super) fn disown(&mut self, conn: ConnId, nick: &Nick) {
         let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
         for name in session.into_iter().flat_map(Session::channels) {
             if let Some(channel) = self.channels.get_mut(name) {
@@ -94,15 +137,22 @@ impl Network {
     }
 
     /// A greeting is over: modes are set, and the wanted channels joined.
-    fn connection_ready(&mut self, conn: ConnId) {
-        let (id, now) = (conn.puppet, self.now);
+    pub(super) fn connection_ready(&mut self, conn: ConnId) {
+        let id = conn.puppet;
         let modes = self.policy.user_modes.clone();
         if !modes.is_empty() {
             self.with_session(id, |session, out| session.user_modes(&modes, out));
         }
-        self.puppet(id).ready(now);
+        self.let_in(id);
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
+    }
+
+    /// The server wants to be spoken to with TLS: at once, and from now on.
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
+        self.out.push(Effect::Upgrade { conn, port });
+        let words = "the server asked for an encrypted connection".to_owned();
+        self.give_up(conn, End { ending: Ending::Asked, words });
     }
 
     fn joined(&mut self, conn: ConnId, channel: ChannelName, who: Person) {
@@ -287,8 +337,8 @@ impl Network {
             return;
         }
         for conn in self.misunderstood(before, map) {
-            self.puppet(conn.puppet).trouble("the network changed its case mapping".to_owned());
-            self.give_up(conn, None);
+            let words = "the network changed its case mapping".to_owned();
+            self.give_up(conn, End { ending: Ending::Lost, words });
         }
         self.portals.refold(map);
         for id in 0..self.puppets.len() as u32 {

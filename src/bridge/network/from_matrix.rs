@@ -122,6 +122,8 @@ impl Network {
             return;
         };
         self.save_member(room, user, display_name, Presence::In);
+        self.came_or_spoke(id);
+        self.puppet(id).alone_since = None;
         self.puppet(id).forgive(&channel);
         if self.puppet(id).wanted.insert(channel.clone()) {
             self.join_channels(id, vec![channel]);
@@ -142,16 +144,20 @@ impl Network {
         self.fail_waiting(id, &channel, &format!("you {words} before it could be sent"));
         self.leave_channel(id, &channel);
         if self.puppet(id).wanted.is_empty() {
-            let at = self.now.plus_ms(LINGER_MS);
-            self.timers.arm(Timer::Linger(id), at);
+            let now = self.now;
+            self.puppet(id).alone_since = Some(now);
+            self.timers.arm(Timer::Linger(id), now.plus_ms(LINGER_MS));
         }
     }
 
     /// A puppet has been without a channel for a while: nothing is left to be on IRC for.
     pub(super) fn linger_over(&mut self, id: PuppetId) {
-        if self.puppet(id).wanted.is_empty() {
-            self.end_session(id, "No bridged channel left");
+        let Some(since) = self.puppet(id).alone_since else { return };
+        let at = since.plus_ms(LINGER_MS);
+        if at > self.now {
+            return self.timers.arm(Timer::Linger(id), at);
         }
+        self.end_session(id, "No bridged channel left");
     }
 
     fn save_member(

@@ -1,24 +1,25 @@
 //! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
 //!
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
-//! that one needs from another is handed over here. The routes are in five files by where the input comes
-//! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `answers` (what became of what was
-//! asked) and `say` (a message's way out).
+//! that one needs from another is handed over here. The routes are in six files by where the input comes
+//! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
+//! told), `answers` (what became of what was asked) and `say` (a message's way out).
 
 mod answers;
+mod away;
 mod connections;
 mod from_irc;
 mod from_matrix;
 mod say;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::channel::{Channel, Duty, Heard};
-use super::clock::{Bucket, MachineClock};
+use super::clock::MachineClock;
 use super::effect::{Effect, Outcome, Relay, Speaker};
 use super::input::{BodyKind, Input};
 use super::nicks::Nicks;
-use super::pacer::{Dice, Pacer};
+use super::pacer::{Dice, Pacer, Spacing};
 use super::policy::Policy;
 use super::portal::Portals;
 use super::portal::birth::Births;
@@ -38,6 +39,9 @@ pub struct RelaySeqs {
     pub next: RelaySeq,
     pub step: i64,
 }
+
+/// Idle connections are closed one by one, at least so many milliseconds apart.
+const GOODBYE_MS_MIN: u64 = 1_000;
 
 /// Whether the machine has begun, and whether it is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +69,13 @@ pub struct Network {
     portals: Portals,
     births: Births,
     pacer: Pacer,
+    /// When idle connections may be closed: never many at once.
+    goodbyes: Spacing,
+    /// Bans before any puppet was let in since.
+    bans_in_a_row: u32,
     tell: Tell,
+    /// The rooms that were told of the present outage.
+    outage_told: BTreeSet<RoomId>,
     /// Sessions there are, whatever their state.
     connections: usize,
     timers: Timers,
@@ -77,7 +87,8 @@ impl Network {
     /// reconnects.
     pub fn new(policy: Policy, casemap: Option<CaseMap>, seqs: RelaySeqs, seed: u64) -> Self {
         let clock = MachineClock::default();
-        let pacer = Pacer::new(Bucket::new(policy.connect.burst, policy.connect.interval_ms, &clock));
+        let pacer = Pacer::new(&policy.connect);
+        let goodbyes = Spacing::new(policy.connect.interval_ms.max(GOODBYE_MS_MIN));
         Self {
             policy,
             life: Life::Loading,
@@ -93,7 +104,10 @@ impl Network {
             portals: Portals::default(),
             births: Births::default(),
             pacer,
+            goodbyes,
+            bans_in_a_row: 0,
             tell: Tell::default(),
+            outage_told: BTreeSet::new(),
             connections: 0,
             timers: Timers::default(),
             out: Vec::new(),
@@ -118,6 +132,8 @@ impl Network {
             Input::ConnWritten { conn, lines } => self.conn_written(conn, lines),
             Input::ConnClosed { conn, why } => self.conn_closed(conn, why),
             Input::Stopping => self.stopping(),
+            Input::Held(row) => self.hold_known(row),
+            Input::Reconnect { user } => self.reconnect(&user),
         }
     }
 
@@ -139,6 +155,8 @@ impl Network {
                 Timer::Rename(puppet) => self.rename(puppet),
                 Timer::Ledger(channel) => self.ledger_due(&channel),
                 Timer::Tell(room) => self.tell_count(&room),
+                Timer::Idle(puppet) => self.idle_due(puppet),
+                Timer::Outage => self.outage_due(),
             }
         }
     }

@@ -43,11 +43,15 @@ impl Network {
             self.entered_room(&saying.room.clone(), &sender, None);
         }
         let puppet = self.ensure_puppet(&sender, None);
+        self.came_or_spoke(puppet);
         self.say(puppet, saying);
     }
 
     /// Sends a message, or lets it wait for the connection and the channel.
     fn say(&mut self, id: PuppetId, saying: Arc<Saying>) {
+        if let Some(why) = self.held_words(id) {
+            return self.failed(&saying, &why);
+        }
         let channel = saying.channel.clone();
         let standing = self.standing(id, &channel);
         if standing == Some(Standing::In) {
@@ -58,7 +62,10 @@ impl Network {
             return self.failed(&saying, &format!("{channel} does not let your IRC user in"));
         }
         match self.puppet(id).wait(saying) {
-            Ok(()) => self.arm_expiry(id),
+            Ok(()) => {
+                self.arm_expiry(id);
+                self.ask_to_dial(id);
+            }
             Err(saying) => self.failed(&saying, "too many of your messages wait for the IRC connection"),
         }
     }

@@ -122,6 +122,11 @@ impl Portals {
         theirs.map(|portal| portal.channel.clone()).collect()
     }
 
+    /// All pairings, in a stable order.
+    pub fn all(&self) -> impl Iterator<Item = &Portal> {
+        self.rooms.values()
+    }
+
     /// True when this user is known to be in this room.
     pub fn has(&self, room: &RoomId, user: &UserId) -> bool {
         self.rooms.get(room).is_some_and(|portal| portal.members.contains(user))

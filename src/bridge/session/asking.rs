@@ -14,7 +14,13 @@ impl Session {
     /// Queues a line whose answer is wanted. Where no room is left it is not sent, and whoever waits for it asks
     /// again when that wait ends.
     pub(super) fn ask(&mut self, line: String, asker: Asker, out: &mut Vec<Effect>) {
-        let _ = self.queue.push_command(line, asker);
+        let _ = self.queue.push_command(line, Some(asker));
+        self.pump(out);
+    }
+
+    /// Queues a line whose answer is known for what it is.
+    pub(super) fn say_unasked(&mut self, line: String, out: &mut Vec<Effect>) {
+        let _ = self.queue.push_command(line, None);
         self.pump(out);
     }
 
@@ -28,10 +34,10 @@ impl Session {
         if self.asks.commands() + self.queue.commands() >= COMMANDS_MAX {
             return Err(Box::new(command));
         }
-        let queued = self.queue.push_command(line, Asker::Command(Box::new(command)));
+        let queued = self.queue.push_command(line, Some(Asker::Command(Box::new(command))));
         self.pump(out);
         match queued {
-            Err(Asker::Command(command)) => Err(command),
+            Err(Some(Asker::Command(command))) => Err(command),
             Ok(()) | Err(_) => Ok(()),
         }
     }

@@ -6,7 +6,7 @@
 use irc::proto::Response;
 
 use super::isupport::Isupport;
-use super::seen::{Ban, NickRefusal, Person, Seen, Speaking};
+use super::seen::{NickRefusal, Person, Seen, Speaking};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -28,7 +28,9 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
         "KICK" => reader.kick(),
         "QUIT" => reader.quit(),
         "NICK" => reader.nick(),
-        "ERROR" => reader.error(),
+        "CHGHOST" => reader.host_changed(),
+        "ERROR" => reader.farewell(None),
+        "KILL" => reader.kill(),
         _ => None,
     }
 }
@@ -52,7 +54,7 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         }
         _ if NICK_REFUSALS.contains(&numeric) => reader.nick_refused(NickRefusal::Taken),
         Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
-        Some(Response::ERR_YOUREBANNEDCREEP) => reader.farewell(Ban::Banned),
+        _ if FAREWELLS.contains(&numeric) => reader.farewell(Some(numeric)),
         _ if (400..600).contains(&numeric) => reader.channel_refused(numeric),
         _ => None,
     }
@@ -67,6 +69,10 @@ const JOIN_REFUSALS: [u16; 19] =
 /// Numerics besides the well-known ones with which a NICK is refused: none given (431), banned here (435),
 /// too fast (438), not now (447), restricted (484).
 const NICK_REFUSALS: [u16; 5] = [431, 435, 438, 447, 484];
+
+/// Numerics that come before a close: no permission for our host (463), wrong password (464), banned (465), about
+/// to be banned (466).
+const FAREWELLS: [u16; 4] = [463, 464, 465, 466];
 
 /// One line with what is needed to understand it.
 struct Reader<'a> {
@@ -99,6 +105,13 @@ impl Reader<'_> {
         self.line.params.last().cloned().unwrap_or_default()
     }
 
+    /// `CHGHOST user host` (IRCv3 "chghost").
+    fn host_changed(&self) -> Option<Seen> {
+        let (user, host) = (self.line.param(0), self.line.param(1));
+        let rest_bytes = 1 + user.len() + 1 + host.len();
+        Some(Seen::HostChanged { who: self.person()?.nick, rest_bytes })
+    }
+
     fn welcome(&self) -> Option<Seen> {
         let server = self.line.source.as_ref().map(|source| source.name.clone());
         Some(Seen::Welcome { nick: self.nick_at(0)?, server })
@@ -108,17 +121,13 @@ impl Reader<'_> {
         Some(Seen::NickRefused { why, words: self.last() })
     }
 
-    fn farewell(&self, ban: Ban) -> Option<Seen> {
-        Some(Seen::Farewell { ban, words: self.last() })
+    fn farewell(&self, numeric: Option<u16>) -> Option<Seen> {
+        Some(Seen::Farewell { numeric, words: self.last() })
     }
 
-    /// `ERROR :Closing Link: … (K-Lined)`: servers have no numeric for it, so the words decide.
-    fn error(&self) -> Option<Seen> {
-        const BAN_WORDS: [&str; 6] = ["k-line", "g-line", "z-line", "d-line", "akill", "banned"];
-        let words = self.last();
-        let lower = words.to_lowercase();
-        let ban = if BAN_WORDS.iter().any(|word| lower.contains(word)) { Ban::Banned } else { Ban::No };
-        Some(Seen::Farewell { ban, words })
+    /// `KILL ada :irc.srv!oper.host!oper (spam)` (RFC 2812 section 3.7.1); servers send it to who is killed.
+    fn kill(&self) -> Option<Seen> {
+        Some(Seen::Killed { who: self.nick_at(0)?, words: self.line.param(1).to_owned() })
     }
 
     /// `353 me = #chan :@ada +bob` (RFC 2812 section 5.1).

@@ -11,14 +11,18 @@
 
 pub mod ask;
 mod asking;
+pub mod caps;
 mod hear;
+pub mod identify;
 pub mod isupport;
 pub mod labels;
 pub mod lines;
+pub mod login;
 pub mod places;
 pub mod pulse;
 pub mod question;
 pub mod register;
+mod registering;
 pub mod replies;
 pub mod seen;
 pub mod send;
@@ -27,17 +31,18 @@ mod view;
 use std::sync::Arc;
 
 use self::ask::Asks;
+use self::caps::Negotiation;
 use self::hear::Heard;
 use self::isupport::Isupport;
 use self::places::{Joining, Places, Standing};
 use self::pulse::{Beat, Pulse};
 use self::question::Asker;
-use self::register::Registration;
+use self::register::{LoginEnd, Registration};
+use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Full, Part, SendQueue};
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
-use super::input::Salted;
 use super::policy::PingPace;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
 use crate::text::{casemap::CaseMap, line::Line};
@@ -66,13 +71,15 @@ pub struct Session {
     server: Option<Arc<str>>,
     /// What the socket was last told about chat in channels.
     chat: Chat,
+    caps: Negotiation,
+    login: LoginEnd,
 }
 
 /// Where the connection is in its life.
 #[derive(Debug)]
 enum Phase {
     Dialing,
-    Registering(Registration),
+    Registering(Box<Registration>),
     Ready,
     /// QUIT was said, and this is when it has to be over; what the kernel takes counts, what comes in does not.
     Closing(Time),
@@ -82,6 +89,8 @@ enum Phase {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Woken {
     Fine,
+    /// The connection may be used now.
+    Ready,
     /// These channels did not answer; they are to be asked again.
     Late(Vec<ChannelName>),
     /// The connection is to be given up, in these words.
@@ -104,24 +113,8 @@ impl Session {
             places: Places::default(),
             server: None,
             chat: Chat::Read,
-        }
-    }
-
-    /// The socket is open: registration begins.
-    pub fn opened(&mut self, now: Time, registration: Registration, out: &mut Vec<Effect>) {
-        self.pulse.heard(now);
-        for line in registration.opening_lines() {
-            self.control(line, out);
-        }
-        self.nick_asked = Some(registration.nick());
-        self.phase = Phase::Registering(registration);
-    }
-
-    /// A password was salted: the login goes on with it.
-    pub fn derived(&mut self, salted: &Salted, out: &mut Vec<Effect>) {
-        let Phase::Registering(registration) = &mut self.phase else { return };
-        for line in registration.derived(salted) {
-            self.control(line, out);
+            caps: Negotiation::default(),
+            login: LoginEnd::None,
         }
     }
 
@@ -149,8 +142,11 @@ impl Session {
             // Lists of names are for those who observe; in a large channel they are what costs most.
             return None;
         }
+        if let Flow::Taken(seen) = self.registration_line(line, out) {
+            return seen;
+        }
         let seen = lines::read(line, isupport)?;
-        if self.is_out_of_place(&seen) {
+        if self.is_out_of_place(&seen) || (seen == Seen::Ready && self.greeted(now, out) == Greeted::NotYet) {
             return None;
         }
         self.keep(&seen, out);
@@ -175,13 +171,17 @@ impl Session {
                 self.server = server.as_deref().map(Arc::from);
                 self.nick_asked = None;
             }
-            Seen::Ready => self.phase = Phase::Ready,
             Seen::NickRefused { why, .. } => self.nick_refused(*why, out),
             Seen::Joined { channel, who } if self.is_me(&who.nick) => {
                 self.places.entered(channel);
                 self.asks.entered(channel);
                 if let (Some(user), Some(host)) = (&who.user, &who.host) {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
+                }
+            }
+            Seen::HostChanged { who, rest_bytes } => {
+                if self.is_me(who) {
+                    self.source_rest_bytes = *rest_bytes;
                 }
             }
             Seen::Renamed { who, to } if self.is_me(who) => {
@@ -202,7 +202,11 @@ impl Session {
             | Seen::JoinRefused { .. }
             | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
-            | Seen::Supports => {}
+            | Seen::Ready
+            | Seen::LoginRefused { .. }
+            | Seen::UpgradeAsked { .. }
+            | Seen::Supports
+            | Seen::Killed { .. } => {}
         }
     }
 
@@ -339,13 +343,14 @@ impl Session {
             self.pump(out);
         }
         match &self.phase {
-            Phase::Dialing => {}
             Phase::Registering(registration) if registration.deadline <= now => {
+                if self.ready_late() {
+                    return Woken::Ready;
+                }
                 return Woken::GiveUp("the server did not finish the registration in time");
             }
-            Phase::Registering(_) => {}
-            Phase::Closing(deadline) if *deadline > now => {}
-            Phase::Closing(_) => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Closing(by) if *by <= now => return Woken::GiveUp("the connection did not close in time"),
+            Phase::Dialing | Phase::Registering(_) | Phase::Closing(_) => {}
             Phase::Ready => match self.pulse.check(now, pace) {
                 Beat::Dead => return Woken::GiveUp("the server has gone silent"),
                 Beat::Ask => self.ping(out),

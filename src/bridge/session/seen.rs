@@ -76,13 +76,31 @@ pub enum Seen {
         numeric: u16,
         words: String,
     },
-    /// The server says why it is about to close the connection, or that we are banned.
+    /// The server says why it is about to close the connection: by ERROR, or by a numeric such as 465.
     Farewell {
-        ban: Ban,
+        numeric: Option<u16>,
         words: String,
+    },
+    /// The network refused the puppet's login, in its words.
+    LoginRefused {
+        words: String,
+    },
+    /// The server says that it is to be reached with TLS only, on this port.
+    UpgradeAsked {
+        port: u16,
+    },
+    /// Somebody's user or host name is another; `rest_bytes` is the length of `!user@host`.
+    HostChanged {
+        who: Nick,
+        rest_bytes: usize,
     },
     /// The server learned something about itself that we use.
     Supports,
+    /// Somebody is removed from the network (KILL); `words` are path and reason.
+    Killed {
+        who: Nick,
+        words: String,
+    },
 }
 
 /// The two ends of a server's greeting.
@@ -111,7 +129,11 @@ impl Seen {
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }
-            | Self::Supports => None,
+            | Self::LoginRefused { .. }
+            | Self::UpgradeAsked { .. }
+            | Self::HostChanged { .. }
+            | Self::Supports
+            | Self::Killed { .. } => None,
         }
     }
 }
@@ -144,11 +166,4 @@ pub enum Speaking {
 pub enum NickRefusal {
     Taken,
     Illegal,
-}
-
-/// Whether a farewell says we are not wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ban {
-    Banned,
-    No,
 }

@@ -53,20 +53,20 @@ impl Part {
     }
 }
 
-/// A line that waits, with who asks what becomes of it.
+/// A line that waits, with who asks what becomes of it, if anybody.
 #[derive(Debug)]
 struct Queued {
     line: String,
-    asker: Asker,
+    asker: Option<Asker>,
 }
 
 impl Queued {
     fn part(&self) -> Option<&Part> {
-        if let Asker::Line(part) = &self.asker { Some(part) } else { None }
+        self.asker.as_ref().and_then(Asker::line)
     }
 
     fn into_chat(self) -> Option<ChatLine> {
-        if let Asker::Line(part) = self.asker {
+        if let Some(Asker::Line(part)) = self.asker {
             Some(ChatLine { line: self.line, of: Some(part) })
         } else {
             None
@@ -110,7 +110,7 @@ impl SendQueue {
     }
 
     /// Queues a command; `Err` gives back who asked.
-    pub fn push_command(&mut self, line: String, asker: Asker) -> Result<(), Asker> {
+    pub fn push_command(&mut self, line: String, asker: Option<Asker>) -> Result<(), Option<Asker>> {
         if self.command.len() >= COMMAND_LINES_MAX {
             return Err(asker);
         }
@@ -123,8 +123,8 @@ impl SendQueue {
         if self.chat.len() + lines.len() > CHAT_LINES_MAX {
             return Err(Full);
         }
-        let queued = |ChatLine { line, of }: ChatLine| Some(Queued { line, asker: Asker::Line(of?) });
-        self.chat.extend(lines.into_iter().filter_map(queued));
+        let queued = |ChatLine { line, of }: ChatLine| Queued { line, asker: of.map(Asker::Line) };
+        self.chat.extend(lines.into_iter().map(queued));
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl SendQueue {
     /// are no more of them than channels.
     pub fn push_part(&mut self, channel: &ChannelName) {
         let line = Line::new("PART", &[channel.as_str()]).build();
-        self.chat.push_back(Queued { line, asker: Asker::Part(channel.clone()) });
+        self.chat.push_back(Queued { line, asker: Some(Asker::Part(channel.clone())) });
     }
 
     /// Gives the socket the control lines that may go now.
@@ -152,10 +152,14 @@ impl SendQueue {
         while self.in_flight.len() < WINDOW_LINES {
             let (line, chat) = match self.take_next(asks, now) {
                 Next::Fence => (asks.fence_line(), None),
-                Next::Line(Queued { line, asker }) => {
-                    let of = if let Asker::Line(part) = &asker { Some(part.clone()) } else { None };
-                    let chat = of.map(|part| ChatLine { line: line.clone(), of: Some(part) });
-                    (asks.ask(now, asker, line), chat)
+                Next::Line(queued) => {
+                    let part = queued.part().cloned();
+                    let chat = part.map(|part| ChatLine { line: queued.line.clone(), of: Some(part) });
+                    let line = match queued.asker {
+                        Some(asker) => asks.ask(now, asker, queued.line),
+                        None => queued.line,
+                    };
+                    (line, chat)
                 }
                 Next::Wait(until) => return Some(until),
                 Next::Nothing => return None,
@@ -175,7 +179,9 @@ impl SendQueue {
             return Next::Wait(until);
         }
         let next = self.command.front().or(self.chat.front());
-        if fence == Fence::First || next.is_some_and(|queued| asks.blurs(&queued.asker)) {
+        if fence == Fence::First
+            || next.and_then(|queued| queued.asker.as_ref()).is_some_and(|asker| asks.blurs(asker))
+        {
             return Next::Fence;
         }
         self.command.pop_front().or_else(|| self.chat.pop_front()).map_or(Next::Fence, Next::Line)
@@ -218,14 +224,14 @@ impl SendQueue {
 
     /// Commands of somebody outside that wait to be sent.
     pub fn commands(&self) -> usize {
-        self.command.iter().filter(|queued| queued.asker.as_command().is_some()).count()
+        self.command.iter().filter(|queued| matches!(queued.asker, Some(Asker::Command(_)))).count()
     }
 
     /// Takes out the commands of somebody outside that were not sent: the connection is over.
     pub fn take_commands(&mut self) -> Vec<Command> {
         let taken = std::mem::take(&mut self.command).into_iter();
         taken
-            .filter_map(|queued| if let Asker::Command(c) = queued.asker { Some(*c) } else { None })
+            .filter_map(|queued| if let Some(Asker::Command(c)) = queued.asker { Some(*c) } else { None })
             .collect()
     }
 }

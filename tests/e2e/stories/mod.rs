@@ -3,10 +3,12 @@
 //! `tell!` makes three tests of one story. A story takes its turn on the shared world of its server, uses channels
 //! and names of its own, and leaves the bridge running.
 
+mod answers;
 mod duty;
 mod life;
 mod rooms;
 mod talk;
+mod tls;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
 macro_rules! tell {

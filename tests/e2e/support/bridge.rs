@@ -17,9 +17,24 @@ pub struct BridgeConfig {
     pub homeserver_url: String,
     pub listen_port: u16,
     pub irc_port: u16,
+    pub irc_wire: Wire,
     pub database_url: String,
     /// Channels with the rooms that the configuration maps to them.
     pub channels: Vec<(String, Vec<String>)>,
+    /// More settings of the network, each a line of YAML: `realname: "$USERID"`.
+    pub network_lines: Vec<String>,
+    /// More settings of the top level: `identd: { bind: "127.1.0.1", port: 113 }`.
+    pub top_lines: Vec<String>,
+}
+
+/// How the bridge gets to the IRC server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wire {
+    Plain,
+    /// As `localhost`, trusting this authority alone (PEM).
+    Tls {
+        ca_file: PathBuf,
+    },
 }
 
 /// The bridge and its files. `daemon` is `None` while it is stopped.
@@ -35,8 +50,11 @@ impl BridgeConfig {
             homeserver_url: homeserver_url.to_owned(),
             listen_port: free_port(),
             irc_port,
+            irc_wire: Wire::Plain,
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
+            network_lines: Vec::new(),
+            top_lines: Vec::new(),
         }
     }
 
@@ -48,6 +66,15 @@ impl BridgeConfig {
             format!("{{ channel: {}, rooms: {} }}", quoted(channel), serde_json::json!(rooms))
         };
         let channels = self.channels.iter().map(mapping).collect::<Vec<_>>().join(", ");
+        let (host, tls) = match &self.irc_wire {
+            Wire::Plain => ("127.0.0.1", "{}".to_owned()),
+            Wire::Tls { ca_file } => {
+                ("localhost", format!("{{ ca_file: {} }}", quoted(&ca_file.display().to_string())))
+            }
+        };
+        let is_tls = self.irc_wire != Wire::Plain;
+        let more: String = self.network_lines.iter().map(|line| format!("    {line}\n")).collect();
+        let top: String = self.top_lines.iter().map(|line| format!("{line}\n")).collect();
         format!(
             r#"homeserver: {{ url: "{homeserver_url}", domain: {DOMAIN} }}
 appservice: {{ listen: "127.0.0.1:{listen_port}", url: "http://127.0.0.1:{listen_port}", registration: registration.yaml, admins: [] }}
@@ -56,13 +83,14 @@ logging: {{ filter: "info,bunraku=debug", format: text }}
 networks:
   {NETWORK}:
     name: Local
-    servers: [ {{ host: 127.0.0.1, port: {irc_port}, tls: false }} ]
+    servers: [ {{ host: {host}, port: {irc_port}, tls: {is_tls} }} ]
+    tls: {tls}
     nick: "$DISPLAY[m]"
     channels: [ {channels} ]
     flood: {{ burst: 100, line_ms: 0 }}
     connect: {{ burst: 100, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000 }}
     ping: {{ after_ms: 60000, timeout_ms: 60000 }}
-"#
+{more}{top}"#
         )
     }
 }

@@ -7,30 +7,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, split};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::door::Door;
 use super::{PATIENT, SOON, eventually};
 
 /// One connection to an IRC server under one nick.
 pub struct IrcClient {
     pub nick: String,
-    write: Arc<AsyncMutex<OwnedWriteHalf>>,
+    write: Writer,
     inbox: Arc<Inbox>,
     taken: usize,
     fences: u32,
     reader: JoinHandle<()>,
 }
 
+/// A connection's way out; TLS and plain are alike from here on.
+type Writer = Arc<AsyncMutex<Box<dyn AsyncWrite + Send + Unpin>>>;
+
 /// One line as a server sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IrcLine {
+    /// Message tags as they came, values still escaped; a tag without a value has an empty one.
+    pub tags: Vec<(String, String)>,
     /// The nick or server before the command; empty if there was none.
     pub source: String,
+    /// `user@host` of the source; empty if there was none.
+    pub user_host: String,
     pub command: String,
     pub params: Vec<String>,
     /// Length on the wire with CR LF.
@@ -47,22 +53,57 @@ struct Inbox {
 impl IrcClient {
     /// Connects and registers; panics if the server does not welcome us.
     pub async fn connect(port: u16, nick: &str) -> IrcClient {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the IRC server listens");
-        let (read, write) = stream.into_split();
-        let (write, inbox) = (Arc::new(AsyncMutex::new(write)), Arc::new(Inbox::default()));
-        let reader = tokio::spawn(read_lines(BufReader::new(read), inbox.clone(), write.clone()));
-        let mut client = IrcClient { nick: nick.to_owned(), write, inbox, taken: 0, fences: 0, reader };
-        client.send(&format!("NICK {nick}")).await;
-        // ngIRCd closes the connection on a user name with a bracket, so the nick is not good enough.
-        client.send(&format!("USER test 0 * :{nick}")).await;
-        client.wait("the welcome", SOON, |l| l.command == "001").await;
-        client.wait("the end of the greeting", SOON, |l| l.command == "376" || l.command == "422").await;
+        let mut client = IrcClient::open(&Door::plain(port), nick).await;
+        client.register("test").await;
         client
+    }
+
+    /// Connects and says nothing.
+    pub async fn open(door: &Door, nick: &str) -> IrcClient {
+        let (read, write) = split(door.open().await);
+        let write: Writer = Arc::new(AsyncMutex::new(Box::new(write)));
+        let inbox = Arc::new(Inbox::default());
+        let reader = tokio::spawn(read_lines(BufReader::new(read), inbox.clone(), write.clone()));
+        IrcClient { nick: nick.to_owned(), write, inbox, taken: 0, fences: 0, reader }
+    }
+
+    /// Registers by our nick and this user name; panics if the server does not welcome us.
+    ///
+    /// ngIRCd closes the connection on a user name with a bracket, so the nick is not good enough.
+    pub async fn register(&mut self, user: &str) {
+        self.ask_in(user).await;
+        self.welcomed().await;
+    }
+
+    /// NICK and USER, without waiting for what comes of them.
+    pub async fn ask_in(&self, user: &str) {
+        self.send(&format!("NICK {}", self.nick)).await;
+        self.send(&format!("USER {user} 0 * :{}", self.nick)).await;
+    }
+
+    /// Waits for the welcome and the end of the greeting.
+    pub async fn welcomed(&mut self) {
+        self.wait("the welcome", SOON, |l| l.command == "001").await;
+        self.wait("the end of the greeting", SOON, |l| l.command == "376" || l.command == "422").await;
+    }
+
+    /// Waits until the server has closed the connection; gives what it said last of all: its ERROR, as it came.
+    pub async fn ended(&mut self) -> Option<String> {
+        let inbox = self.inbox.clone();
+        eventually("the server closes the connection", SOON, || {
+            let closed = inbox.closed.load(Ordering::Acquire);
+            async move { closed.then_some(()) }
+        })
+        .await;
+        let lines = self.lines();
+        lines.iter().rev().find(|l| l.command == "ERROR").and_then(|l| l.params.last().cloned())
     }
 
     pub async fn send(&self, line: &str) {
         let mut write = self.write.lock().await;
-        write.write_all(format!("{line}\r\n").as_bytes()).await.expect("the IRC server takes a line");
+        // A server that has closed the connection has said why; that is in the lines, and `wait` shows them.
+        let _ = write.write_all(format!("{line}\r\n").as_bytes()).await;
+        let _ = write.flush().await;
     }
 
     pub async fn join(&mut self, channel: &str) {
@@ -153,6 +194,13 @@ impl IrcClient {
         self.fence().await
     }
 
+    /// The user name that WHOIS shows for `nick`, with its `~`.
+    pub async fn user_of(&mut self, nick: &str) -> String {
+        let answer = self.whois(nick).await;
+        let line = answer.iter().find(|l| l.command == "311");
+        line.unwrap_or_else(|| panic!("{nick} is not there: {answer:?}")).params[2].clone()
+    }
+
     /// The value of a token of the server's ISUPPORT (005), for example `CHANTYPES`.
     pub fn isupport(&self, token: &str) -> Option<String> {
         let lines = self.inbox.lines.lock().expect("no reader panics");
@@ -195,16 +243,36 @@ impl IrcLine {
         self.command == command && self.source == nick && self.params.first().is_some_and(|p| p == target)
     }
 
+    /// The value of a message tag; empty for a tag without one.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Command and parameters as a server writes them, with the client's own nick or `*` as it was: for comparing
+    /// with what is known of a server.
+    pub fn words(&self) -> String {
+        let mut words = vec![self.command.clone()];
+        for (at, param) in self.params.iter().enumerate() {
+            let is_trailing = at + 1 == self.params.len() && (param.is_empty() || param.contains(' '));
+            words.push(if is_trailing { format!(":{param}") } else { param.clone() });
+        }
+        words.join(" ")
+    }
+
     fn parse(raw: &str) -> IrcLine {
         let len_bytes = raw.len() + 2;
-        let mut rest = raw;
-        if rest.starts_with('@') {
-            rest = rest.split_once(' ').map_or("", |(_, after)| after);
+        let (mut rest, mut tags) = (raw, Vec::new());
+        if let Some(after) = rest.strip_prefix('@') {
+            let (all, after) = after.split_once(' ').unwrap_or((after, ""));
+            let pairs = all.split(';').map(|tag| tag.split_once('=').unwrap_or((tag, "")));
+            tags = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            rest = after;
         }
-        let mut source = String::new();
+        let (mut source, mut user_host) = (String::new(), String::new());
         if let Some(after) = rest.strip_prefix(':') {
             let (prefix, after) = after.split_once(' ').unwrap_or((after, ""));
-            source = prefix.split('!').next().unwrap_or_default().to_owned();
+            let (name, user) = prefix.split_once('!').unwrap_or((prefix, ""));
+            (source, user_host) = (name.to_owned(), user.to_owned());
             rest = after;
         }
         let (middle, trailing) = match rest.split_once(" :") {
@@ -213,14 +281,12 @@ impl IrcLine {
         };
         let mut words = middle.split(' ').filter(|w| !w.is_empty()).map(str::to_owned);
         let command = words.next().unwrap_or_default();
-        IrcLine { source, command, params: words.chain(trailing).collect(), len_bytes }
+        let params = words.chain(trailing).collect();
+        IrcLine { tags, source, user_host, command, params, len_bytes }
     }
 }
 
-async fn read_lines<R>(mut read: R, inbox: Arc<Inbox>, write: Arc<AsyncMutex<OwnedWriteHalf>>)
-where
-    R: AsyncBufReadExt + Unpin,
-{
+async fn read_lines(mut read: BufReader<impl AsyncRead + Unpin>, inbox: Arc<Inbox>, write: Writer) {
     let mut bytes = Vec::new();
     while matches!(read.read_until(b'\n', &mut bytes).await, Ok(n) if n > 0) {
         let raw = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
@@ -228,7 +294,9 @@ where
         let line = IrcLine::parse(&raw);
         if line.command == "PING" {
             let pong = format!("PONG :{}\r\n", line.params.last().map_or("", String::as_str));
-            let _ = write.lock().await.write_all(pong.as_bytes()).await;
+            let mut write = write.lock().await;
+            let _ = write.write_all(pong.as_bytes()).await;
+            let _ = write.flush().await;
         }
         inbox.lines.lock().expect("no other holder panics").push(line);
         inbox.more.notify_one();

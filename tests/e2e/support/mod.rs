@@ -4,12 +4,18 @@
 //! itself. Every child process belongs to a value and ends with it, by its own pid; every directory is temporary;
 //! every wait has an end and says what it waited for.
 
+pub mod accounts;
+pub mod answers;
+pub mod authority;
 pub mod bridge;
+pub mod door;
+pub mod identd;
 pub mod irc;
 pub mod ircd;
 pub mod matrix;
 pub mod process;
 pub mod proxy;
+pub mod services;
 pub mod synapse;
 pub mod world;
 

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -111,6 +111,14 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no free port on loopback");
+}
+
+/// A loopback address that nothing else of this run comes from, other than 127.0.0.1 itself.
+pub fn loopback_address() -> Ipv4Addr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    // Another run at the same time has another process id.
+    Ipv4Addr::new(127, 1 + (std::process::id() % 250) as u8, high, low)
 }
 
 /// A temporary directory that servers which refuse to be root can enter too.

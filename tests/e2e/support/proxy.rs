@@ -7,6 +7,7 @@
 use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,11 +20,15 @@ use super::process::free_port;
 pub struct StallProxy {
     pub port: u16,
     links: Links,
+    arrivals: Arrivals,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 type Links = Arc<Mutex<Vec<Arc<Link>>>>;
+
+/// When each connection came, oldest first; refused ones too.
+type Arrivals = Arc<Mutex<Vec<Instant>>>;
 
 /// One proxied connection.
 struct Link {
@@ -44,13 +49,13 @@ impl StallProxy {
         let port = free_port();
         let listener = StdListener::bind(("127.0.0.1", port)).expect("the port was free");
         listener.set_nonblocking(true).expect("a socket can be non-blocking");
-        let links = Links::default();
+        let (links, arrivals) = (Links::default(), Arrivals::default());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn({
-            let links = links.clone();
-            move || serve(listener, target_port, links, stopped)
+            let (links, arrivals) = (links.clone(), arrivals.clone());
+            move || serve(listener, target_port, (links, arrivals), stopped)
         });
-        StallProxy { port, links, stop: Some(stop), thread: Some(thread) }
+        StallProxy { port, links, arrivals, stop: Some(stop), thread: Some(thread) }
     }
 
     /// From now on nothing goes through the connection of `nick`, and it stays open.
@@ -66,6 +71,18 @@ impl StallProxy {
     /// Closes both sides.
     pub fn cut(&self, nick: &str) {
         self.link(nick).state.send_replace(Flow::Cut);
+    }
+
+    /// Closes both sides of every connection there is, all at once; gives how many were open.
+    pub fn cut_all(&self) -> usize {
+        let links = self.links.lock().expect("no holder panics");
+        links.iter().filter(|l| l.state.send_replace(Flow::Cut) != Flow::Cut).count()
+    }
+
+    /// When connections came since `from`, oldest first: also those that the server then refused.
+    pub fn arrivals(&self, from: Instant) -> Vec<Instant> {
+        let arrivals = self.arrivals.lock().expect("no holder panics");
+        arrivals.iter().copied().filter(|at| *at >= from).collect()
     }
 
     /// The newest connection that was welcomed as `nick`.
@@ -85,35 +102,46 @@ impl Drop for StallProxy {
     }
 }
 
-fn serve(listener: StdListener, target_port: u16, links: Links, stopped: oneshot::Receiver<()>) {
+/// The most of these that lie within any one second.
+pub fn busiest_second(times: &[Instant]) -> usize {
+    let within =
+        |from: &Instant| times.iter().filter(|at| *at >= from).take_while(|at| **at - *from < SECOND).count();
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn serve(listener: StdListener, target_port: u16, state: (Links, Arrivals), stopped: oneshot::Receiver<()>) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener).expect("inside a runtime");
         tokio::select! {
-            () = accept(listener, target_port, links) => {}
+            () = accept(listener, target_port, state) => {}
             _ = stopped => {}
         }
     });
 }
 
-async fn accept(listener: TcpListener, target_port: u16, links: Links) {
+async fn accept(listener: TcpListener, target_port: u16, (links, arrivals): (Links, Arrivals)) {
     while let Ok((client, _)) = listener.accept().await {
+        arrivals.lock().expect("no holder panics").push(Instant::now());
         // A refused target shows the client a closed connection, as a dead server behind a balancer does.
         let Ok(server) = TcpStream::connect(("127.0.0.1", target_port)).await else { continue };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let link = Arc::new(Link { nick: Mutex::new(None), state: watch::Sender::new(Flow::Open) });
         links.lock().expect("no holder panics").push(link.clone());
-        tokio::spawn(forward(client, server, link));
+        tokio::spawn(forward(client, server, link, links.clone()));
     }
 }
 
-async fn forward(client: TcpStream, server: TcpStream, link: Arc<Link>) {
+async fn forward(client: TcpStream, server: TcpStream, link: Arc<Link>, links: Links) {
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let up = pump(client_read, server_write, link.state.subscribe(), None);
     let down = pump(server_read, client_write, link.state.subscribe(), Some(&link));
     // Each side's end is passed on by its pump; the connection is over when both are.
     tokio::join!(up, down);
+    links.lock().expect("no holder panics").retain(|other| !Arc::ptr_eq(other, &link));
 }
 
 /// Copies until the end of the stream or a cut. `learn` is told the nick of the server's welcome.

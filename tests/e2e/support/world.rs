@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::bridge::{Bridge, BridgeConfig, NETWORK};
 use super::irc::IrcClient;
-use super::ircd::{Ircd, IrcdKind};
+use super::ircd::{Ircd, IrcdKind, Setup};
 use super::matrix::MatrixUser;
 use super::process::{sub_dir, temp_dir};
 use super::proxy::StallProxy;
@@ -45,7 +45,7 @@ pub struct Story {
 
 type Slot = Mutex<Weak<Mutex<World>>>;
 
-static WORLDS: [Slot; 3] = [const { Slot::const_new(Weak::new()) }; 3];
+static WORLDS: [Slot; 4] = [const { Slot::const_new(Weak::new()) }; 4];
 
 impl Story {
     /// Waits for the turn on the world of this kind of IRC server, starting it if there is none.
@@ -72,14 +72,21 @@ impl Story {
 
 impl World {
     async fn start(kind: IrcdKind) -> World {
+        World::with(kind, &Setup::default(), |_, _| {}).await
+    }
+
+    /// A world of a story's own, where more is asked of the IRC server, or other settings of the bridge: `change`
+    /// gets the configuration before it is written for the first time, and the server that runs already.
+    pub async fn with(kind: IrcdKind, setup: &Setup, change: impl FnOnce(&mut BridgeConfig, &Ircd)) -> World {
         let dir = temp_dir();
-        let ircd = Ircd::start(kind, dir.path()).await;
+        let ircd = Ircd::start_as(kind, dir.path(), setup).await;
         let proxy = StallProxy::start(ircd.port);
         // The registration must be there before Synapse starts, and Synapse's port before the registration.
         let bridge_dir = sub_dir(dir.path(), "bunraku");
         let registration = bridge_dir.join("registration.yaml");
         let mut synapse = Synapse::prepare(dir.path(), &[&registration]);
         let mut config = BridgeConfig::new(&bridge_dir, &synapse.url(), proxy.port);
+        change(&mut config, &ircd);
         let mut bridge = Bridge::prepare(&bridge_dir, config.clone());
         synapse.run().await;
 

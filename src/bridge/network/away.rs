@@ -1,0 +1,365 @@
+//! Who stays off IRC, and who is told of it: puppets that are held, puppets that sleep, and outages.
+//!
+//! ```text
+//!   killed, banned, login refused ─▶ held ─────── Reconnect ─▶ dials again
+//!   idle too long, or shed when full ─▶ asleep ── says or joins something ─▶ dials again
+//!   lost ─▶ cut off ── back soon: nobody hears of it ── for long: one notice in each room
+//! ```
+//!
+//! Nothing here dials. A held puppet's messages fail with the reason; its person is told once for the whole hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::effect::Effect;
+use super::super::ending::{End, Ending, LoginRefusal};
+use super::super::input::HoldRow;
+use super::super::puppet::{Asleep, Held, Puppet, Told};
+use super::super::session::Session;
+use super::super::timer::Timer;
+use super::{Life, Network};
+use crate::ids::{PuppetId, RoomId, Time, UserId};
+
+/// Who said something so lately is not shed.
+const SHED_IDLE_MS_MIN: u64 = 300_000;
+/// How long to wait before looking again for somebody to shed, when nobody was idle for long enough.
+const LOOK_AGAIN_MS: u64 = 10_000;
+/// People named in a notice of an outage; more are counted.
+const NAMED_MAX: usize = 3;
+
+// Holds.
+impl Network {
+    /// A puppet stays away: what it had to say fails, and its person learns why, once.
+    pub(super) fn hold(&mut self, id: PuppetId, end: End) {
+        let now = self.now;
+        let puppet = self.puppet(id);
+        let (user, words) = (puppet.user.clone(), end.words.clone());
+        puppet.down_since = None;
+        puppet.held = Some(Held { end: end.clone(), since: now, told: Told::NotYet });
+        if let Some(name) = end.ending.hold_name() {
+            let row = HoldRow { user, ending: name.to_owned(), words, since: now };
+            self.out.push(Effect::SaveHold(row));
+        }
+        let why = self.held_words(id).unwrap_or_default();
+        for waiting in self.puppet(id).take_all_waiting() {
+            self.failed(&waiting.saying, &why);
+        }
+        self.tell_of_hold(id);
+    }
+
+    /// A hold of an earlier run. Its person was told then.
+    pub(super) fn hold_known(&mut self, row: HoldRow) {
+        let id = self.ensure_puppet(&row.user, None);
+        let end = End { ending: Ending::of_hold(&row.ending), words: row.words };
+        self.puppet(id).held = Some(Held { end, since: row.since, told: Told::Yes });
+    }
+
+    /// Somebody who may says so: the puppet tries again.
+    pub(super) fn reconnect(&mut self, user: &UserId) {
+        let Some(id) = self.puppet_ids.get(user).copied() else { return };
+        let was_held = self.puppet(id).held.is_some();
+        self.puppet(id).forget_failures();
+        if was_held {
+            self.out.push(Effect::DropHold { user: user.clone() });
+        }
+        self.ask_to_dial(id);
+    }
+
+    /// Why this puppet is held and what can be done, to follow a "because".
+    pub(super) fn held_words(&self, id: PuppetId) -> Option<String> {
+        let held = self.puppets[id.0 as usize].held.as_ref()?;
+        let HoldText { what, next } = hold_text(&held.end, &self.policy.network_name)?;
+        Some(format!("{what}, and does not come back by itself: {next}"))
+    }
+
+    /// The one notice of a hold, in a room of theirs, when they are in one.
+    fn tell_of_hold(&mut self, id: PuppetId) {
+        let Some(held) = self.puppet(id).held.clone().filter(|held| held.told == Told::NotYet) else {
+            return;
+        };
+        let Some(HoldText { what, next }) = hold_text(&held.end, &self.policy.network_name) else { return };
+        let text = format!(
+            "{what}. It does not come back by itself, and what you say here does not reach IRC: {next}."
+        );
+        if self.tell_user(id, &text)
+            && let Some(held) = &mut self.puppet(id).held
+        {
+            held.told = Told::Yes;
+        }
+    }
+
+    /// Says something to a puppet's person in the first room of theirs; `false` when they are in none.
+    fn tell_user(&mut self, id: PuppetId, text: &str) -> bool {
+        let user = self.puppet(id).user.clone();
+        let room = self.portals.all().map(|portal| &portal.room).find(|room| self.portals.has(room, &user));
+        let Some(room) = room.cloned() else { return false };
+        self.tell(&room, format!("{user}: {text}"), None);
+        true
+    }
+}
+
+/// What happened to a held puppet, and what its person can do.
+struct HoldText {
+    what: String,
+    next: &'static str,
+}
+
+/// `None` for endings that hold nobody.
+fn hold_text(end: &End, network: &str) -> Option<HoldText> {
+    let staff = "talk to the network's operators, then ask the bridge's operator to let it connect again";
+    let login = "mend your login, then ask the bridge's operator to let it connect again";
+    let (what, next) = match end.ending {
+        Ending::Killed => (format!("your IRC user was removed from {network} by an operator"), staff),
+        Ending::Banned => (format!("your IRC user is banned from {network}"), staff),
+        Ending::LoginRefused(LoginRefusal::Credentials) => {
+            (format!("your IRC user could not log in to {network}"), login)
+        }
+        Ending::LoginRefused(LoginRefusal::NoWay) => {
+            (format!("your IRC user cannot log in to {network} in any way the bridge may use"), login)
+        }
+        Ending::LoginRefused(LoginRefusal::Wanted) => {
+            (format!("your IRC user is not let in to {network} without a login"), login)
+        }
+        Ending::Asked
+        | Ending::Unreachable(_)
+        | Ending::Lost
+        | Ending::Silent
+        | Ending::Unregistered
+        | Ending::ServerDown
+        | Ending::NickTrouble
+        | Ending::Throttled
+        | Ending::Full
+        | Ending::NotServed
+        | Ending::PasswordRefused => return None,
+    };
+    let what = if end.words.is_empty() { what } else { format!("{what} ({})", end.words) };
+    Some(HoldText { what, next })
+}
+
+// Sleep.
+impl Network {
+    /// A puppet's person said or joined something: whoever sleeps wakes up.
+    pub(super) fn came_or_spoke(&mut self, id: PuppetId) {
+        if self.life == Life::Loading {
+            return;
+        }
+        let now = self.now;
+        let puppet = self.puppet(id);
+        puppet.active_at = Some(now);
+        puppet.quit_at = None;
+        puppet.asleep = None;
+        self.tell_of_hold(id);
+    }
+
+    pub(super) fn arm_idle(&mut self, id: PuppetId) {
+        let idle_ms_max = self.policy.connect.idle_ms_max;
+        if let Some(since) = self.puppet(id).active_at.filter(|_| idle_ms_max > 0) {
+            self.timers.arm(Timer::Idle(id), since.plus_ms(idle_ms_max));
+        }
+    }
+
+    /// A puppet may have been idle for too long. Those who became idle together are closed one by one.
+    pub(super) fn idle_due(&mut self, id: PuppetId) {
+        let (now, idle_ms_max) = (self.now, self.policy.connect.idle_ms_max);
+        let puppet = &self.puppets[id.0 as usize];
+        let is_ready = puppet.session.as_ref().is_some_and(Session::is_ready);
+        let Some(since) = puppet.active_at.filter(|_| is_ready && self.life == Life::Running) else { return };
+        if since.plus_ms(idle_ms_max) > now {
+            return self.arm_idle(id);
+        }
+        let at = puppet.quit_at.unwrap_or_else(|| self.goodbyes.take(now));
+        if at > now {
+            self.puppet(id).quit_at = Some(at);
+            return self.timers.arm(Timer::Idle(id), at);
+        }
+        self.sleep(id, Asleep::Idle);
+    }
+
+    /// All connections are taken. Where somebody with something to say waits, the one that was idle for longest
+    /// goes; one at a time.
+    pub(super) fn make_room(&mut self) {
+        let closing = |puppet: &&Puppet| puppet.session.as_ref().is_some_and(Session::is_closing);
+        let leaving = self.puppets.iter().filter(closing).count();
+        let waiting = self.pacer.eager().filter(|id| self.puppets[id.0 as usize].has_waiting()).count();
+        if waiting <= leaving {
+            return;
+        }
+        if self.goodbyes.next() <= self.now {
+            match self.longest_idle() {
+                Some(id) => {
+                    self.goodbyes.take(self.now);
+                    self.sleep(id, Asleep::Shed);
+                }
+                None => {
+                    self.goodbyes.not_before(self.now.plus_ms(LOOK_AGAIN_MS));
+                    self.say_why_they_wait();
+                }
+            }
+        }
+        self.timers.arm(Timer::Pacer, self.goodbyes.next());
+    }
+
+    /// Whose messages become too old meanwhile shall know why.
+    fn say_why_they_wait(&mut self) {
+        let words = format!("all connections of the bridge to {} are taken", self.policy.network_name);
+        let waiting: Vec<PuppetId> = self.pacer.eager().collect();
+        for id in waiting {
+            self.puppet(id).trouble(words.clone());
+        }
+    }
+
+    /// Who said nothing for longest; those that are the only one of ours in a channel come last.
+    fn longest_idle(&self) -> Option<PuppetId> {
+        let rank = |puppet: &Puppet| {
+            let session = puppet.session.as_ref().filter(|session| session.is_ready())?;
+            let since = puppet.active_at.filter(|at| self.now.since_ms(*at) >= SHED_IDLE_MS_MIN)?;
+            let alone = |name| self.channels.get(name).is_some_and(|channel| channel.is_alone(session.conn));
+            (!puppet.has_waiting()).then(|| (session.channels().any(alone), since, puppet.id))
+        };
+        self.puppets.iter().filter_map(rank).min().map(|(_, _, id)| id)
+    }
+
+    fn sleep(&mut self, id: PuppetId, why: Asleep) {
+        let network = &self.policy.network_name;
+        let (text, words) = match why {
+            Asleep::Idle => {
+                let time = spelled(self.policy.connect.idle_ms_max);
+                let text =
+                    format!("your connection to {network} was closed after {time} without a word of yours");
+                (text, "Idle for too long")
+            }
+            Asleep::Shed => {
+                let text = format!(
+                    "your connection to {network} was closed to make room: all are taken, and you said nothing for \
+                     longest"
+                );
+                (text, "Making room for somebody else")
+            }
+        };
+        let puppet = self.puppet(id);
+        puppet.asleep = Some(why);
+        puppet.quit_at = None;
+        self.tell_user(id, &format!("{text}. Say something and it comes back."));
+        self.end_session(id, words);
+    }
+}
+
+// Outages.
+impl Network {
+    /// A puppet that wants to be on IRC is not. A blip is nobody's business; what lasts is told.
+    pub(super) fn cut_off(&mut self, id: PuppetId, words: String) {
+        let (now, outage_ms) = (self.now, self.policy.connect.outage_ms);
+        let puppet = self.puppet(id);
+        if !words.is_empty() {
+            puppet.trouble(words);
+        }
+        let since = *puppet.down_since.get_or_insert(now);
+        if since.plus_ms(outage_ms) > now {
+            self.timers.arm(Timer::Outage, since.plus_ms(outage_ms));
+        }
+    }
+
+    /// Tells each room, once in an outage, whose puppets are cut off.
+    pub(super) fn outage_due(&mut self) {
+        let (now, outage_ms) = (self.now, self.policy.connect.outage_ms);
+        let mut cut_off: BTreeMap<&UserId, &Puppet> = BTreeMap::new();
+        let mut next: Option<Time> = None;
+        for puppet in self.puppets.iter().filter(|puppet| is_missed(puppet)) {
+            match puppet.down_since.map(|since| since.plus_ms(outage_ms)) {
+                Some(due) if due <= now => {
+                    cut_off.insert(&puppet.user, puppet);
+                }
+                Some(due) => next = next.into_iter().chain([due]).min(),
+                None => {}
+            }
+        }
+        let mut notices: Vec<(RoomId, String)> = Vec::new();
+        for portal in self.portals.all().filter(|portal| !self.outage_told.contains(&portal.room)) {
+            let missed: Vec<&Puppet> =
+                self.portals.members(&portal.room).filter_map(|user| cut_off.get(user).copied()).collect();
+            if !missed.is_empty() && self.life == Life::Running {
+                notices.push((portal.room.clone(), self.outage_text(&missed)));
+            }
+        }
+        for (room, text) in notices {
+            self.outage_told.insert(room.clone());
+            self.tell(&room, text, None);
+        }
+        self.timers.arm_if(Timer::Outage, next);
+    }
+
+    fn outage_text(&self, missed: &[&Puppet]) -> String {
+        let who = match missed {
+            few if few.len() <= NAMED_MAX => {
+                few.iter().map(|puppet| puppet.user.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            many => format!("{} people here", many.len()),
+        };
+        let words = missed.iter().find_map(|puppet| puppet.last_trouble());
+        let words = words.map(|words| format!(" ({words})")).unwrap_or_default();
+        let network = &self.policy.network_name;
+        let (down, age) = (spelled(self.policy.connect.outage_ms), spelled(self.policy.message_age_ms_max));
+        format!(
+            "No connection to {network} for {who} since {down}{words}. It is tried again and again; messages wait \
+             for {age} at most."
+        )
+    }
+
+    /// Somebody is back. Once nobody is missed any more, the next outage is a new one.
+    pub(super) fn reachable_again(&mut self) {
+        if !self.outage_told.is_empty() && !self.puppets.iter().any(is_missed) {
+            self.outage_told = BTreeSet::new();
+        }
+    }
+}
+
+/// True for puppets that are to be on IRC and were cut off.
+fn is_missed(puppet: &Puppet) -> bool {
+    puppet.down_since.is_some()
+        && !puppet.wanted.is_empty()
+        && puppet.held.is_none()
+        && puppet.asleep.is_none()
+}
+
+/// A time as people say it.
+fn spelled(ms: u64) -> String {
+    let (count, unit) = match ms / 1000 {
+        s @ 0..120 => (s, "second"),
+        s @ 120..7_200 => (s / 60, "minute"),
+        s @ 7_200..172_800 => (s / 3_600, "hour"),
+        s => (s / 86_400, "day"),
+    };
+    if count == 1 { format!("{count} {unit}") } else { format!("{count} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_held_learns_why_and_what_to_do() {
+        let text = |ending: Ending, words: &str| {
+            let end = End { ending, words: words.into() };
+            hold_text(&end, "Net").map(|HoldText { what, next }| format!("{what}: {next}"))
+        };
+        let refused = |why| text(Ending::LoginRefused(why), "").expect("it holds");
+        assert_eq!(
+            text(Ending::Killed, "spam").as_deref(),
+            Some(
+                "your IRC user was removed from Net by an operator (spam): talk to the network's operators, then ask \
+                 the bridge's operator to let it connect again"
+            )
+        );
+        assert!(
+            refused(LoginRefusal::Credentials).starts_with("your IRC user could not log in to Net: mend")
+        );
+        assert!(refused(LoginRefusal::NoWay).contains("in any way the bridge may use: mend your login"));
+        assert!(refused(LoginRefusal::Wanted).contains("is not let in to Net without a login: mend"));
+        assert_eq!(text(Ending::Lost, "reset"), None);
+    }
+
+    #[test]
+    fn times_are_told_in_words() {
+        let told = [1_000, 90_000, 300_000, 7_200_000, 2_592_000_000].map(spelled);
+        assert_eq!(told, ["1 second", "90 seconds", "5 minutes", "2 hours", "30 days"]);
+    }
+}

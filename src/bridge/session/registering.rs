@@ -1,0 +1,114 @@
+//! A session while it registers: hands lines to the [`Registration`] and carries out what it asks.
+
+use super::caps::{self, Offer};
+use super::register::{LoginEnd, Registration, Step};
+use super::seen::Seen;
+use super::{Phase, Session};
+use crate::bridge::effect::Effect;
+use crate::bridge::input::Salted;
+use crate::ids::Time;
+use crate::text::line::Line;
+
+/// Whether a line has been dealt with.
+pub(super) enum Flow {
+    Taken(Option<Seen>),
+    GoesOn,
+}
+
+/// Whether the end of the greeting is the end of the registration.
+#[derive(PartialEq, Eq)]
+pub(super) enum Greeted {
+    Ready,
+    NotYet,
+}
+
+impl Session {
+    /// The socket is open: registration begins.
+    pub fn opened(&mut self, now: Time, registration: Registration, out: &mut Vec<Effect>) {
+        self.pulse.heard(now);
+        for line in registration.opening_lines() {
+            self.control(line, out);
+        }
+        self.nick_asked = Some(registration.nick());
+        self.phase = Phase::Registering(Box::new(registration));
+    }
+
+    /// A password was salted: the login goes on with it. What that shows is nothing new.
+    pub fn derived(&mut self, salted: &Salted, out: &mut Vec<Effect>) {
+        if let Phase::Registering(registration) = &mut self.phase {
+            let steps = registration.derived(salted);
+            self.carry_out(steps, out);
+        }
+    }
+
+    /// How the login ended.
+    pub fn login_end(&self) -> &LoginEnd {
+        &self.login
+    }
+
+    pub(super) fn registration_line(&mut self, line: &Line, out: &mut Vec<Effect>) -> Flow {
+        let Phase::Registering(registration) = &mut self.phase else { return self.later_cap(line, out) };
+        let mut steps = Vec::new();
+        let taken = registration.line(line, &mut steps);
+        match (self.carry_out(steps, out), taken) {
+            (None, None) => Flow::GoesOn,
+            (seen, _) => Flow::Taken(seen),
+        }
+    }
+
+    /// What a server offers or takes back while we are connected.
+    fn later_cap(&mut self, line: &Line, out: &mut Vec<Effect>) -> Flow {
+        if line.command != "CAP" {
+            return Flow::GoesOn;
+        }
+        if let caps::Step::Ask(lines) = self.caps.line(line, &mut Offer::default()) {
+            lines.into_iter().for_each(|line| self.say_unasked(line, out));
+        }
+        Flow::Taken(None)
+    }
+
+    fn carry_out(&mut self, steps: Vec<Step>, out: &mut Vec<Effect>) -> Option<Seen> {
+        let mut seen = None;
+        for step in steps {
+            match step {
+                Step::Say(line) => self.control(line, out),
+                Step::Derive { password, salt, iterations } => {
+                    out.push(Effect::Derive { conn: self.conn, password, salt, iterations });
+                }
+                Step::LoginRefused(words) => seen = Some(Seen::LoginRefused { words }),
+                Step::Upgrade(port) => seen = Some(Seen::UpgradeAsked { port }),
+                Step::Ready => {
+                    self.become_ready();
+                    seen = Some(Seen::Ready);
+                }
+            }
+        }
+        seen
+    }
+
+    /// The greeting is over.
+    pub(super) fn greeted(&mut self, now: Time, out: &mut Vec<Effect>) -> Greeted {
+        let Phase::Registering(registration) = &mut self.phase else { return Greeted::NotYet };
+        let step = registration.greeted(now);
+        match self.carry_out(vec![step], out) {
+            Some(_) => Greeted::Ready,
+            None => Greeted::NotYet,
+        }
+    }
+
+    /// The deadline of the registration has come. `true` where the puppet goes on without its account.
+    pub(super) fn ready_late(&mut self) -> bool {
+        let Phase::Registering(registration) = &mut self.phase else { return false };
+        let late = registration.goes_on_late();
+        if late {
+            self.become_ready();
+        }
+        late
+    }
+
+    fn become_ready(&mut self) {
+        if let Phase::Registering(registration) = std::mem::replace(&mut self.phase, Phase::Ready) {
+            (self.caps, self.login) = registration.finish();
+        }
+    }
+}
