@@ -181,17 +181,17 @@ impl Asks {
                 let is_careful = self.careful.iter().any(|(name, _)| name == channel);
                 is_careful && uncovered.any(|q| q.is_line_to(channel) && q.asker.message() != seq)
             }
+            // What refuses these refuses lines as well.
+            Asker::Join(channels) => {
+                uncovered.any(|question| channels.iter().any(|c| question.is_line_to(c)))
+            }
+            Asker::Part(channel) => uncovered.any(|question| question.is_line_to(channel)),
             Asker::Command(command) => uncovered.any(|question| {
-                let is_about = |target: &String| question.asker.is_about(target, CaseMap::default());
-                question.asker.command() == asker.command() && command.targets().iter().any(is_about)
+                command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
             }),
-            Asker::Notice(_)
-            | Asker::Join(_)
-            | Asker::Listing(_)
-            | Asker::Part(_)
-            | Asker::Nick(_)
-            | Asker::Names(_)
-            | Asker::Modes(_) => false,
+            Asker::Notice(_) | Asker::Listing(_) | Asker::Nick(_) | Asker::Names(_) | Asker::Modes(_) => {
+                false
+            }
         }
     }
 

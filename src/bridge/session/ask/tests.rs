@@ -365,8 +365,8 @@ impl Server {
     }
 
     fn joins(&mut self, name: &str) -> Vec<String> {
-        if name.starts_with("#no") {
-            return vec![format!("473 me {name} :no")];
+        if name.starts_with("#no") || name == "#a" || name == "#b" {
+            return vec![format!("477 me {name} :no")];
         }
         if !self.inside.insert(name.to_owned()) {
             return Vec::new();
@@ -477,6 +477,15 @@ impl World {
             6 => {
                 self.fates.insert(format!("names #x{n}"), Fate::Accepted);
                 self.send(Asker::Names(channel(&format!("#x{n}"))), format!("NAMES #x{n}"));
+            }
+            // Into and out of where messages go, with numbers that refuse both.
+            _ if more.is_multiple_of(5) && refused && !self.fates.contains_key(&format!("part {to}")) => {
+                self.fates.insert(format!("part {to}"), Fate::Refused);
+                self.send(Asker::Part(channel(to)), format!("PART {to}"));
+            }
+            _ if more.is_multiple_of(5) && !self.fates.contains_key(&format!("join {to}")) => {
+                self.fates.insert(format!("join {to}"), Fate::Refused);
+                self.send(Asker::Join(vec![channel(to)]), format!("JOIN {to}"));
             }
             _ => {
                 let line = match (more % 4, refused) {
