@@ -99,6 +99,7 @@ impl Bridge {
             routes,
             asks: Asks::default(),
             held: Held::default(),
+            commands: Asks::default(),
             vault: Vault::open_or_make(&config.secrets.key_file)?,
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),

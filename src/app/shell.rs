@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
-use crate::bridge::effect::{Existence, Outcome};
+use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::policy::Policy;
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
@@ -28,8 +28,11 @@ pub struct Shell {
     pub admins: Vec<UserId>,
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
-    pub asks: Asks,
     pub held: Held,
+    /// The homeserver's questions for aliases.
+    pub asks: Asks<Existence>,
+    /// Lines that people let their puppets say.
+    pub commands: Asks<CommandAnswer>,
     /// Opens stored passwords and keys.
     pub vault: Vault,
     /// Who is behind which connection, where servers may ask.
@@ -84,16 +87,21 @@ impl Held {
     }
 }
 
-/// The homeserver's questions that wait for a network's answer.
-#[derive(Default)]
-pub struct Asks {
+/// Questions that wait for a network's answer.
+pub struct Asks<A> {
     next: AtomicU64,
-    waiting: Mutex<HashMap<AskId, oneshot::Sender<Existence>>>,
+    waiting: Mutex<HashMap<AskId, oneshot::Sender<A>>>,
 }
 
-impl Asks {
+impl<A> Default for Asks<A> {
+    fn default() -> Self {
+        Self { next: AtomicU64::default(), waiting: Mutex::default() }
+    }
+}
+
+impl<A> Asks<A> {
     /// Makes a question: its number, and where the answer will be.
-    pub fn make(self: &Asks) -> (AskId, oneshot::Receiver<Existence>) {
+    pub fn make(&self) -> (AskId, oneshot::Receiver<A>) {
         let ask = AskId(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,11 +111,11 @@ impl Asks {
         (ask, receiver)
     }
 
-    pub fn answer(&self, ask: AskId, existence: Existence) {
+    pub fn answer(&self, ask: AskId, answer: A) {
         let sender = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask);
         if let Some(sender) = sender {
-            // The homeserver may have hung up meanwhile; it will ask again.
-            sender.send(existence).ok();
+            // Whoever asked may be gone; a homeserver that hung up will ask again.
+            sender.send(answer).ok();
         }
     }
 }

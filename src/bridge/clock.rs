@@ -25,6 +25,10 @@ impl MachineClock {
     pub fn set(&self, now: Time) {
         self.0.store(now.0, Ordering::Relaxed);
     }
+
+    fn time(&self) -> Time {
+        Time(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Clock for MachineClock {
@@ -37,7 +41,10 @@ impl Clock for MachineClock {
 
 /// A token bucket on the machine's clock; without a limit it always says yes.
 #[derive(Debug)]
-pub struct Bucket(Option<Limiter>);
+pub struct Bucket {
+    limiter: Option<Limiter>,
+    clock: MachineClock,
+}
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MachineClock, NoOpMiddleware<Nanos>>;
 
@@ -46,12 +53,19 @@ impl Bucket {
     pub fn new(burst: u32, interval_ms: u64, clock: &MachineClock) -> Self {
         let quota = Quota::with_period(std::time::Duration::from_millis(interval_ms));
         let burst = std::num::NonZeroU32::new(burst.max(1)).expect("at least 1");
-        Self(quota.map(|quota| RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone())))
+        let limiter =
+            quota.map(|quota| RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone()));
+        Self { limiter, clock: clock.clone() }
+    }
+
+    /// The moment of the input that is being handled.
+    pub fn now(&self) -> Time {
+        self.clock.time()
     }
 
     /// Takes one token, or says when the next one is there.
     pub fn take(&self) -> Result<(), Time> {
-        let Some(limiter) = &self.0 else { return Ok(()) };
+        let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter.check().map_err(|until| {
             let nanos = until.earliest_possible().duration_since(Nanos::new(0)).as_u64();
             Time(nanos.div_ceil(NANOS_PER_MS))

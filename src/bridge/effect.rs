@@ -7,6 +7,7 @@
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
+use crate::text::line::Line;
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Effect {
     AddAlias { room: RoomId, alias: RoomAlias },
     /// Answer the homeserver's question.
     Answer { ask: AskId, existence: Existence },
+    /// What became of `Input::Command`: exactly one for each.
+    CommandAnswered { ask: AskId, answer: CommandAnswer },
     /// Remember this portal over restarts.
     SavePortal(PortalRow),
     /// Remember over restarts who is in a portal's room.
@@ -103,6 +106,53 @@ pub struct Ghost {
 pub enum Existence {
     Exists,
     Absent,
+}
+
+/// The answer to a command that somebody let their puppet give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandAnswer {
+    pub verdict: Verdict,
+    /// What the server said to it, in order; at most 512 lines and 64 KiB.
+    pub lines: Vec<Line>,
+    pub extent: Extent,
+}
+
+/// Whether all of an answer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// There was more than is kept.
+    Cut,
+}
+
+/// What became of a line that went to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server has worked on it and had nothing against it.
+    Accepted,
+    Refused(Refusal),
+    /// Of several like it at least one was refused and one accepted, and the server does not say which.
+    Doubtful(Refusal),
+    /// The server did not say, and never will: no answer in time, or the connection ended first.
+    Unknown,
+}
+
+/// Why a line was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A numeric, the code of a standard reply (IRCv3 "Standard Replies"), or one of our own in capitals.
+    pub code: String,
+    /// In the words of whoever refused it.
+    pub words: String,
+    /// All parameters of the refusing line; empty where we refused it ourselves.
+    pub params: Vec<String>,
+}
+
+impl Refusal {
+    /// One of our own.
+    pub fn ours(code: &str, words: &str) -> Self {
+        Self { code: code.to_owned(), words: words.to_owned(), params: Vec::new() }
+    }
 }
 
 /// Whether somebody is in a room.

@@ -24,6 +24,8 @@ pub enum Input {
     Matrix { seq: InboxSeq, event: MatrixEvent },
     /// The homeserver asks whether an alias of ours exists; answered by one `Effect::Answer`.
     AliasAsked { ask: AskId, alias: RoomAlias },
+    /// Somebody lets their puppet say one IRC line; answered by one `Effect::CommandAnswered`.
+    Command { ask: AskId, user: UserId, line: String },
     /// What became of `Effect::CreateRoom`: the room, or words on why not.
     RoomCreated { alias: RoomAlias, result: Result<RoomId, String> },
     /// What became of `Effect::AddAlias`.
@@ -123,7 +125,7 @@ impl fmt::Debug for Salted {
     }
 }
 
-/// A question of the homeserver that waits for our answer.
+/// A question from outside that waits for our answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AskId(pub u64);
 

@@ -8,15 +8,12 @@ use super::ending::{Comeback, End, Ending, LastWords};
 use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
-use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time, UserId};
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
 /// and its sender is told.
 pub const WAITING_MAX: usize = 32;
-/// Lines remembered for the errors they may cause, and for how long.
-const SAID_MAX: usize = 32;
-const SAID_MS: u64 = 10_000;
 /// People remembered as told that private messages are not carried.
 const EXPLAINED_MAX: usize = 32;
 /// How long a connection must have been good for its loss to count as a first failure again.
@@ -35,10 +32,6 @@ pub struct Puppet {
     failures: u32,
     ready_since: Option<Time>,
     waiting: VecDeque<Waiting>,
-    /// Lines that went out lately, oldest first: what an error numeric may be about.
-    said: VecDeque<(Time, Arc<Saying>)>,
-    /// The message that was blamed last.
-    blamed: Option<InboxSeq>,
     /// Not to dial before.
     pub not_before: Time,
     /// Channels that would not have them, and when they said so.
@@ -125,8 +118,6 @@ impl Puppet {
             failures: 0,
             ready_since: None,
             waiting: VecDeque::new(),
-            said: VecDeque::new(),
-            blamed: None,
             not_before: Time::default(),
             refused: BTreeMap::new(),
             nick_asked_at: None,
@@ -281,30 +272,6 @@ impl Puppet {
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
         self.failures
-    }
-
-    /// A line of a message is on its way.
-    pub fn said(&mut self, now: Time, saying: Arc<Saying>) {
-        self.forget_said(now);
-        if self.said.len() >= SAID_MAX {
-            self.said.pop_front();
-        }
-        self.said.push_back((now, saying));
-    }
-
-    /// Takes the message that an error about `channel` is most likely about: servers answer in order, so the
-    /// oldest line of late. `None` when no line is left to blame, or its message was blamed already.
-    pub fn blame(&mut self, now: Time, channel: &ChannelName) -> Option<Arc<Saying>> {
-        self.forget_said(now);
-        let at = self.said.iter().position(|(_, saying)| saying.channel == *channel)?;
-        let (_, saying) = self.said.remove(at)?;
-        (self.blamed.replace(saying.seq) != Some(saying.seq)).then_some(saying)
-    }
-
-    fn forget_said(&mut self, now: Time) {
-        while self.said.front().is_some_and(|(at, _)| now.since_ms(*at) > SAID_MS) {
-            self.said.pop_front();
-        }
     }
 
     /// The channel would not have them.

@@ -51,6 +51,11 @@ macro_rules! stories {
 
 stories! {
     alias
+    answer_command
+    answer_fences
+    answer_never
+    answer_refused_join
+    answer_refused_message
     ban
     casemap
     casemap_message_waits

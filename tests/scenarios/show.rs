@@ -1,6 +1,8 @@
 //! Effects as lines of a story.
 
-use bunraku::bridge::effect::{Chat, Effect, Existence, Outcome, Presence, Relay, Speaker};
+use bunraku::bridge::effect::{
+    Chat, CommandAnswer, Effect, Existence, Extent, Outcome, Presence, Relay, Speaker, Verdict,
+};
 use bunraku::bridge::input::BodyKind;
 
 /// One effect as one line.
@@ -20,6 +22,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::AddAlias { room, alias } => format!("add alias {alias} to {room}"),
         Effect::Answer { ask, existence: Existence::Exists } => format!("answer {} exists", ask.0),
         Effect::Answer { ask, existence: Existence::Absent } => format!("answer {} absent", ask.0),
+        Effect::CommandAnswered { ask, answer } => format!("command {} {}", ask.0, answered(answer)),
         Effect::SavePortal(row) => format!("save portal {} {} {:?}", row.room, row.channel, row.origin),
         Effect::SaveMember { room, user, display_name, presence: Presence::In } => {
             format!("save member {room} {user} in as {}", display_name.as_deref().unwrap_or("-"))
@@ -31,6 +34,18 @@ pub fn effect(effect: &Effect) -> String {
         Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
         Effect::DropHold { user } => format!("drop hold {user}"),
     }
+}
+
+fn answered(answer: &CommandAnswer) -> String {
+    let verdict = match &answer.verdict {
+        Verdict::Accepted => "accepted".to_owned(),
+        Verdict::Refused(refusal) => format!("refused: {} ({})", refusal.words, refusal.code),
+        Verdict::Doubtful(refusal) => format!("doubtful: {} ({})", refusal.words, refusal.code),
+        Verdict::Unknown => "unknown".to_owned(),
+    };
+    let lines = answer.lines.iter().map(|line| format!("\n    {}", visible(&line.build())));
+    let cut = if answer.extent == Extent::Cut { "\n    …" } else { "" };
+    format!("{verdict}{}{cut}", lines.collect::<String>())
 }
 
 fn settled(outcome: &Outcome) -> String {

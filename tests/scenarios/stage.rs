@@ -1,7 +1,8 @@
 //! Plays a story: reads what happens, gives it to a machine, and writes down what the machine asks for.
 //!
 //! The kernel takes what is sent at once, unless the story says `kernel waits`; then `irc 0.1 written 3` says
-//! when. A Matrix id without a server is one of `hs`.
+//! when. Fences (`PING bunraku-N`) are answered at once and not shown, unless the story says `fences wait`. A Matrix
+//! id without a server is one of `hs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,7 @@ struct Stage {
     /// Whose connections were asked for.
     users: BTreeMap<ConnId, UserId>,
     kernel_waits: bool,
+    fences_wait: bool,
 }
 
 impl Stage {
@@ -97,6 +99,7 @@ impl Stage {
             settled,
             users,
             kernel_waits: false,
+            fences_wait: false,
         }
     }
 
@@ -111,6 +114,8 @@ impl Stage {
         match verb {
             "policy" => self.set(rest),
             "kernel" => self.kernel_waits = rest == "waits",
+            "fences" => self.fences_wait = rest == "wait",
+            "command" => self.commands(rest),
             "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
             "members" => self.give(members(rest)),
             "start" => self.give(Input::Started),
@@ -208,8 +213,12 @@ impl Stage {
                 break;
             }
             let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
+            let mut fences: Vec<(ConnId, Line)> = Vec::new();
             for effect in &effects {
-                lines.push(show::effect(effect));
+                match fence(effect).filter(|_| !self.fences_wait && !self.kernel_waits) {
+                    Some(fence) => fences.push(fence),
+                    None => lines.push(show::effect(effect)),
+                }
                 match effect {
                     Effect::Connect { conn, user } => {
                         self.users.insert(*conn, user.clone());
@@ -226,6 +235,9 @@ impl Stage {
             for (conn, lines) in taken {
                 self.network().handle(now, Input::ConnWritten { conn, lines });
             }
+            for (conn, line) in fences {
+                self.network().handle(now, Input::ConnLine { conn, line });
+            }
         }
         if let Some(at) = at.filter(|_| !lines.is_empty()) {
             let ms = at.since_ms(BEGIN);
@@ -241,6 +253,15 @@ impl Stage {
         for ask in from.parse().expect("a number")..=to.parse().expect("a number") {
             self.give(Input::AliasAsked { ask: AskId(ask), alias: RoomAlias::new(alias).expect("an alias") });
         }
+    }
+
+    /// `7 @ada WHOIS bob`: ada lets her puppet say so.
+    fn commands(&mut self, words: &str) {
+        let mut parts = words.splitn(3, ' ');
+        let (ask, by, line) = (parts.next(), parts.next(), parts.next());
+        let (Some(ask), Some(by), Some(line)) = (ask, by, line) else { panic!("command: {words:?}") };
+        let ask = AskId(ask.parse().expect("a number"));
+        self.give(Input::Command { ask, user: user(by), line: unescaped(line) });
     }
 
     fn irc(&mut self, words: &str) {
@@ -324,6 +345,13 @@ impl Stage {
             origin_ms: self.now.0 - age,
         }
     }
+}
+
+/// The server's answer to a fence.
+fn fence(effect: &Effect) -> Option<(ConnId, Line)> {
+    let Effect::Send { conn, line } = effect else { return None };
+    let token = line.strip_prefix("PING ").filter(|token| token.starts_with("bunraku-"))?;
+    Some((*conn, Line::parse(&format!(":srv PONG srv :{token}")).expect("an IRC line")))
 }
 
 /// `!r` or `!r as Ada Lovelace`.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bunraku::bridge::effect::{Outcome, Relay, Speaker};
+use bunraku::bridge::effect::{CommandAnswer, Outcome, Relay, Speaker, Verdict};
+use bunraku::bridge::input::AskId;
 use bunraku::ids::{InboxSeq, RelaySeq, RoomId, UserId};
 
 use crate::ircd::ClientId;
@@ -39,6 +40,11 @@ pub struct Audit {
     messages: BTreeMap<InboxSeq, Message>,
     accepted: BTreeSet<InboxSeq>,
     settled: BTreeMap<InboxSeq, Outcome>,
+    /// Messages that a server did not take, and those whose senders were told so.
+    refused: BTreeSet<String>,
+    told_refused: BTreeSet<String>,
+    /// What was asked, and whether it was answered.
+    asked: BTreeMap<AskId, (String, bool)>,
     last_relay: RelaySeq,
     /// The newest line relayed, for each room and speaker.
     newest: BTreeMap<(RoomId, ClientId), usize>,
@@ -59,6 +65,9 @@ impl Audit {
             messages: BTreeMap::new(),
             accepted: BTreeSet::new(),
             settled: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            told_refused: BTreeSet::new(),
+            asked: BTreeMap::new(),
             last_relay: RelaySeq(0),
             newest: BTreeMap::new(),
             newest_on_irc: BTreeMap::new(),
@@ -113,6 +122,56 @@ impl Audit {
         assert!(before.is_none_or(|before| before < seq), "out of order on IRC: {text} after {before:?}");
     }
 
+    // Answers: each to what it answers, once.
+
+    pub fn refused(&mut self, text: &str) {
+        self.refused.insert(text.to_owned());
+    }
+
+    /// A notice about a message that was not taken.
+    fn told(&mut self, relay: &Relay) {
+        let is_sure = relay.text.contains("did not take this message");
+        if !is_sure && !relay.text.contains("may not have taken this message") {
+            return;
+        }
+        let about = relay.about.as_ref().expect("it is about a message").as_str().replace("$e", "m");
+        assert!(!is_sure || self.refused.contains(&about), "{about} was not refused: {}", relay.text);
+        assert!(self.told_refused.insert(about), "told twice: {relay:?}");
+    }
+
+    /// A new question: its number.
+    pub fn asks(&mut self, line: &str) -> AskId {
+        let ask = AskId(self.asked.len() as u64);
+        self.asked.insert(ask, (line.to_owned(), false));
+        ask
+    }
+
+    pub fn answered(&mut self, ask: AskId, answer: &CommandAnswer) {
+        let (line, is_answered) = self.asked.get_mut(&ask).expect("somebody asked");
+        assert!(!std::mem::replace(is_answered, true), "answered twice: {line}");
+        let about = line.split(' ').nth(1).unwrap_or(line.as_str());
+        // Nonsense of a server has to go somewhere.
+        for given in answer.lines.iter().filter(|given| !["999", "376"].contains(&given.command.as_str())) {
+            assert_eq!(given.param(1), about, "the answer to another question than {line}: {answer:?}");
+        }
+        match &answer.verdict {
+            Verdict::Accepted => {
+                assert!(line.starts_with("WHOIS") && answer.lines.len() == 2, "{line} {answer:?}")
+            }
+            Verdict::Refused(refusal) => {
+                let is_fit = match refusal.code.as_str() {
+                    // The end of it may be lost with the connection.
+                    "401" => line.starts_with("WHOIS") && (1..=2).contains(&answer.lines.len()),
+                    "421" => !line.contains(' ') && !answer.lines.is_empty(),
+                    _ => refusal.params.is_empty() && answer.lines.is_empty(),
+                };
+                assert!(is_fit, "{line} {answer:?}");
+            }
+            Verdict::Doubtful(_) => panic!("a command is told apart from others: {line}"),
+            Verdict::Unknown => {}
+        }
+    }
+
     // IRC to Matrix.
 
     /// A new line of an IRC person; returns its text.
@@ -148,7 +207,7 @@ impl Audit {
     pub fn relayed(&mut self, now: u64, relay: &Relay) {
         assert!(relay.seq > self.last_relay, "outbox numbers grow");
         self.last_relay = relay.seq;
-        let Speaker::Ghost(ghost) = &relay.speaker else { return };
+        let Speaker::Ghost(ghost) = &relay.speaker else { return self.told(relay) };
         if let Some(seq) = relay.text.strip_prefix('m') {
             let seq = InboxSeq(seq.parse().expect("a number"));
             let message = self.messages.get_mut(&seq).expect("something that was said on Matrix");
@@ -207,6 +266,9 @@ impl Audit {
     pub fn all_settled(&self) {
         for seq in &self.accepted {
             assert!(self.settled.contains_key(seq), "never settled: {seq:?}");
+        }
+        for (line, is_answered) in self.asked.values() {
+            assert!(is_answered, "never answered: {line}");
         }
     }
 

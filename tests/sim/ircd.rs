@@ -16,6 +16,8 @@ pub struct Ircd {
     pub told: Vec<(ClientId, String)>,
     /// What channels were told by clients, in order.
     pub said: Vec<Said>,
+    /// What was not taken, by whom, in order.
+    pub refused: Vec<(ClientId, String)>,
 }
 
 #[derive(Default)]
@@ -124,9 +126,11 @@ impl Ircd {
                 self.tell(id, format!(":srv 442 {} {target} :You're not on that channel", self.nick(id)))
             }
             "NAMES" => self.names(id, &target),
+            "WHOIS" => self.whois(id, &target),
             "PRIVMSG" | "NOTICE" => self.take_said(id, &line, &target),
             "QUIT" => return true,
-            _ => {}
+            "MODE" => {}
+            other => self.tell(id, format!(":srv 421 {} {other} :Unknown command", self.nick(id))),
         }
         false
     }
@@ -183,9 +187,20 @@ impl Ircd {
         self.tell(id, format!(":srv 366 {nick} {channel} :End of NAMES"));
     }
 
+    /// Each line of the answer names whom it was about, so that one can tell whose answer it is.
+    fn whois(&mut self, id: ClientId, who: &str) {
+        let nick = self.nick(id);
+        match self.holder(who) {
+            Some(_) => self.tell(id, format!(":srv 311 {nick} {who} user host * :{who}")),
+            None => self.tell(id, format!(":srv 401 {nick} {who} :No such nick/channel")),
+        }
+        self.tell(id, format!(":srv 318 {nick} {who} :End of WHOIS"));
+    }
+
     fn take_said(&mut self, id: ClientId, line: &Line, channel: &str) {
         let moderated = self.channels.get(channel).is_some_and(|room| room.moderated);
         if !self.is_in(id, channel) || moderated {
+            self.refused.push((id, line.param(1).to_owned()));
             return self.tell(id, format!(":srv 404 {} {channel} :Cannot send to channel", self.nick(id)));
         }
         let text = line.param(1).to_owned();

@@ -185,6 +185,11 @@ impl Story {
                 let name = self.name();
                 self.world.member_joins(room, &user, &name);
             }
+            88..92 => {
+                let name = self.name();
+                self.world.member_commands(&user, &format!("WHOIS {name}"));
+            }
+            92..94 => self.world.member_commands(&user, "XYZZY"),
             _ => {}
         }
     }
@@ -326,7 +331,7 @@ impl Story {
             self.users.iter().any(|user| world.wants(user, channel))
         });
         let state = format!("{:?}", world.machine);
-        for waits in ["Held {", "Unseen {", "Recent {", "Waiting {", "ChatLine {"] {
+        for waits in ["Held {", "Unseen {", "Recent {", "Waiting {", "ChatLine {", "Question {"] {
             assert!(!state.contains(waits), "something still waits after quiet: {waits}");
         }
     }

@@ -217,6 +217,7 @@ impl Storm {
                 | Effect::CreateRoom { .. }
                 | Effect::AddAlias { .. }
                 | Effect::Answer { .. }
+                | Effect::CommandAnswered { .. }
                 | Effect::SavePortal(_)
                 | Effect::SaveMember { .. }
                 | Effect::SaveCaseMap { .. } => {}

@@ -259,6 +259,7 @@ impl World {
             | Effect::SavePortal(_) => {
                 panic!("nobody asked for an alias")
             }
+            Effect::CommandAnswered { ask, answer } => self.audit.answered(ask, &answer),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::SaveMember { .. }
@@ -410,6 +411,11 @@ impl World {
         for (client, line) in std::mem::take(&mut self.ircd.told) {
             if ours(self, client) {
                 self.goes_down(client as usize, Down::Line(line));
+            }
+        }
+        for (client, text) in std::mem::take(&mut self.ircd.refused) {
+            if ours(self, client) {
+                self.audit.refused(&text);
             }
         }
         for said in std::mem::take(&mut self.ircd.said) {
@@ -568,6 +574,12 @@ impl World {
         let target = Member { user: user.clone(), display_name: None };
         let sender = if by_bot { policy().bot } else { user.clone() };
         self.event(MatrixEvent::Member { room, sender, target, membership: Membership::Leave, reason: None });
+    }
+
+    /// Lets a user's puppet ask something, or say what no server understands.
+    pub fn member_commands(&mut self, from: &UserId, line: &str) {
+        let ask = self.audit.asks(line);
+        self.input(Input::Command { ask, user: from.clone(), line: line.to_owned() });
     }
 
     pub fn member_says(&mut self, n: usize, from: &UserId) {

@@ -101,8 +101,9 @@ impl Network {
         }
         let parts = self.with_session(conn.puppet, |session, out| session.written(lines, out));
         for part in parts.unwrap_or_default() {
-            self.on_its_way(conn.puppet, &part);
+            self.on_its_way(&part);
         }
+        self.take_answers(conn);
     }
 
     /// The connection is no more, or never came up.
@@ -170,6 +171,7 @@ impl Network {
         let asked = session.nick_asked().cloned();
         self.nicks.remove(conn);
         let now = self.now;
+        self.end_asks(id);
         self.puppet(id).connection_over(now, end.ending);
         self.connections -= 1;
         self.pacer.done(id);
@@ -321,6 +323,7 @@ impl Network {
         let (is_ready, is_closing) =
             session.map_or((false, false), |session| (session.is_ready(), session.is_closing()));
         let woken = self.with_session(conn.puppet, |session, out| session.handle_timeout(now, &pace, out));
+        self.take_answers(conn);
         match woken {
             Some(Woken::GiveUp(words)) => {
                 let closing = match (is_closing, is_ready) {

@@ -1,7 +1,7 @@
 //! What comes from IRC: one line of one connection, and what it shows.
 
 use super::super::channel::Heard;
-use super::super::effect::Effect;
+use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
 use super::super::session::Session;
@@ -35,6 +35,7 @@ impl Network {
         if let Some(seen) = seen {
             self.seen(conn, seen, asked);
         }
+        self.take_answers(conn);
     }
 
     /// `asked` is the nick that was asked for when the line came.
@@ -71,9 +72,10 @@ impl Network {
             }
             Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
             Seen::JoinRefused { channel, numeric, words } => {
-                self.join_refused(conn, &channel, numeric, &words)
+                let params = vec![String::new(), channel.to_string(), words.clone()];
+                self.join_refused(conn, &channel, &Refusal { code: numeric.to_string(), words, params });
             }
-            Seen::NotTaken { channel, numeric, words } => self.not_taken(conn, &channel, numeric, &words),
+            Seen::NotTaken { channel, numeric, .. } => self.not_taken(conn, &channel, numeric),
             Seen::Farewell { numeric, words } => self.farewell(conn, numeric, &words),
             Seen::Killed { who, words } if self.is_me(conn, &who) => {
                 let now = self.now;
@@ -115,7 +117,13 @@ impl Network {
     fn nick_refused(&mut self, conn: ConnId, asked: Option<&Nick>, words: &str) {
         let now = self.now;
         self.puppet(conn.puppet).last_words.numeric(now, NICK_IN_USE, words);
-        let Some(nick) = asked else { return };
+        if let Some(nick) = asked {
+            self.disown(conn, nick);
+        }
+    }
+
+    /// A nick that we asked for and did not get.
+    pub(super) fn disown(&mut self, conn: ConnId, nick: &Nick) {
         let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
         for name in session.into_iter().flat_map(Session::channels) {
             if let Some(channel) = self.channels.get_mut(name) {
@@ -124,7 +132,7 @@ impl Network {
         }
     }
 
-    fn is_me(&self, conn: ConnId, nick: &Nick) -> bool {
+    pub(super) fn is_me(&self, conn: ConnId, nick: &Nick) -> bool {
         let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
         session.is_some_and(|session| session.is_me(nick))
     }
@@ -185,7 +193,7 @@ impl Network {
     }
 
     /// Our own PART came back, or services made us leave.
-    fn left_ourselves(&mut self, conn: ConnId, channel: &ChannelName) {
+    pub(super) fn left_ourselves(&mut self, conn: ConnId, channel: &ChannelName) {
         let id = conn.puppet;
         let was = self.with_session(id, |session, _| session.out_of(channel)).flatten();
         match was {
@@ -285,27 +293,24 @@ impl Network {
         names.filter(|name| self.channels.get(*name).is_some_and(|c| c.is_observer(conn))).cloned().collect()
     }
 
-    fn join_refused(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
+    pub(super) fn join_refused(&mut self, conn: ConnId, channel: &ChannelName, refusal: &Refusal) {
         let id = conn.puppet;
         match self.standing(id, channel) {
             Some(Standing::Asked(_)) => {
                 self.with_session(id, |session, _| session.out_of(channel));
                 self.out_of_channel(conn, channel);
-                let network = &self.policy.network_name;
-                let words = format!("{channel} on {network} does not let this user in: {words} ({numeric})");
+                let words = self.explained(refusal);
                 self.put_out(id, channel, &words);
             }
-            Some(Standing::In) => self.line_refused(id, channel, &format!("{words} ({numeric})")),
-            Some(Standing::Leaving(..)) | None => {}
+            Some(Standing::In | Standing::Leaving(..)) | None => {}
         }
     }
 
-    /// Something we did in a channel was not taken: a message (404), or a PART from where we were not (442).
-    fn not_taken(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16, words: &str) {
-        let id = conn.puppet;
-        match self.standing(id, channel) {
-            Some(Standing::Leaving(..)) if numeric == NOT_ON_CHANNEL => self.left_ourselves(conn, channel),
-            Some(_) | None => self.line_refused(id, channel, &format!("{words} ({numeric})")),
+    /// Something that nobody asked about was not taken in a channel; a PART from where we were not (442) is one.
+    pub(super) fn not_taken(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16) {
+        let is_leaving = matches!(self.standing(conn.puppet, channel), Some(Standing::Leaving(..)));
+        if is_leaving && numeric == NOT_ON_CHANNEL {
+            self.left_ourselves(conn, channel);
         }
     }
 

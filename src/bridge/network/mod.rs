@@ -1,10 +1,11 @@
 //! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
 //!
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
-//! that one needs from another is handed over here. The routes are in five files by where the input comes
+//! that one needs from another is handed over here. The routes are in six files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told) and `say` (a message's way out).
+//! told), `answers` (what became of what was asked) and `say` (a message's way out).
 
+mod answers;
 mod away;
 mod connections;
 mod from_irc;
@@ -122,6 +123,7 @@ impl Network {
             Input::Members { room, members } => self.members_known(&room, &members),
             Input::Matrix { seq, event } => self.matrix_event(seq, event),
             Input::AliasAsked { ask, alias } => self.alias_asked(ask, alias),
+            Input::Command { ask, user, line } => self.command(ask, &user, &line),
             Input::RoomCreated { alias, result } => self.room_created(&alias, result),
             Input::AliasAdded { alias, result } => self.alias_added(&alias, result.is_ok()),
             Input::ConnOpened { conn, opening } => self.conn_opened(conn, *opening),

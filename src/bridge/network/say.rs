@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Effect, Outcome};
+use super::super::effect::{Effect, Outcome, Refusal};
 use super::super::input::{BodyKind, MessageBody};
 use super::super::puppet::Waiting;
 use super::super::relay::to_irc::{Composed, Saying, compose};
@@ -123,9 +123,7 @@ impl Network {
     }
 
     /// The kernel has taken a line of a message: with its last one it counts as delivered.
-    pub(super) fn on_its_way(&mut self, id: PuppetId, part: &Part) {
-        let now = self.now;
-        self.puppet(id).said(now, Arc::clone(&part.saying));
+    pub(super) fn on_its_way(&mut self, part: &Part) {
         if part.is_last() {
             self.settle(part.saying.seq, Outcome::Delivered);
             self.show_in_other_rooms(&part.saying);
@@ -205,13 +203,20 @@ impl Network {
         }
     }
 
-    /// The server did not take what we said in a channel we are in.
-    pub(super) fn line_refused(&mut self, id: PuppetId, channel: &ChannelName, words: &str) {
-        let now = self.now;
-        if let Some(saying) = self.puppet(id).blame(now, channel) {
-            let text = format!("{} did not take this message: {words}", saying.channel);
-            self.tell(&saying.room, text, Some(saying.event_id.clone()));
-        }
+    /// The server did not take what we said.
+    pub(super) fn line_refused(&mut self, saying: &Saying, refusal: &Refusal) {
+        let text = format!("This message did not get through. {}.", self.explained(refusal));
+        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+    }
+
+    /// The server did not take some of what was said together with this.
+    pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
+        let text = format!(
+            "This message may not have got through: only a part of what you said in quick succession did, and the \
+             server does not say which. {}.",
+            self.explained(refusal)
+        );
+        self.tell(&saying.room, text, Some(saying.event_id.clone()));
     }
 
     /// Lets a puppet's session do something, where it has one, and wakes it in time for what follows.

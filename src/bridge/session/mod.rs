@@ -9,29 +9,38 @@
 //! A session says what it wants written and when it wants to be woken; it knows no room, no other session and
 //! no clock. What its stream shows becomes a [`Seen`](seen::Seen).
 
+pub mod ask;
+mod asking;
 pub mod caps;
+mod hear;
 pub mod identify;
 pub mod isupport;
+pub mod labels;
 pub mod lines;
 pub mod login;
 pub mod places;
 pub mod pulse;
+pub mod question;
 pub mod register;
 mod registering;
+pub mod replies;
 pub mod seen;
 pub mod send;
 mod view;
 
 use std::sync::Arc;
 
+use self::ask::Asks;
 use self::caps::Negotiation;
+use self::hear::Heard;
 use self::isupport::Isupport;
-use self::places::{Places, Standing};
+use self::places::{Joining, Places, Standing};
 use self::pulse::{Beat, Pulse};
+use self::question::Asker;
 use self::register::{LoginEnd, Registration};
 use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
-use self::send::{ChatLine, Class, Full, Part, SendQueue};
+use self::send::{ChatLine, Full, Part, SendQueue};
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
@@ -54,6 +63,7 @@ pub struct Session {
     /// Bytes of `!user@host` as others see us.
     source_rest_bytes: usize,
     queue: SendQueue,
+    asks: Asks,
     bucket_opens: Option<Time>,
     pulse: Pulse,
     places: Places,
@@ -97,6 +107,7 @@ impl Session {
             nick_asked: None,
             source_rest_bytes: SOURCE_REST_BYTES_GUESS,
             queue: SendQueue::new(bucket),
+            asks: Asks::default(),
             bucket_opens: None,
             pulse: Pulse::new(now),
             places: Places::default(),
@@ -122,6 +133,9 @@ impl Session {
         if line.command == "PING" {
             let token = line.params.last().map_or("", String::as_str);
             self.control(Line::new("PONG", &[token]).build(), out);
+            return None;
+        }
+        if self.asks.hears(line, isupport.casemap.unwrap_or_default(), self.nick.as_ref()) == Heard::Answer {
             return None;
         }
         if self.chat == Chat::Skip && matches!(line.command.as_str(), "353" | "366") {
@@ -160,6 +174,7 @@ impl Session {
             Seen::NickRefused { why, .. } => self.nick_refused(*why, out),
             Seen::Joined { channel, who } if self.is_me(&who.nick) => {
                 self.places.entered(channel);
+                self.asks.entered(channel);
                 if let (Some(user), Some(host)) = (&who.user, &who.host) {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
                 }
@@ -172,7 +187,9 @@ impl Session {
             Seen::Renamed { who, to } if self.is_me(who) => {
                 self.nick = Some(to.clone());
                 self.nick_asked = None;
+                self.asks.renamed(to);
             }
+            Seen::Left { channel, who } if self.is_me(who) => self.asks.left(channel),
             Seen::Joined { .. }
             | Seen::Left { .. }
             | Seen::Kicked { .. }
@@ -202,23 +219,23 @@ impl Session {
         }
     }
 
-    /// Asks for a new nick; the answer is a `Renamed` or a `NickRefused`.
+    /// Asks for a new nick; the answer is a `Renamed`, or one to [`Asker::Nick`].
     pub fn ask_nick(&mut self, nick: Nick, out: &mut Vec<Effect>) {
-        self.command(Line::new("NICK", &[nick.as_str()]).build(), out);
+        self.command("NICK", &[nick.as_str()], Asker::Nick(nick.clone()), out);
         self.nick_asked = Some(nick);
     }
 
     /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.
     pub fn join(&mut self, now: Time, channels: &[ChannelName], out: &mut Vec<Effect>) {
-        for line in self.places.ask(now, channels) {
-            self.command(line, out);
+        for Joining { line, channels } in self.places.ask(now, channels) {
+            self.ask(line, Asker::Join(channels), out);
         }
     }
 
     /// Leaves, after what was said there before.
     pub fn part(&mut self, now: Time, channel: &ChannelName, out: &mut Vec<Effect>) {
         if self.places.leave(now, channel) {
-            self.queue.push_part(Line::new("PART", &[channel.as_str()]).build());
+            self.queue.push_part(channel);
             self.pump(out);
         }
     }
@@ -230,13 +247,13 @@ impl Session {
 
     /// Asks who is in the channel.
     pub fn names(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
-        self.command(Line::new("NAMES", &[channel.as_str()]).build(), out);
+        self.command("NAMES", &[channel.as_str()], Asker::Names(channel.clone()), out);
     }
 
     /// Sets our own user modes.
     pub fn user_modes(&mut self, modes: &str, out: &mut Vec<Effect>) {
         if let Some(nick) = self.nick.clone() {
-            self.command(Line::new("MODE", &[nick.as_str(), modes]).build(), out);
+            self.command("MODE", &[nick.as_str(), modes], Asker::Modes(nick.clone()), out);
         }
     }
 
@@ -252,7 +269,7 @@ impl Session {
 
     /// Answers somebody with a NOTICE, which nothing may answer (RFC 2812 section 3.3.2).
     pub fn notice(&mut self, target: &Nick, text: &str, out: &mut Vec<Effect>) {
-        self.command(Line::new("NOTICE", &[target.as_str(), text]).build(), out);
+        self.command("NOTICE", &[target.as_str(), text], Asker::Notice(target.clone()), out);
     }
 
     /// Queues the lines of a message, all or none.
@@ -264,13 +281,12 @@ impl Session {
 
     fn control(&mut self, line: String, out: &mut Vec<Effect>) {
         // Full only against a server that reads nothing: its silence ends the connection.
-        let _ = self.queue.push(Class::Control, line);
+        let _ = self.queue.push_control(line);
         self.pump(out);
     }
 
-    fn command(&mut self, line: String, out: &mut Vec<Effect>) {
-        let _ = self.queue.push(Class::Command, line);
-        self.pump(out);
+    fn command(&mut self, command: &str, params: &[&str], asker: Asker, out: &mut Vec<Effect>) {
+        self.ask(Line::new(command, params).build(), asker, out);
     }
 
     fn pump(&mut self, out: &mut Vec<Effect>) {
@@ -279,7 +295,7 @@ impl Session {
             self.queue.pump_control(self.conn, out);
             self.bucket_opens = None;
         } else {
-            self.bucket_opens = self.queue.pump(self.conn, out);
+            self.bucket_opens = self.queue.pump(self.conn, &mut self.asks, out);
         }
     }
 
@@ -311,17 +327,18 @@ impl Session {
 
     /// When this session wants to be woken.
     pub fn poll_timeout(&self, pace: &PingPace) -> Option<Time> {
-        let life = match &self.phase {
-            Phase::Dialing => None,
-            Phase::Registering(registration) => Some(registration.deadline),
-            Phase::Closing(deadline) => Some(*deadline),
-            Phase::Ready => Some(self.pulse.poll_timeout(pace)),
+        let (life, asks) = match &self.phase {
+            Phase::Dialing => (None, None),
+            Phase::Registering(registration) => (Some(registration.deadline), self.asks.poll_timeout()),
+            Phase::Closing(deadline) => (Some(*deadline), None),
+            Phase::Ready => (Some(self.pulse.poll_timeout(pace)), self.asks.poll_timeout()),
         };
-        self.places.poll_timeout().into_iter().chain(life).chain(self.bucket_opens).min()
+        self.places.poll_timeout().into_iter().chain(life).chain(asks).chain(self.bucket_opens).min()
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time, pace: &PingPace, out: &mut Vec<Effect>) -> Woken {
+        self.asks.check(now);
         if self.bucket_opens.is_some_and(|opens| opens <= now) {
             self.pump(out);
         }
@@ -341,7 +358,7 @@ impl Session {
             },
         }
         let late = self.places.take_late(now);
-        late.parts.into_iter().for_each(|line| self.queue.push_part(line));
+        late.parts.iter().for_each(|channel| self.queue.push_part(channel));
         self.pump(out);
         if late.joins.is_empty() { Woken::Fine } else { Woken::Late(late.joins) }
     }

@@ -40,8 +40,22 @@ pub enum Return {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Late {
     pub joins: Vec<ChannelName>,
-    /// Lines to send once more.
-    pub parts: Vec<String>,
+    /// To be left once more.
+    pub parts: Vec<ChannelName>,
+}
+
+/// One JOIN line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Joining {
+    pub line: String,
+    /// The channels it names, in order.
+    pub channels: Vec<ChannelName>,
+}
+
+impl Joining {
+    fn bytes(&self) -> usize {
+        self.channels.iter().map(|channel| channel.as_str().len() + 1).sum()
+    }
 }
 
 /// One connection's places.
@@ -60,8 +74,8 @@ impl Places {
 
     /// Asks to be let in: returns the lines to send, as few as fit. A channel that is being left is asked for
     /// once it has been left.
-    pub fn ask(&mut self, now: Time, channels: &[ChannelName]) -> Vec<String> {
-        let mut lists: Vec<String> = Vec::new();
+    pub fn ask(&mut self, now: Time, channels: &[ChannelName]) -> Vec<Joining> {
+        let mut lists: Vec<Joining> = Vec::new();
         for channel in channels {
             if let Some(Standing::Leaving(since, _)) = self.standing(channel) {
                 self.0.insert(channel.clone(), Standing::Leaving(since, Return::Wanted));
@@ -69,14 +83,17 @@ impl Places {
             }
             self.0.insert(channel.clone(), Standing::Asked(now));
             match lists.last_mut() {
-                Some(list) if list.len() + channel.as_str().len() < JOIN_BYTES_MAX => {
-                    list.push(',');
-                    list.push_str(channel.as_str());
+                Some(list) if list.bytes() + channel.as_str().len() <= JOIN_BYTES_MAX => {
+                    list.channels.push(channel.clone());
                 }
-                _ => lists.push(channel.as_str().to_owned()),
+                _ => lists.push(Joining { line: String::new(), channels: vec![channel.clone()] }),
             }
         }
-        lists.iter().map(|list| Line::new("JOIN", &[list]).build()).collect()
+        for list in &mut lists {
+            let names: Vec<&str> = list.channels.iter().map(ChannelName::as_str).collect();
+            list.line = Line::new("JOIN", &[&names.join(",")]).build();
+        }
+        lists
     }
 
     /// Our own JOIN echo. Where we have asked to leave meanwhile, that stands.
@@ -129,7 +146,7 @@ impl Places {
                 }
                 Standing::Leaving(since, _) if since.plus_ms(ANSWER_MS_MAX) <= now => {
                     *since = now;
-                    late.parts.push(Line::new("PART", &[name.as_str()]).build());
+                    late.parts.push(name.clone());
                 }
                 Standing::Asked(_) | Standing::Leaving(..) | Standing::In => {}
             }
@@ -160,15 +177,19 @@ mod tests {
         ChannelName::new(text, CaseMap::Ascii).unwrap()
     }
 
+    fn asked(places: &mut Places, now: Time, channels: &[ChannelName]) -> Vec<String> {
+        places.ask(now, channels).into_iter().map(|joining| joining.line).collect()
+    }
+
     #[test]
     fn a_channel_wanted_back_is_asked_for_after_it_was_left() {
         let (c, mut places) = (channel("#c"), Places::default());
-        assert_eq!(places.ask(Time(0), std::slice::from_ref(&c)), ["JOIN #c"]);
+        assert_eq!(asked(&mut places, Time(0), std::slice::from_ref(&c)), ["JOIN #c"]);
         places.entered(&c);
         assert!(places.leave(Time(1), &c));
-        assert_eq!(places.ask(Time(2), std::slice::from_ref(&c)), Vec::<String>::new());
+        assert_eq!(asked(&mut places, Time(2), std::slice::from_ref(&c)), Vec::<String>::new());
         assert_eq!(places.out(&c), Some(Standing::Leaving(Time(1), Return::Wanted)));
-        assert_eq!(places.ask(Time(3), &[c]), ["JOIN #c"]);
+        assert_eq!(asked(&mut places, Time(3), &[c]), ["JOIN #c"]);
     }
 
     #[test]
@@ -179,14 +200,14 @@ mod tests {
         places.leave(Time(0), &b);
         assert_eq!(places.poll_timeout(), Some(Time(ANSWER_MS_MAX)));
         let late = places.take_late(Time(ANSWER_MS_MAX));
-        assert_eq!(late, Late { joins: vec![a], parts: vec!["PART #b".to_owned()] });
+        assert_eq!(late, Late { joins: vec![a], parts: vec![b] });
         assert_eq!(places.poll_timeout(), Some(Time(2 * ANSWER_MS_MAX)), "until the server has answered");
     }
 
     #[test]
     fn many_channels_take_few_lines_that_fit() {
         let channels: Vec<ChannelName> = (0..100).map(|n| channel(&format!("#channel-{n}"))).collect();
-        let lines = Places::default().ask(Time(0), &channels);
+        let lines = asked(&mut Places::default(), Time(0), &channels);
         assert!(lines.len() <= 5 && lines.iter().all(|line| line.len() <= JOIN_BYTES_MAX + 5), "{lines:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! A session while it registers: hands lines to the [`Registration`] and carries out what it asks.
 
-use super::caps::{self, Offer};
+use super::caps::{self, Cap, Offer};
+use super::labels::Offer as Labels;
 use super::register::{LoginEnd, Registration, Step};
 use super::seen::Seen;
 use super::{Phase, Session};
@@ -62,9 +63,17 @@ impl Session {
             return Flow::GoesOn;
         }
         if let caps::Step::Ask(lines) = self.caps.line(line, &mut Offer::default()) {
-            lines.into_iter().for_each(|line| self.command(line, out));
+            lines.into_iter().for_each(|line| self.say_unasked(line, out));
         }
+        self.offer_labels();
         Flow::Taken(None)
+    }
+
+    /// Labels tell answers apart where the server knows them; their answers come as batches.
+    fn offer_labels(&mut self) {
+        let on = self.caps.on();
+        let both = on.has(Cap::LabeledResponse) && on.has(Cap::Batch);
+        self.set_labels(if both { Labels::On } else { Labels::Off });
     }
 
     fn carry_out(&mut self, steps: Vec<Step>, out: &mut Vec<Effect>) -> Option<Seen> {
@@ -109,6 +118,7 @@ impl Session {
     fn become_ready(&mut self) {
         if let Phase::Registering(registration) = std::mem::replace(&mut self.phase, Phase::Ready) {
             (self.caps, self.login) = registration.finish();
+            self.offer_labels();
         }
     }
 }

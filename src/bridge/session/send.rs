@@ -2,7 +2,7 @@
 //!
 //! Three classes: `Control` (registration, PONG, our own PING, QUIT) goes at once; `Command` (JOIN, NICK, MODE)
 //! goes before chat (PRIVMSG, NOTICE, PART: what must keep its order among itself); both wait for the flood
-//! bucket. At most [`WINDOW_LINES`] lines are with the socket and not yet taken by the kernel.
+//! bucket, and so do the fences of [`Asks`], behind both unless they are forced. At most [`WINDOW_LINES`] lines are with the socket and not yet taken by the kernel.
 //!
 //! Full: a message that would make more than [`CHAT_LINES_MAX`] chat lines wait is refused and its sender is
 //! told; a command that finds [`COMMAND_LINES_MAX`] waiting is refused, and whoever waits for its answer asks
@@ -11,10 +11,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::ask::{Asks, Fence};
+use super::question::{Asker, Command};
 use crate::bridge::clock::Bucket;
 use crate::bridge::effect::Effect;
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::{ConnId, Time};
+use crate::ids::{ChannelName, ConnId, Time};
+use crate::text::line::Line;
 
 /// Lines given to the socket and not yet taken by the kernel, at most.
 pub const WINDOW_LINES: usize = 64;
@@ -27,14 +30,7 @@ pub const CHAT_LINES_MAX: usize = 256;
 /// Commands and control lines waiting, at most, each.
 pub const COMMAND_LINES_MAX: usize = 128;
 
-/// How a line that is no chat is treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    Control,
-    Command,
-}
-
-/// A line that keeps its order among what is said: of a message, or a PART.
+/// A line of a message.
 #[derive(Clone, Debug)]
 pub struct ChatLine {
     pub line: String,
@@ -57,6 +53,27 @@ impl Part {
     }
 }
 
+/// A line that waits, with who asks what becomes of it, if anybody.
+#[derive(Debug)]
+struct Queued {
+    line: String,
+    asker: Option<Asker>,
+}
+
+impl Queued {
+    fn part(&self) -> Option<&Part> {
+        self.asker.as_ref().and_then(Asker::line)
+    }
+
+    fn into_chat(self) -> Option<ChatLine> {
+        if let Some(Asker::Line(part)) = self.asker {
+            Some(ChatLine { line: self.line, of: Some(part) })
+        } else {
+            None
+        }
+    }
+}
+
 /// No room left.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
@@ -65,8 +82,8 @@ pub struct Full;
 #[derive(Debug)]
 pub struct SendQueue {
     control: VecDeque<String>,
-    command: VecDeque<String>,
-    chat: VecDeque<ChatLine>,
+    command: VecDeque<Queued>,
+    chat: VecDeque<Queued>,
     /// With the socket, oldest first.
     in_flight: VecDeque<Option<ChatLine>>,
     bucket: Bucket,
@@ -83,16 +100,21 @@ impl SendQueue {
         }
     }
 
-    /// Queues a line that is no chat.
-    pub fn push(&mut self, class: Class, line: String) -> Result<(), Full> {
-        let queue = match class {
-            Class::Control => &mut self.control,
-            Class::Command => &mut self.command,
-        };
-        if queue.len() >= COMMAND_LINES_MAX {
+    /// Queues a line that goes at once.
+    pub fn push_control(&mut self, line: String) -> Result<(), Full> {
+        if self.control.len() >= COMMAND_LINES_MAX {
             return Err(Full);
         }
-        queue.push_back(line);
+        self.control.push_back(line);
+        Ok(())
+    }
+
+    /// Queues a command; `Err` gives back who asked.
+    pub fn push_command(&mut self, line: String, asker: Option<Asker>) -> Result<(), Option<Asker>> {
+        if self.command.len() >= COMMAND_LINES_MAX {
+            return Err(asker);
+        }
+        self.command.push_back(Queued { line, asker });
         Ok(())
     }
 
@@ -101,14 +123,16 @@ impl SendQueue {
         if self.chat.len() + lines.len() > CHAT_LINES_MAX {
             return Err(Full);
         }
-        self.chat.extend(lines);
+        let queued = |ChatLine { line, of }: ChatLine| Queued { line, asker: of.map(Asker::Line) };
+        self.chat.extend(lines.into_iter().map(queued));
         Ok(())
     }
 
     /// Queues a PART behind what is said; beyond the bound, because staying is no answer to a full queue. There
     /// are no more of them than channels.
-    pub fn push_part(&mut self, line: String) {
-        self.chat.push_back(ChatLine { line, of: None });
+    pub fn push_part(&mut self, channel: &ChannelName) {
+        let line = Line::new("PART", &[channel.as_str()]).build();
+        self.chat.push_back(Queued { line, asker: Some(Asker::Part(channel.clone())) });
     }
 
     /// Gives the socket the control lines that may go now.
@@ -122,12 +146,21 @@ impl SendQueue {
     }
 
     /// Gives the socket what may go now. Returns when the bucket opens again, where something waits for it.
-    pub fn pump(&mut self, conn: ConnId, out: &mut Vec<Effect>) -> Option<Time> {
+    pub fn pump(&mut self, conn: ConnId, asks: &mut Asks, out: &mut Vec<Effect>) -> Option<Time> {
         self.pump_control(conn, out);
+        let now = self.bucket.now();
         while self.in_flight.len() < WINDOW_LINES {
-            let (line, chat) = match self.take_next() {
-                Next::Line(line) => (line, None),
-                Next::Chat(chat) => (chat.line.clone(), Some(chat)),
+            let (line, chat) = match self.take_next(asks, now) {
+                Next::Fence => (asks.fence_line(), None),
+                Next::Line(queued) => {
+                    let part = queued.part().cloned();
+                    let chat = part.map(|part| ChatLine { line: queued.line.clone(), of: Some(part) });
+                    let line = match queued.asker {
+                        Some(asker) => asks.ask(now, asker, queued.line),
+                        None => queued.line,
+                    };
+                    (line, chat)
+                }
                 Next::Wait(until) => return Some(until),
                 Next::Nothing => return None,
             };
@@ -137,17 +170,21 @@ impl SendQueue {
         None
     }
 
-    fn take_next(&mut self) -> Next {
-        if self.command.is_empty() && self.chat.is_empty() {
+    fn take_next(&mut self, asks: &Asks, now: Time) -> Next {
+        let fence = asks.fence(now);
+        if self.command.is_empty() && self.chat.is_empty() && fence == Fence::NotNow {
             return Next::Nothing;
         }
         if let Err(until) = self.bucket.take() {
             return Next::Wait(until);
         }
-        match self.command.pop_front() {
-            Some(line) => Next::Line(line),
-            None => self.chat.pop_front().map_or(Next::Nothing, Next::Chat),
+        let next = self.command.front().or(self.chat.front());
+        if fence == Fence::First
+            || next.and_then(|queued| queued.asker.as_ref()).is_some_and(|asker| asks.blurs(asker))
+        {
+            return Next::Fence;
         }
+        self.command.pop_front().or_else(|| self.chat.pop_front()).map_or(Next::Fence, Next::Line)
     }
 
     /// The kernel took `lines` more: returns the parts of messages among them.
@@ -172,22 +209,37 @@ impl SendQueue {
 
     /// Takes out every chat line the kernel has not taken, in order: the connection is over.
     pub fn into_unsent(self) -> impl Iterator<Item = ChatLine> {
-        self.in_flight.into_iter().flatten().chain(self.chat)
+        self.in_flight.into_iter().flatten().chain(self.chat.into_iter().filter_map(Queued::into_chat))
     }
 
     /// Takes out the waiting chat lines for which `gone` holds: their channel was left.
     pub fn withdraw(&mut self, gone: impl Fn(&Saying) -> bool) -> Vec<ChatLine> {
-        let leaves = |chat: &ChatLine| chat.of.as_ref().is_some_and(|part| gone(&part.saying));
-        let (out, stay) = std::mem::take(&mut self.chat).into_iter().partition(leaves);
-        self.chat = stay;
-        Vec::from_iter::<VecDeque<ChatLine>>(out)
+        let leaves = |queued: &Queued| queued.part().is_some_and(|part| gone(&part.saying));
+        let mut withdrawn = Vec::new();
+        for queued in std::mem::take(&mut self.chat) {
+            if leaves(&queued) { withdrawn.extend(queued.into_chat()) } else { self.chat.push_back(queued) }
+        }
+        withdrawn
+    }
+
+    /// Commands of somebody outside that wait to be sent.
+    pub fn commands(&self) -> usize {
+        self.command.iter().filter(|queued| matches!(queued.asker, Some(Asker::Command(_)))).count()
+    }
+
+    /// Takes out the commands of somebody outside that were not sent: the connection is over.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        let taken = std::mem::take(&mut self.command).into_iter();
+        taken
+            .filter_map(|queued| if let Some(Asker::Command(c)) = queued.asker { Some(*c) } else { None })
+            .collect()
     }
 }
 
 /// What may go next.
 enum Next {
-    Line(String),
-    Chat(ChatLine),
+    Line(Queued),
+    Fence,
     Wait(Time),
     Nothing,
 }

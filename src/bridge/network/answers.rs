@@ -1,0 +1,142 @@
+//! What became of what was asked of a server, and the commands that people outside give their puppets.
+
+use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
+use super::super::input::AskId;
+use super::super::session::Session;
+use super::super::session::places::Standing;
+use super::super::session::question::{Answered, Asker, Command};
+use super::Network;
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
+use crate::text::line::Line;
+use crate::text::numerics;
+
+/// Numerics with which a PART is refused because we are not in the channel, or there is none.
+const NOT_THERE: [&str; 2] = ["403", "442"];
+
+impl Network {
+    /// Somebody lets their puppet say one line; the answer is an effect, now or later.
+    pub(super) fn command(&mut self, ask: AskId, user: &UserId, text: &str) {
+        let id = self.puppet_ids.get(user).copied();
+        let ready =
+            id.filter(|id| self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready));
+        let sent = match (ready, self.commandable(text)) {
+            (_, Err(refusal)) => Err(refusal),
+            (None, Ok(_)) => {
+                let words = format!("{user} has no connection to {}", self.policy.network_name);
+                Err(Refusal::ours("NOT_CONNECTED", &words))
+            }
+            (Some(id), Ok(line)) => self.send_command(id, ask, &line),
+        };
+        if let Err(refusal) = sent {
+            let (lines, extent) = (Vec::new(), Extent::Whole);
+            let answer = CommandAnswer { verdict: Verdict::Refused(refusal), lines, extent };
+            self.out.push(Effect::CommandAnswered { ask, answer });
+        }
+    }
+
+    /// The line as it may be sent, or why not.
+    fn commandable(&self, text: &str) -> Result<Line, Refusal> {
+        let line = Line::parse(text).map(|line| Line { tags: Vec::new(), source: None, ..line });
+        let Some(line) = line.filter(|line| !line.build().is_empty()) else {
+            return Err(Refusal::ours("EMPTY", "there is no command in it"));
+        };
+        let words = match line.command.as_str() {
+            "QUIT" => "the bridge keeps the connection; leave the bridged rooms to end it",
+            "NICK" => "the nick follows the display name; change that",
+            "CAP" | "AUTHENTICATE" | "PASS" | "USER" | "WEBIRC" | "STARTTLS" | "PING" | "PONG" => {
+                "the bridge says this itself, at the right time"
+            }
+            // CR and LF end a line.
+            _ if line.build().len() + 2 > self.isupport.line_bytes_max => "it is too long for one IRC line",
+            _ => return Ok(line),
+        };
+        Err(Refusal::ours("NOT_ALLOWED", words))
+    }
+
+    fn send_command(&mut self, id: PuppetId, ask: AskId, line: &Line) -> Result<(), Refusal> {
+        let command = Command::new(ask, line);
+        let sent = self.with_session(id, |session, out| {
+            let sent = session.send_command(command, line.build(), out);
+            (session.conn, sent)
+        });
+        if let Some((conn, sent)) = sent {
+            self.take_answers(conn);
+            if sent.is_err() {
+                return Err(Refusal::ours("TOO_MANY", "too many commands wait for their answers"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on what became known on a connection.
+    pub(super) fn take_answers(&mut self, conn: ConnId) {
+        let Some(puppet) = self.puppet_of(conn) else { return };
+        let answers = puppet.session.as_mut().map(Session::take_answers).unwrap_or_default();
+        for answered in answers {
+            self.answered(conn, answered);
+        }
+    }
+
+    fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
+        match (asker, verdict) {
+            (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
+            (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
+            (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
+            (Asker::Join(channels), Verdict::Refused(refusal)) => {
+                for channel in channels {
+                    self.join_refused(conn, &channel, &refusal);
+                }
+            }
+            (Asker::Part(channel), Verdict::Refused(refusal)) => {
+                self.part_refused(conn, &channel, &refusal.code)
+            }
+            (Asker::Nick(nick), Verdict::Refused(_) | Verdict::Accepted) => self.nick_answered(conn, &nick),
+            // What was not answered, or not with what it asks for, is late after a while and asked again.
+            (
+                Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
+                Verdict::Accepted | Verdict::Doubtful(_) | Verdict::Unknown,
+            ) => {}
+            (Asker::Line(_), Verdict::Accepted | Verdict::Unknown) => {}
+            (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}
+        }
+    }
+
+    /// What a refusal means and what can be done, without the last full stop.
+    pub(super) fn explained(&self, refusal: &Refusal) -> String {
+        let sentence = numerics::sentence(&refusal.code, &refusal.params, &self.policy.network_name);
+        sentence.trim_end_matches('.').to_owned()
+    }
+
+    fn command_answered(&mut self, command: Command, verdict: Verdict) {
+        let ask = command.ask;
+        let answer = command.into_answer(verdict);
+        self.out.push(Effect::CommandAnswered { ask, answer });
+    }
+
+    fn part_refused(&mut self, conn: ConnId, channel: &ChannelName, code: &str) {
+        let is_leaving = matches!(self.standing(conn.puppet, channel), Some(Standing::Leaving(..)));
+        if is_leaving && NOT_THERE.contains(&code) {
+            self.left_ourselves(conn, channel);
+        }
+    }
+
+    /// The server has worked on our wish for a nick. Where it was granted, its echo came first.
+    fn nick_answered(&mut self, conn: ConnId, nick: &Nick) {
+        if self.is_me(conn, nick) {
+            return;
+        }
+        self.with_session(conn.puppet, |session, _| session.nick_missed(nick));
+        self.note_nicks(conn.puppet);
+        self.disown(conn, nick);
+    }
+
+    /// A connection ends: nobody waits for an answer any more.
+    pub(super) fn end_asks(&mut self, id: PuppetId) {
+        let session = self.puppet(id).session.as_mut();
+        for Answered { asker, verdict } in session.map(Session::end_asks).unwrap_or_default() {
+            if let Asker::Command(command) = asker {
+                self.command_answered(*command, verdict);
+            }
+        }
+    }
+}
