@@ -46,6 +46,8 @@ pub struct Puppet {
     pub last_words: LastWords,
     /// They stay away from IRC until a person says otherwise.
     pub held: Option<Held>,
+    /// Why they have no account on IRC, as they were told last.
+    pub login_told: Option<String>,
     /// They are away until their person says or joins something.
     pub asleep: Option<Asleep>,
     /// When their person was last seen to say or join something; `None`: not since the start.
@@ -125,6 +127,7 @@ impl Puppet {
             explained: VecDeque::new(),
             last_words: LastWords::default(),
             held: None,
+            login_told: None,
             asleep: None,
             active_at: None,
             quit_at: None,

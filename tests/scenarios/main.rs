@@ -92,6 +92,8 @@ stories! {
     ping_by_server
     private_message
     quit_seen
+    regain
+    regain_services
     registration
     rename
     send_refused

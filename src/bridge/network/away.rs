@@ -15,6 +15,7 @@ use super::super::ending::{End, Ending, LoginRefusal};
 use super::super::input::HoldRow;
 use super::super::puppet::{Asleep, Held, Puppet, Told};
 use super::super::session::Session;
+use super::super::session::register::LoginEnd;
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{PuppetId, RoomId, Time, UserId};
@@ -84,6 +85,22 @@ impl Network {
             && let Some(held) = &mut self.puppet(id).held
         {
             held.told = Told::Yes;
+        }
+    }
+
+    /// A login that was not possible is told once, with each new reason.
+    pub(super) fn tell_of_login(&mut self, id: PuppetId) {
+        let session = self.puppets[id.0 as usize].session.as_ref();
+        let Some(LoginEnd::Skipped(words)) = session.map(Session::login_end).cloned() else { return };
+        if self.puppet(id).login_told.as_ref() == Some(&words) {
+            return;
+        }
+        let text = format!(
+            "your IRC user is on {} without its account: {words}. Channels that want a registered nick may refuse it.",
+            self.policy.network_name
+        );
+        if self.tell_user(id, &text) {
+            self.puppet(id).login_told = Some(words);
         }
     }
 

@@ -170,6 +170,7 @@ impl Network {
         let channels: Vec<ChannelName> = session.channels().cloned().collect();
         let asked = session.nick_asked().cloned();
         self.nicks.remove(conn);
+        self.forget_wishes(id);
         let now = self.now;
         self.end_asks(id);
         self.puppet(id).connection_over(now, end.ending);

@@ -83,6 +83,7 @@ impl Network {
                 self.end_if_for_good(conn);
             }
             Seen::Killed { .. } => {}
+            Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
         }
     }
 
@@ -145,6 +146,8 @@ impl Network {
             self.with_session(id, |session, out| session.user_modes(&modes, out));
         }
         self.let_in(id);
+        self.tell_of_login(id);
+        self.compare_nick(id);
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
     }
@@ -258,6 +261,7 @@ impl Network {
                 Vec::new()
             });
         }
+        self.nick_freed(&who.nick);
         // Whoever observes nothing sees people quit as well.
         let named = self.nicks.identified(&who.nick, mask.as_deref());
         let named = named.filter(|named| self.nicks.has(*named, &who.nick));
@@ -278,6 +282,10 @@ impl Network {
     }
 
     fn renamed(&mut self, conn: ConnId, who: &Nick, to: &Nick) {
+        if self.is_me(conn, to) {
+            self.compare_nick(conn.puppet);
+        }
+        self.nick_freed(who);
         for name in self.channels_of(conn) {
             self.in_channel(&name, |channel, _, _, _| {
                 channel.renamed(conn, who, to);

@@ -11,6 +11,7 @@ mod connections;
 mod from_irc;
 mod from_matrix;
 mod say;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -65,6 +66,7 @@ pub struct Network {
     puppets: Vec<Puppet>,
     puppet_ids: HashMap<UserId, PuppetId>,
     nicks: Nicks,
+    wishes: wishes::Wishes,
     channels: BTreeMap<ChannelName, Channel>,
     portals: Portals,
     births: Births,
@@ -100,6 +102,7 @@ impl Network {
             puppets: Vec::new(),
             puppet_ids: HashMap::new(),
             nicks: Nicks::default(),
+            wishes: wishes::Wishes::default(),
             channels: BTreeMap::new(),
             portals: Portals::default(),
             births: Births::default(),

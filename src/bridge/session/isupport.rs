@@ -57,6 +57,8 @@ pub struct Isupport {
     /// Signs a channel name may begin with.
     pub channel_signs: String,
     pub prefixes: Prefixes,
+    /// Whether the server tells when nicks come and go.
+    pub monitor: bool,
     /// Longest line with its ending, in bytes; 512 to 16,384.
     pub line_bytes_max: usize,
 }
@@ -69,6 +71,7 @@ impl Default for Isupport {
             nick_bytes_max: 30,
             channel_signs: "#&+!".into(),
             prefixes: Prefixes::default(),
+            monitor: false,
             line_bytes_max: 512,
         }
     }
@@ -88,6 +91,7 @@ impl Isupport {
                         self.prefixes = prefixes;
                     }
                 }
+                "MONITOR" => self.monitor = true,
                 "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
                 _ => {}
             }

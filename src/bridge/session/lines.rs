@@ -52,6 +52,7 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         {
             reader.nick_refused(NickRefusal::Taken)
         }
+        _ if numeric == MONITOR_OFFLINE => Some(reader.offline()),
         _ if NICK_REFUSALS.contains(&numeric) => reader.nick_refused(NickRefusal::Taken),
         Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
         _ if FAREWELLS.contains(&numeric) => reader.farewell(Some(numeric)),
@@ -73,6 +74,9 @@ const NICK_REFUSALS: [u16; 5] = [431, 435, 438, 447, 484];
 /// Numerics that come before a close: no permission for our host (463), wrong password (464), banned (465), about
 /// to be banned (466).
 const FAREWELLS: [u16; 4] = [463, 464, 465, 466];
+
+/// RPL_MONOFFLINE (IRCv3 "monitor").
+const MONITOR_OFFLINE: u16 = 731;
 
 /// One line with what is needed to understand it.
 struct Reader<'a> {
@@ -103,6 +107,13 @@ impl Reader<'_> {
 
     fn last(&self) -> String {
         self.line.params.last().cloned().unwrap_or_default()
+    }
+
+    /// `731 me :nick,nick!user@host` (IRCv3 "monitor").
+    fn offline(&self) -> Seen {
+        let list = self.line.param(1).split(',');
+        let nick = |entry: &str| Nick::new(entry.split('!').next().unwrap_or_default(), self.map);
+        Seen::Offline { nicks: list.filter_map(nick).collect() }
     }
 
     /// `CHGHOST user host` (IRCv3 "chghost").

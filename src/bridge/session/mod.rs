@@ -203,6 +203,7 @@ impl Session {
             | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
             | Seen::Ready
+            | Seen::Offline { .. }
             | Seen::LoginRefused { .. }
             | Seen::UpgradeAsked { .. }
             | Seen::Supports
@@ -223,6 +224,16 @@ impl Session {
     pub fn ask_nick(&mut self, nick: Nick, out: &mut Vec<Effect>) {
         self.command("NICK", &[nick.as_str()], Asker::Nick(nick.clone()), out);
         self.nick_asked = Some(nick);
+    }
+
+    /// Asks the server to tell when this nick comes or goes (`+`), or no longer (`-`) (IRCv3 "monitor").
+    pub fn monitor(&mut self, sign: char, nick: &Nick, out: &mut Vec<Effect>) {
+        self.control(Line::new("MONITOR", &[&sign.to_string(), nick.as_str()]).build(), out);
+    }
+
+    /// Writes to the network's services. What they answer is theirs to say in their own time.
+    pub fn write_to(&mut self, services: &str, words: &str, out: &mut Vec<Effect>) {
+        self.control(Line::new("PRIVMSG", &[services, words]).build(), out);
     }
 
     /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.

@@ -81,6 +81,10 @@ pub enum Seen {
         numeric: Option<u16>,
         words: String,
     },
+    /// Nobody has these nicks.
+    Offline {
+        nicks: Vec<Nick>,
+    },
     /// The network refused the puppet's login, in its words.
     LoginRefused {
         words: String,
@@ -129,6 +133,7 @@ impl Seen {
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }
+            | Self::Offline { .. }
             | Self::LoginRefused { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }

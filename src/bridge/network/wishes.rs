@@ -1,0 +1,61 @@
+//! Nicks that puppets wish for and somebody else has: services are asked for them where the puppet is logged in,
+//! the server tells when they come free where it can (MONITOR), and whoever is seen leaving one frees it.
+
+use std::collections::HashMap;
+
+use super::super::session::register::LoginEnd;
+use super::Network;
+use crate::ids::{Nick, PuppetId};
+
+/// Who wishes for which nick. Two who wish for one: the later.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    by_nick: HashMap<Nick, PuppetId>,
+}
+
+impl Network {
+    /// A puppet's connection is ready, or its nick is another: whether it is the one they wish for.
+    pub(super) fn compare_nick(&mut self, id: PuppetId) {
+        let wished = Nick::new(&self.wished_nick(&self.puppets[id.0 as usize]), self.map());
+        let (Some(wished), Some(session)) = (wished, &self.puppets[id.0 as usize].session) else { return };
+        let (present, login) = (session.nick().cloned(), session.login_end().clone());
+        if !session.is_ready() {
+            return;
+        }
+        if present.as_ref() == Some(&wished) {
+            return self.wish_fulfilled(id, &wished);
+        }
+        if self.wishes.by_nick.insert(wished.clone(), id) == Some(id) {
+            return;
+        }
+        if self.isupport.monitor {
+            self.with_session(id, |session, out| session.monitor('+', &wished, out));
+        }
+        if let (LoginEnd::LoggedIn, Some(services)) = (login, self.policy.services.clone()) {
+            // Services give an account's nick back to who is logged in, and to nobody else.
+            let words = format!("REGAIN {wished}");
+            self.with_session(id, |session, out| session.write_to(&services.nick, &words, out));
+        }
+    }
+
+    fn wish_fulfilled(&mut self, id: PuppetId, nick: &Nick) {
+        if self.wishes.by_nick.get(nick) == Some(&id) {
+            self.wishes.by_nick.remove(nick);
+            if self.isupport.monitor {
+                self.with_session(id, |session, out| session.monitor('-', nick, out));
+            }
+        }
+    }
+
+    /// A connection is over: what it wished for will be wished for anew.
+    pub(super) fn forget_wishes(&mut self, id: PuppetId) {
+        self.wishes.by_nick.retain(|_, puppet| *puppet != id);
+    }
+
+    /// Nobody has this nick any more.
+    pub(super) fn nick_freed(&mut self, nick: &Nick) {
+        if let Some(id) = self.wishes.by_nick.get(nick).copied() {
+            self.rename(id);
+        }
+    }
+}
