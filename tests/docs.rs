@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use bunraku::bridge::input::HoldRow;
+use bunraku::ids::{NetworkId, Time, UserId};
+use bunraku::store::Store;
 use serde_yaml::{Mapping, Value};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
@@ -108,7 +111,8 @@ fn every_piece_of_configuration_is_good() {
 /// A folder where all logins of the page were set as it says.
 fn folder_with_logins() -> tempfile::TempDir {
     let folder = folder(&completed("networks: { libera: {}, oftc: {} }"));
-    for line in commands("bunraku").into_iter().filter(|line| !line.contains(" remove ")) {
+    let needs_more = |line: &str| line.contains(" remove ") || line.contains(" release ");
+    for line in commands("bunraku").into_iter().filter(|line| !needs_more(line)) {
         let words: Vec<&str> = line.split(' ').skip(1).collect();
         let ran = bunraku(folder.path(), &words);
         assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
@@ -126,6 +130,26 @@ fn every_login_command_does_what_it_says() {
 }
 
 #[tokio::test]
+async fn who_is_held_is_released_as_it_says() {
+    let folder = folder_with_logins();
+    let lines: Vec<&str> =
+        commands("bunraku").into_iter().filter(|line| line.contains(" release ")).collect();
+    assert!(!lines.is_empty(), "it is told");
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        let [network, user] = words[2..] else { panic!("{line}") };
+        let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+        let store = Store::open(&url).await.expect("opened");
+        let user = UserId::new(user).expect("a user");
+        let row = HoldRow { user, ending: "killed".into(), words: "enough".into(), since: Time(1) };
+        store.hold_save(&NetworkId::new(network).expect("a network"), &row).await.expect("saved");
+        store.close().await.expect("closed");
+        assert!(bunraku(folder.path(), &words).status.success(), "{line}");
+        assert!(!bunraku(folder.path(), &words).status.success(), "only once");
+    }
+}
+
+#[tokio::test]
 async fn every_statement_runs_on_the_tables_as_they_are() {
     let folder = folder_with_logins();
     let file = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("bunraku.db"));
@@ -136,7 +160,7 @@ async fn every_statement_runs_on_the_tables_as_they_are() {
         let ran = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await;
         assert!(ran.is_ok(), "{line}: {ran:?}");
     }
-    for part in ["FROM identities", "FROM homeserver_blocks", "DELETE FROM holds", "FROM sts_policies"] {
+    for part in ["FROM identities", "FROM homeserver_blocks", "FROM sts_policies"] {
         assert!(statements.iter().any(|line| line.contains(part)), "{part}");
     }
 }

@@ -62,7 +62,7 @@ fn webirc(webirc: &config::Webirc) -> Option<Webirc> {
 
 fn services(services: &config::Services) -> Option<Services> {
     let mask = services.mask.clone()?;
-    Some(Services { nick: services.nick.clone(), mask })
+    Some(Services { nick: services.nick.clone(), mask, identify: services.identify.clone() })
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub struct Services {
     pub nick: String,
     /// Who that has to be, `nick!user@host` with `*` and `?`.
     pub mask: String,
+    /// What is said to it, with `$ACCOUNT` and `$PASSWORD`.
+    pub identify: String,
 }
 
 /// Whether portals are made on demand.

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
+use bunraku::app::dial_plan::dial_plan;
 use bunraku::config::{self, Config, Problems, Registration, registration};
 use bunraku::matrix;
 use bunraku::matrix::client::{Client, ClientConfig, ClientError};
@@ -47,10 +48,23 @@ fn files(check: &Check) -> Result<(Config, Registration), Exit> {
     if let Err(sentence) = &filter {
         println!("{sentence}");
     }
-    match (registration, filter) {
-        (Ok((registration, _)), Ok(_)) => Ok((loaded.config, registration)),
-        (Err(_), _) | (_, Err(_)) => Err(Exit::Usage),
+    let dialled = connections(&loaded.config);
+    match (registration, filter, dialled) {
+        (Ok((registration, _)), Ok(_), Ok(())) => Ok((loaded.config, registration)),
+        (Err(_), _, _) | (_, Err(_), _) | (_, _, Err(())) => Err(Exit::Usage),
     }
+}
+
+/// What only shows when the files that the networks' blocks name are read: certificates, pins, addresses.
+fn connections(config: &Config) -> Result<(), ()> {
+    let mut good = Ok(());
+    for (key, network) in &config.networks {
+        if let Err(fault) = dial_plan(network, None) {
+            println!("networks.{key}: {fault:#}");
+            good = Err(());
+        }
+    }
+    good
 }
 
 fn refuse(problems: &Problems) -> Exit {

@@ -93,7 +93,10 @@ static NETWORK: Shape = Shape::Table(&[
         "webirc",
         Shape::Table(&[may("password", Shape::Text), may("gateway", Shape::Text), may("host", Shape::Text)]),
     ),
-    may("services", Shape::Table(&[may("nick", Shape::Text), may("mask", Shape::Text)])),
+    may(
+        "services",
+        Shape::Table(&[may("nick", Shape::Text), may("mask", Shape::Text), may("identify", Shape::Text)]),
+    ),
     may(
         "source",
         Shape::Table(&[

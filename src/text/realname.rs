@@ -36,7 +36,8 @@ enum Order {
 }
 
 impl RealnameTemplate {
-    /// Takes text with at least one of `$USERID`, `$REVERSEDID`, `$DISPLAY`, without control characters.
+    /// Takes text with `$USERID` or `$REVERSEDID`, and perhaps `$DISPLAY`, without control characters: who reads a
+    /// realname has to learn whom they talk to.
     pub fn new(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         for piece in pieces(text) {
@@ -51,7 +52,7 @@ impl RealnameTemplate {
                 Piece::Variable(name) => return Err(TemplateError::Unknown(name.to_owned())),
             });
         }
-        if parts.iter().all(|part| matches!(part, Part::Text(_))) {
+        if !parts.iter().any(|part| matches!(part, Part::Id(_))) {
             return Err(TemplateError::Missing("$USERID"));
         }
         Ok(Self(parts))
@@ -219,12 +220,13 @@ mod tests {
         assert_eq!(render("$REVERSEDID", "@alice:10.0.0.1", None, 50), "10.0.0.1:alice");
         assert_eq!(render("$REVERSEDID", "@alice:[::1]:80", None, 50), "[::1]:80:alice");
         assert_eq!(render("$DISPLAY ($USERID)", "@a:h.org", Some("Al"), 50), "Al (@a:h.org)");
-        assert_eq!(render("$DISPLAY", "@a:h.org", None, 50), "@a:h.org");
-        assert_eq!(render("$DISPLAY", "@a:h.org", Some("\u{2}\u{202e} "), 50), "@a:h.org");
+        assert_eq!(render("$DISPLAY $USERID", "@a:h.org", None, 50), "@a:h.org @a:h.org");
+        assert_eq!(render("$USERID $DISPLAY", "@a:h.org", Some("\u{2}\u{202e} "), 50), "@a:h.org @a:h.org");
     }
 
     #[test]
     fn templates_say_what_is_wrong_with_them() {
+        assert_eq!(RealnameTemplate::new("$DISPLAY"), Err(TemplateError::Missing("$USERID")));
         assert_eq!(RealnameTemplate::new("Matrix"), Err(TemplateError::Missing("$USERID")));
         assert_eq!(RealnameTemplate::new("$NICK"), Err(TemplateError::Unknown("$NICK".into())));
         assert_eq!(RealnameTemplate::new("a\u{2}$USERID"), Err(TemplateError::Character('\u{2}')));
@@ -257,7 +259,7 @@ mod tests {
         assert_eq!(render(template, "@a:h.org", Some("Alexandrina"), 18), "Alexa ... @a:h.org");
         assert_eq!(render(template, "@a:h.org", Some("Alexandrina"), 10), "@a:h.org");
         assert_eq!(render(template, "@a:h.org", Some("@boss:h.org"), 40), "_boss:h.org @a:h.org");
-        assert_eq!(render("$DISPLAY", "@a:h.org", Some("$USERID"), 40), "$USERID");
+        assert_eq!(render("$DISPLAY $USERID", "@a:h.org", Some("$USERID"), 40), "$USERID @a:h.org");
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
             bytes_max in 0_usize..90,
         ) {
             let Some(user) = UserId::new(&format!("@{local}:{server}")) else { return Ok(()) };
-            for text in ["$USERID", "$REVERSEDID", "$DISPLAY", "$DISPLAY [$REVERSEDID] on Matrix", "$USERID$USERID"] {
+            for text in ["$USERID", "$REVERSEDID", "$DISPLAY $USERID", "$DISPLAY [$REVERSEDID] on Matrix", "$USERID$USERID"] {
                 let name = RealnameTemplate::new(text).unwrap().render(&user, display.as_deref(), bytes_max);
                 prop_assert!(name.len() <= bytes_max && (bytes_max == 0 || !name.is_empty()), "{}", name);
                 prop_assert!(!name.chars().any(is_unseen));

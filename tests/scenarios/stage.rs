@@ -155,7 +155,11 @@ impl Stage {
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
-                self.policy.services = Some(Services { nick: nick.to_owned(), mask: mask.to_owned() });
+                self.policy.services = Some(Services {
+                    nick: nick.to_owned(),
+                    mask: mask.to_owned(),
+                    identify: "IDENTIFY $ACCOUNT $PASSWORD".into(),
+                });
             }
             "webirc" => {
                 let [password, gateway, host] = value.split(' ').collect::<Vec<_>>()[..] else {

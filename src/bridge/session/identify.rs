@@ -104,7 +104,7 @@ impl Identify {
         if self.login.account.contains(char::is_whitespace) {
             return Step::Unable("the account's name holds a space".to_owned());
         }
-        let words = format!("IDENTIFY {} {}", self.login.account, password.expose());
+        let words = filled(&self.services.identify, &self.login.account, password.expose());
         Step::Say(Line::new("PRIVMSG", &[&self.services.nick, &words]).build())
     }
 
@@ -126,6 +126,12 @@ impl Identify {
     }
 }
 
+/// The template with both names put in; neither is looked into for the other.
+fn filled(template: &str, account: &str, password: &str) -> String {
+    let parts = template.split("$PASSWORD").map(|part| part.replace("$ACCOUNT", account));
+    parts.collect::<Vec<_>>().join(password)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +139,11 @@ mod tests {
     use crate::secret::Secret;
 
     fn begun() -> Identify {
-        let services = Services { nick: "NickServ".into(), mask: "NickServ!*@services.net".into() };
+        let services = Services {
+            nick: "NickServ".into(),
+            mask: "NickServ!*@services.net".into(),
+            identify: "IDENTIFY $ACCOUNT $PASSWORD".into(),
+        };
         let login = Login {
             account: "ada".into(),
             password: Some(Secret::new("canary")),
@@ -159,6 +169,11 @@ mod tests {
         assert_eq!(hears(&mut identify, &format!("{notice}You are now identified for ada")), Step::LoggedIn);
         let words = "Invalid password for ada.".to_owned();
         assert_eq!(hears(&mut identify, &format!("{notice}{words}")), Step::Refused(words));
+    }
+
+    #[test]
+    fn what_is_said_is_the_networks_choice() {
+        assert_eq!(filled("IDENTIFY $PASSWORD $ACCOUNT", "ada", "a$ACCOUNTb"), "IDENTIFY a$ACCOUNTb ada");
     }
 
     #[test]

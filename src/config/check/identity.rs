@@ -79,6 +79,10 @@ fn services(services: &Services, here: &Place, findings: &mut Findings) {
     if !is_word(&services.nick) {
         findings.error(here.with("nick"), format!("\"{}\" is no nick", services.nick));
     }
+    if !services.identify.contains("$PASSWORD") || services.identify.chars().any(char::is_control) {
+        let sentence = format!("\"{}\" must hold $PASSWORD, on one line", services.identify);
+        findings.error(here.with("identify"), sentence);
+    }
     let Some(mask) = &services.mask else { return };
     let host = mask.split_once('!').and_then(|(_, rest)| rest.split_once('@')).map(|(_, host)| host);
     match host {

@@ -61,11 +61,13 @@ pub struct Services {
     pub nick: String,
     /// Who that has to be, `nick!user@host` with `*` and `?`; none: no password is said to anybody.
     pub mask: Option<String>,
+    /// What is said to it, with `$ACCOUNT` and `$PASSWORD`.
+    pub identify: String,
 }
 
 impl Default for Services {
     fn default() -> Self {
-        Self { nick: "NickServ".into(), mask: None }
+        Self { nick: "NickServ".into(), mask: None, identify: "IDENTIFY $ACCOUNT $PASSWORD".into() }
     }
 }
 
