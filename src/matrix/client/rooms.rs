@@ -36,15 +36,40 @@ struct Room {
 
 impl Client {
     /// Makes a room that anybody may join by its alias, that is in no directory, and that shows people only
-    /// what was said while they were in it: that is so from its first event on. Not safe to repeat: after
-    /// [`ClientError::Unavailable`] the room may exist; then a second call is [`ClientError::Exists`].
+    /// what was said while they were in it: that is so from its first event on. [`ClientError::Exists`] when the
+    /// alias is another room's.
+    ///
+    /// The room gets its alias when it is complete. Synapse gives out an alias named at creation before the room's
+    /// first event is there, and tells who joins at that moment that no server is in the room. Not safe to
+    /// repeat: after [`ClientError::Unavailable`] there may be a room without an alias, which nobody will find.
     pub async fn create_room(&self, wanted: &CreateRoom) -> Result<RoomId, ClientError> {
         let version = match &wanted.room_version {
             Some(version) => version.clone(),
             None => self.default_room_version().await?,
         };
         let url = self.url("/v3/createRoom").acting_as(self.bot());
-        room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)
+        let room = room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)?;
+        match self.name_room(&room, wanted).await {
+            Ok(()) => Ok(room),
+            Err(error) => {
+                // Nobody knows of it. That we are still in it harms nobody either.
+                self.leave(self.bot(), &room).await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a new room its alias, then makes that the one it is known by.
+    async fn name_room(&self, room: &RoomId, wanted: &CreateRoom) -> Result<(), ClientError> {
+        let alias = format!("#{}:{}", wanted.alias_localpart, self.server_name());
+        let alias = well_formed(RoomAlias::new(&alias))?;
+        self.add_alias(room, &alias).await?;
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/state/m.room.canonical_alias/");
+        let content = json!({ "alias": alias.as_str() }).to_string();
+        if let Err(error) = self.put(url.acting_as(self.bot()), content).await {
+            tracing::warn!(%room, %alias, %error, "a room's main alias could not be set; it is joined by it all the same");
+        }
+        Ok(())
     }
 
     /// Makes the bridge's own room, which nobody else is in.
@@ -144,7 +169,6 @@ fn creation(wanted: &CreateRoom, version: &str, bot: &UserId) -> Value {
     let mut body = json!({
         "visibility": "private",
         "preset": "public_chat",
-        "room_alias_name": wanted.alias_localpart,
         "name": wanted.name,
         "room_version": version,
         "initial_state": [
