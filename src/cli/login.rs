@@ -200,7 +200,7 @@ impl Desk {
         })?;
         let how = if password.is_some() { "with a password" } else { "without a password" };
         println!("{user} logs in to {network} as {} {how}, from the next connection on", set.account);
-        Ok(())
+        self.lift_hold(&network, user)
     }
 
     fn show(&self, who: &Who) -> Result<(), Exit> {
@@ -230,6 +230,7 @@ impl Desk {
             let made = StoredCertificate { pem, key_pem, fingerprint };
             let vault = self.vault()?;
             self.ask(async |store| store.login_certificate_save(&vault, &network, user, &made).await)?;
+            self.lift_hold(&network, user)?;
         }
         // Another one may have come first: what counts is what is stored.
         let login = self.summary(&network, user)?;
@@ -293,6 +294,27 @@ impl Desk {
                 Err(told(Exit::Fault, sentence))
             }
         }
+    }
+
+    /// A login that was refused is not tried again by itself. A new one is, from the bridge's next start on; bans
+    /// stay.
+    fn lift_hold(&self, network: &NetworkId, user: &UserId) -> Result<(), Exit> {
+        let was_held = self.ask(async |store| {
+            let holds = store.holds(network).await?;
+            // The endings that refused logins are remembered by: "login", "no-login-way", "login-wanted".
+            let is_held = holds.iter().any(|row| row.user == *user && row.ending.contains("login"));
+            if is_held {
+                store.hold_remove(network, user).await?;
+            }
+            Ok(is_held)
+        })?;
+        if was_held {
+            eprintln!(
+                "The last login of {user} was refused and their IRC user stays away; restart the bridge and it \
+                 tries the new one."
+            );
+        }
+        Ok(())
     }
 
     fn summary(&self, network: &NetworkId, user: &UserId) -> Result<LoginSummary, Exit> {
