@@ -86,11 +86,6 @@ impl MatrixUser {
         self.send(room, "m.notice", body).await
     }
 
-    pub async fn invite(&self, room: &str, user: &str) {
-        let path = format!("rooms/{}/invite", escape(room));
-        self.api.ok(Method::POST, &path, &json!({ "user_id": user })).await;
-    }
-
     pub async fn leave(&self, room: &str) {
         self.api.ok(Method::POST, &format!("rooms/{}/leave", escape(room)), &json!({})).await;
     }
