@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use bunraku::bridge::input::HoldRow;
 use serde_json::json;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -429,6 +430,24 @@ fn a_login_is_set_shown_listed_and_forgotten() {
     for command in ["remove", "show"] {
         let ran = bunraku(here, &["login", command, "test", "@alice:example.org"]);
         assert_eq!((ran.code, ran.err.as_str()), (Some(1), sentence));
+    }
+}
+
+/// A refused login is forgotten with the login; a ban is not.
+#[tokio::test]
+async fn a_new_login_lets_its_puppet_try_again() {
+    let folder = folder_with_login();
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let store = bunraku::store::Store::open(&url).await.expect("opened");
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    for (ending, is_lifted) in [("login", true), ("banned", false)] {
+        let user = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
+        let (ending, words) = (ending.to_owned(), String::new());
+        let hold = HoldRow { user, ending, words, since: bunraku::ids::Time(0) };
+        store.hold_save(&network, &hold).await.expect("saved");
+        let set = bunraku_reading(folder.path(), SET, CANARY);
+        assert_eq!((set.code, set.out.contains("may connect again")), (Some(0), is_lifted), "{}", set.err);
+        assert_eq!(store.holds(&network).await.expect("read").is_empty(), is_lifted, "{hold:?}");
     }
 }
 

@@ -142,6 +142,22 @@ close_ident_port() {
     LOWEST_PORT_WAS=''
 }
 
+# open_ipv6_block: makes a block of private IPv6 addresses this machine's, so that tests can connect from them; only
+# where the kernel has IPv6. Whoever sources this calls close_ipv6_block when it ends, too.
+IPV6_BLOCK=fd00:b0a:ca::/64
+IPV6_BLOCK_IS_OURS=no
+open_ipv6_block() {
+    [ -e /proc/net/ipv6_route ] || return 0
+    ! grep -q '^fd000b0a00ca00000000000000000000 40' /proc/net/ipv6_route || return 0
+    as_root ip -6 route add local "$IPV6_BLOCK" dev lo
+    IPV6_BLOCK_IS_OURS=yes
+}
+close_ipv6_block() {
+    [ "$IPV6_BLOCK_IS_OURS" = yes ] || return 0
+    as_root ip -6 route del local "$IPV6_BLOCK" dev lo
+    IPV6_BLOCK_IS_OURS=no
+}
+
 # free_port: a loopback port nobody listens on, below those the kernel gives to outgoing connections.
 free_port() {
     python3 - <<'PY'

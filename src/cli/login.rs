@@ -165,22 +165,12 @@ impl Desk {
             }
         };
         let vault = self.vault()?;
-        let released = self.ask(async |store| {
-            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await?;
-            // Who was refused for an old login may try the new one.
-            let holds = store.holds(&network).await?;
-            let refused = holds.iter().any(|hold| hold.user == *user && hold.is_for_login());
-            if refused {
-                store.hold_remove(&network, user).await?;
-            }
-            Ok(refused)
+        self.ask(async |store| {
+            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await
         })?;
         let how = if password.is_some() { "with a password" } else { "without a password" };
         println!("{user} logs in to {network} as {} {how}, from the next connection on", set.account);
-        if released {
-            println!("Their puppet, kept away for a refused login, may connect again.");
-        }
-        Ok(())
+        self.lift_hold(&network, user)
     }
 
     fn show(&self, who: &Who) -> Result<(), Exit> {
@@ -210,6 +200,7 @@ impl Desk {
             let made = StoredCertificate { pem, key_pem, fingerprint };
             let vault = self.vault()?;
             self.ask(async |store| store.login_certificate_save(&vault, &network, user, &made).await)?;
+            self.lift_hold(&network, user)?;
         }
         // Another one may have come first: what counts is what is stored.
         let login = self.summary(&network, user)?;
@@ -273,6 +264,22 @@ impl Desk {
                 Err(told(Exit::Fault, sentence))
             }
         }
+    }
+
+    /// A login that was refused is not tried again by itself; a new one is. Bans stay.
+    fn lift_hold(&self, network: &NetworkId, user: &UserId) -> Result<(), Exit> {
+        let was_held = self.ask(async |store| {
+            let holds = store.holds(network).await?;
+            let is_held = holds.iter().any(|hold| hold.user == *user && hold.is_for_login());
+            if is_held {
+                store.hold_remove(network, user).await?;
+            }
+            Ok(is_held)
+        })?;
+        if was_held {
+            println!("Their puppet, kept away for a refused login, may connect again.");
+        }
+        Ok(())
     }
 
     fn summary(&self, network: &NetworkId, user: &UserId) -> Result<LoginSummary, Exit> {

@@ -5,8 +5,12 @@
 
 mod answers;
 mod duty;
+mod ident;
 mod life;
+mod login;
+mod removed;
 mod rooms;
+mod storm;
 mod talk;
 mod tls;
 

@@ -43,6 +43,13 @@ pub struct KeyFiles {
     pub key: PathBuf,
 }
 
+impl KeyFiles {
+    /// SHA-256 of the certificate, 64 lower-case hex digits.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&CertificateDer::from_pem_file(&self.certificate).expect("we wrote it"))
+    }
+}
+
 /// A certificate for a client to show (CertFP).
 pub struct ClientCertificate {
     pub files: KeyFiles,

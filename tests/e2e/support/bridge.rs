@@ -1,5 +1,6 @@
 //! The program under test, run as a user would run it: a configuration file, `bunraku registration`, `bunraku run`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use super::process::{Daemon, free_port, tail};
 use super::synapse::DOMAIN;
 use super::{PATIENT, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bunraku");
 
 /// The key of the one network in every configuration here.
 pub const NETWORK: &str = "local";
@@ -18,6 +21,8 @@ pub struct BridgeConfig {
     pub listen_port: u16,
     pub irc_port: u16,
     pub irc_wire: Wire,
+    /// The network's `connect`, as YAML.
+    pub connect: String,
     pub database_url: String,
     /// Channels with the rooms that the configuration maps to them.
     pub channels: Vec<(String, Vec<String>)>,
@@ -31,11 +36,24 @@ pub struct BridgeConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wire {
     Plain,
+    /// As `::1`.
+    Ipv6,
     /// As `localhost`, trusting this authority alone (PEM).
     Tls {
         ca_file: PathBuf,
     },
+    /// As `localhost`, trusting the certificate with this fingerprint alone.
+    Pinned {
+        fingerprint: String,
+    },
+    /// Plain; where the server asks for TLS, trusting this authority alone (PEM).
+    Upgraded {
+        ca_file: PathBuf,
+    },
 }
+
+/// Pace of connections where none is asked for: no limit, and lost ones come back soon.
+const CONNECT: &str = "{ burst: 100, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000 }";
 
 /// The bridge and its files. `daemon` is `None` while it is stopped.
 pub struct Bridge {
@@ -51,6 +69,7 @@ impl BridgeConfig {
             listen_port: free_port(),
             irc_port,
             irc_wire: Wire::Plain,
+            connect: CONNECT.to_owned(),
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
             network_lines: Vec::new(),
@@ -61,18 +80,21 @@ impl BridgeConfig {
     /// The configuration file. Limits that protect a public network are off, so that a story takes no longer than
     /// its servers.
     pub fn yaml(&self) -> String {
-        let BridgeConfig { homeserver_url, listen_port, irc_port, database_url, .. } = self;
+        let BridgeConfig { homeserver_url, listen_port, irc_port, connect, database_url, .. } = self;
         let mapping = |(channel, rooms): &(String, Vec<String>)| {
             format!("{{ channel: {}, rooms: {} }}", quoted(channel), serde_json::json!(rooms))
         };
         let channels = self.channels.iter().map(mapping).collect::<Vec<_>>().join(", ");
-        let (host, tls) = match &self.irc_wire {
-            Wire::Plain => ("127.0.0.1", "{}".to_owned()),
-            Wire::Tls { ca_file } => {
-                ("localhost", format!("{{ ca_file: {} }}", quoted(&ca_file.display().to_string())))
+        let trusting = |ca_file: &Path| format!("{{ ca_file: {} }}", quoted(&ca_file.display().to_string()));
+        let (host, is_tls, tls) = match &self.irc_wire {
+            Wire::Plain => ("127.0.0.1", false, "{}".to_owned()),
+            Wire::Ipv6 => ("::1", false, "{}".to_owned()),
+            Wire::Tls { ca_file } => ("localhost", true, trusting(ca_file)),
+            Wire::Pinned { fingerprint } => {
+                ("localhost", true, format!("{{ fingerprints: [ {} ] }}", quoted(fingerprint)))
             }
+            Wire::Upgraded { ca_file } => ("127.0.0.1", false, trusting(ca_file)),
         };
-        let is_tls = self.irc_wire != Wire::Plain;
         let more: String = self.network_lines.iter().map(|line| format!("    {line}\n")).collect();
         let top: String = self.top_lines.iter().map(|line| format!("{line}\n")).collect();
         format!(
@@ -83,12 +105,12 @@ logging: {{ filter: "info,bunraku=debug", format: text }}
 networks:
   {NETWORK}:
     name: Local
-    servers: [ {{ host: {host}, port: {irc_port}, tls: {is_tls} }} ]
+    servers: [ {{ host: "{host}", port: {irc_port}, tls: {is_tls} }} ]
     tls: {tls}
     nick: "$DISPLAY[m]"
     channels: [ {channels} ]
     flood: {{ burst: 100, line_ms: 0 }}
-    connect: {{ burst: 100, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000 }}
+    connect: {connect}
     ping: {{ after_ms: 60000, timeout_ms: 60000 }}
 {more}{top}"#
         )
@@ -181,14 +203,35 @@ impl Bridge {
         (status.code().unwrap_or(-1), printed)
     }
 
+    /// `bunraku login` with these arguments and this password on its standard input; panics if it fails, and
+    /// gives what it printed. The bridge may run meanwhile.
+    pub fn login(&self, arguments: &[&str], password: &str) -> String {
+        let mut command = Command::new(PROGRAM);
+        command.arg("login").args(arguments).arg("--config").arg(self.config_path()).current_dir(&self.dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program is built");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // Who asks for no password does not read one.
+        let _ = writeln!(stdin, "{password}");
+        drop(stdin);
+        let done = child.wait_with_output().expect("it ends");
+        assert!(done.status.success(), "bunraku login {arguments:?}: {}", words(&done));
+        words(&done)
+    }
+
     /// Waits for a line in the log that holds all of `words`, without regard to case.
     pub async fn wait_log(&self, words: &[&str], limit: Duration) {
         eventually(&format!("a log line with {words:?}"), limit, || {
-            let log = std::fs::read_to_string(self.log()).unwrap_or_default().to_lowercase();
-            let found = log.lines().any(|line| words.iter().all(|w| line.contains(&w.to_lowercase())));
+            let found = self.logged(words) > 0;
             async move { found.then_some(()) }
         })
         .await;
+    }
+
+    /// How many lines of the log hold all of `words`, without regard to case.
+    pub fn logged(&self, words: &[&str]) -> usize {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default().to_lowercase();
+        log.lines().filter(|line| words.iter().all(|w| line.contains(&w.to_lowercase()))).count()
     }
 
     pub fn log_tail(&self) -> String {
@@ -196,7 +239,7 @@ impl Bridge {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bunraku"));
+        let mut command = Command::new(PROGRAM);
         command.arg(name).arg("--config").arg(self.config_path()).current_dir(&self.dir).stdin(Stdio::null());
         command
     }

@@ -12,7 +12,8 @@
 //!                  ERROR :Closing Link: host (Killed (op (reason)))
 //! KLINE  InspIRCd  465 nick :You're banned!
 //!                  ERROR :Closing link: (user@host) [K-lined: reason]     also [G-lined: reason], [Z-lined: reason]
-//!        ngIRCd    an old connection stays; a new one: ERROR :Access denied: "reason" (K-Line)
+//!        ngIRCd    ERROR :K-Line by "op": "reason"
+//!                  a new one: ERROR :Access denied: "reason" (K-Line)
 //!        hybrid    465 nick :You are banned from this server- Temporary K-line 1 min. - reason (time)
 //!                  ERROR :Closing Link: host (Temporary K-line 1 min. - reason (time))
 //!                  a new one: ERROR :Closing Link: host (Connection rejected - banned from server)
@@ -54,6 +55,8 @@ pub struct Setup {
     pub ident: Ident,
     pub throttle: Throttle,
     pub sts: Sts,
+    pub sasl: Sasl,
+    pub ipv6: Ipv6,
 }
 
 /// Whether the server asks port 113 of a client's address who it is (`~` stands before a user name it was not told).
@@ -90,6 +93,22 @@ pub enum Sts {
     Off,
     /// With the port, and a policy of a minute once they have.
     On,
+}
+
+/// Whether [`IrcdKind::Services`] has SASL, or its accounts are for those only who write to NickServ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sasl {
+    #[default]
+    On,
+    Off,
+}
+
+/// Whether the server listens on `::1` too, and lets gateways come from anywhere. Not for ngIRCd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipv6 {
+    #[default]
+    Off,
+    Too,
 }
 
 /// A running IRC server.
@@ -236,14 +255,28 @@ impl Ircd {
 fn template(kind: IrcdKind, setup: &Setup) -> String {
     match kind {
         IrcdKind::InspIrcd => inspircd_template(setup),
-        IrcdKind::Services => inspircd_template(setup) + include_str!("../conf/inspircd-services.conf"),
+        IrcdKind::Services => inspircd_template(setup) + &services_template(setup),
         IrcdKind::NgIrcd => ngircd_template(setup),
         IrcdKind::Hybrid => hybrid_template(setup),
     }
 }
 
+fn services_template(setup: &Setup) -> String {
+    let mut text = include_str!("../conf/inspircd-services.conf").to_owned();
+    if setup.sasl == Sasl::Off {
+        text = text.replace("<module name=\"sasl\">\n", "");
+    }
+    if setup.ipv6 == Ipv6::Too {
+        text += "<cgihost type=\"webirc\" password=\"@GATEWAYPASS@\" mask=\"*\">\n";
+    }
+    text
+}
+
 fn inspircd_template(setup: &Setup) -> String {
     let mut text = include_str!("../conf/inspircd.conf").to_owned();
+    if setup.ipv6 == Ipv6::Too {
+        text += "<bind address=\"::1\" port=\"@PORT@\" type=\"clients\">\n";
+    }
     if setup.tls.is_some() {
         text += include_str!("../conf/inspircd-tls.conf");
     }
@@ -273,6 +306,7 @@ fn inspircd_template(setup: &Setup) -> String {
 fn ngircd_template(setup: &Setup) -> String {
     assert_eq!(setup.ident, Ident::NotAsked, "ngIRCd asks only together with DNS, which is off");
     assert_eq!(setup.throttle, Throttle::None, "only InspIRCd is throttled here");
+    assert_eq!(setup.ipv6, Ipv6::Off, "not for ngIRCd");
     let mut text = include_str!("../conf/ngircd.conf").to_owned();
     if setup.tls.is_some() {
         text += "\n[SSL]\nCertFile = @CERT@\nKeyFile = @KEY@\nPorts = @TLSPORT@\n";
@@ -294,7 +328,11 @@ fn hybrid_template(setup: &Setup) -> String {
         ),
     };
     let values = [("NOIDENT", no_ident), ("TILDE", tilde), ("TLSFILES", files), ("TLSLISTEN", listen)];
-    fill(include_str!("../conf/hybrid.conf"), &values)
+    let mut text = fill(include_str!("../conf/hybrid.conf"), &values);
+    if setup.ipv6 == Ipv6::Too {
+        text += "listen { host = \"::1\"; port = @PORT@; };\n";
+    }
+    text
 }
 
 /// An IRC operator.
@@ -313,7 +351,7 @@ impl Operator {
     }
 
     /// Bans the user name `user` from the server for a minute, with the reason `no bridges`; returns when it is
-    /// banned. ngIRCd leaves those in who are there already.
+    /// banned. Who has it and is there is thrown out.
     pub async fn kline(&mut self, user: &str) {
         // The star is for the `~` of a user name that no ident server has confirmed.
         let line = match self.kind {

@@ -86,11 +86,6 @@ impl MatrixUser {
         self.send(room, "m.notice", body).await
     }
 
-    pub async fn invite(&self, room: &str, user: &str) {
-        let path = format!("rooms/{}/invite", escape(room));
-        self.api.ok(Method::POST, &path, &json!({ "user_id": user })).await;
-    }
-
     pub async fn leave(&self, room: &str) {
         self.api.ok(Method::POST, &format!("rooms/{}/leave", escape(room)), &json!({})).await;
     }
@@ -125,11 +120,24 @@ impl MatrixUser {
         limit: Duration,
         wanted: impl Fn(&Message) -> bool,
     ) -> Message {
+        self.wait_messages(room, what, limit, 1, wanted).await.swap_remove(0)
+    }
+
+    /// Syncs until `count` messages in `room` are what `wanted` says, and gives all that are.
+    pub async fn wait_messages(
+        &mut self,
+        room: &str,
+        what: &str,
+        limit: Duration,
+        count: usize,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Vec<Message> {
         let end = Instant::now() + limit;
         loop {
             let seen = self.messages(room);
-            if let Some(found) = seen.iter().find(|m| wanted(m)) {
-                return found.clone();
+            let found: Vec<Message> = seen.iter().filter(|m| wanted(m)).cloned().collect();
+            if found.len() >= count {
+                return found;
             }
             assert!(
                 Instant::now() < end,

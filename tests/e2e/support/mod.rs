@@ -15,6 +15,7 @@ pub mod ircd;
 pub mod matrix;
 pub mod process;
 pub mod proxy;
+pub mod routed;
 pub mod services;
 pub mod synapse;
 pub mod world;
