@@ -60,6 +60,7 @@ stories! {
     casemap
     casemap_message_waits
     casemap_own_nick
+    command_disguised
     flood
     full
     greeting_twice

@@ -37,7 +37,8 @@ impl Network {
     /// The line as it may be sent, or why not.
     fn commandable(&self, text: &str) -> Result<Line, Refusal> {
         let line = Line::parse(text).map(|line| Line { tags: Vec::new(), source: None, ..line });
-        let Some(line) = line.filter(|line| !line.build().is_empty()) else {
+        // As it will be on the wire: building leaves out of a command what hides it from the list below.
+        let Some(line) = line.and_then(|line| Line::parse(&line.build())) else {
             return Err(Refusal::ours("EMPTY", "there is no command in it"));
         };
         let words = match line.command.as_str() {
