@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::ending::{Comeback, End, Ending, LastWords};
+use super::ending::{Closing, Comeback, End, Ending, LastWords, LoginRefusal};
 use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
@@ -199,6 +199,16 @@ impl Puppet {
     /// When the first waiting message becomes too old.
     pub fn next_expiry(&self) -> Option<Time> {
         self.waiting.iter().map(|waiting| waiting.saying.expires).min()
+    }
+
+    /// Why the connection is over. Who has a login is kept out for the lack of one only while services are away.
+    pub fn why_over(&self, now: Time, closing: Closing) -> End {
+        let end = self.last_words.end(now, closing);
+        let has_login = self.session.as_ref().is_some_and(Session::is_to_log_in);
+        if has_login && end.ending == Ending::LoginRefused(LoginRefusal::Wanted) {
+            return End { ending: Ending::NotServed, ..end };
+        }
+        end
     }
 
     /// The connection is over: what it had not sent waits again, before what waited already.

@@ -81,12 +81,16 @@ stories! {
     login_plain
     login_refused
     login_services
+    login_settles_first
+    login_unanswered
+    login_without_services
     message_expires
     message_forms
     message_waits
     netsplit
     nick_of_another_puppet
     nick_wished_by_us_is_theirs
+    opens_too_late
     own_lines
     password_refused
     ping

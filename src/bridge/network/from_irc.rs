@@ -108,7 +108,7 @@ impl Network {
     fn end_if_for_good(&mut self, conn: ConnId) {
         let now = self.now;
         let Some(puppet) = self.puppet_of(conn) else { return };
-        let end = puppet.last_words.end(now, Closing::Lost(""));
+        let end = puppet.why_over(now, Closing::Lost(""));
         if end.ending.comeback() == Comeback::Never {
             self.give_up(conn, end);
         }
