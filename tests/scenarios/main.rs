@@ -89,6 +89,7 @@ stories! {
     message_waits
     netsplit
     nick_of_another_puppet
+    nick_taken_away
     nick_wished_by_us_is_theirs
     opens_too_late
     own_lines
