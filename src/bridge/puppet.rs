@@ -46,6 +46,8 @@ pub struct Puppet {
     pub last_words: LastWords,
     /// They stay away from IRC until a person says otherwise.
     pub held: Option<Held>,
+    /// Whether their last connection was ended for its nick: whoever did that wants it.
+    pub nick_disputed: bool,
     /// Why they have no account on IRC, as they were told last.
     pub login_told: Option<String>,
     /// They are away until their person says or joins something.
@@ -127,6 +129,7 @@ impl Puppet {
             explained: VecDeque::new(),
             last_words: LastWords::default(),
             held: None,
+            nick_disputed: false,
             login_told: None,
             asleep: None,
             active_at: None,
@@ -215,6 +218,7 @@ impl Puppet {
     pub fn connection_over(&mut self, now: Time, ending: Ending) {
         let Some(session) = self.session.take() else { return };
         self.quit_at = None;
+        self.nick_disputed = ending == Ending::NickTrouble;
         let good = self.ready_since.take().is_some_and(|since| now.since_ms(since) >= GOOD_AFTER_MS);
         self.failures = match ending.comeback() {
             Comeback::AtOnce => 0,

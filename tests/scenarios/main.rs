@@ -89,6 +89,7 @@ stories! {
     message_forms
     message_waits
     netsplit
+    nick_disputed
     nick_of_another_puppet
     nick_taken_away
     nick_wished_by_us_is_theirs

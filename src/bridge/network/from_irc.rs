@@ -148,7 +148,8 @@ impl Network {
         }
         self.let_in(id);
         self.tell_of_login(id);
-        self.compare_nick(id, Services::Asked);
+        let is_disputed = self.puppet(id).nick_disputed;
+        self.compare_nick(id, if is_disputed { Services::LeftAlone } else { Services::Asked });
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
     }
