@@ -625,6 +625,26 @@ fn a_password_that_is_typed_is_not_shown() {
     );
 }
 
+#[tokio::test]
+async fn who_was_refused_for_a_login_may_try_another_one_or_none() {
+    let folder = folder_with_login();
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    for command in ["certificate", "remove"] {
+        let store = bunraku::store::Store::open(&url).await.expect("opened");
+        let user = bunraku::ids::UserId::new("@alice:example.org").expect("legal");
+        let since = bunraku::ids::Time(1);
+        let row =
+            bunraku::bridge::input::HoldRow { user, ending: "login".into(), words: String::new(), since };
+        store.hold_save(&network, &row).await.expect("saved");
+        store.close().await.expect("closed");
+        let ran = bunraku(folder.path(), &["login", command, "test", "@alice:example.org"]);
+        assert!(ran.out.contains("may connect again"), "{command}: {} {}", ran.out, ran.err);
+        let listed = bunraku(folder.path(), &["held", "list", "test"]);
+        assert_eq!(listed.out, "nobody is kept away from test\n");
+    }
+}
+
 #[test]
 fn who_is_not_held_cannot_be_released() {
     let folder = folder("http://127.0.0.1:9", "127.0.0.1:9");

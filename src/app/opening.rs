@@ -30,7 +30,7 @@ pub(super) struct Caller<'a> {
 pub(super) async fn prepare(shell: &Shell, caller: &Caller<'_>) -> Result<(DialFor, Box<Opening>), String> {
     let Caller { network, user, plan, .. } = *caller;
     let candidates = ident::candidates(user, caller.ident_bytes_max);
-    let stored = shell.store.identity(network, user, candidates).await.map_err(|error| error.to_string())?;
+    let stored = shell.store.identity(network, user, candidates).await.map_err(|error| told(&error))?;
     let source = plan.source.address(stored.block, stored.number).map_err(|error| error.to_string())?;
     let login = login(shell, network, user).await?;
     let certificate = login.as_ref().and_then(|login| client_certificate(network, user, login));
@@ -60,7 +60,7 @@ async fn login(shell: &Shell, network: &NetworkId, user: &UserId) -> Result<Opti
             tracing::error!(%network, %user, %error, "a stored login does not open; the puppet connects without it");
             Ok(None)
         }
-        result => result.map_err(|error| error.to_string()),
+        result => result.map_err(|error| told(&error)),
     }
 }
 
@@ -79,8 +79,14 @@ fn client_certificate(network: &NetworkId, user: &UserId, login: &StoredLogin) -
 /// The port where the server has to be dialled with TLS, if it said so before (IRCv3 "sts").
 async fn upgrade(shell: &Shell, caller: &Caller<'_>) -> Result<Option<u16>, String> {
     let Some(server) = caller.plan.server(caller.attempt) else { return Ok(None) };
-    let policy = shell.store.sts(&server.host).await.map_err(|error| error.to_string())?;
+    let policy = shell.store.sts(&server.host).await.map_err(|error| told(&error))?;
     Ok(policy.map(|policy| policy.port))
+}
+
+/// What a room may read of a fault in the store; where the database is and who it knows is for the log.
+fn told(error: &StoreError) -> String {
+    tracing::error!(%error, "a connection needs the database");
+    "the bridge's database does not serve it; its operator finds more in the log".to_owned()
 }
 
 fn nonce() -> String {

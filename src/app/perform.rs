@@ -70,7 +70,10 @@ impl NetworkTask {
             Effect::SaveHold(row) => {
                 tracing::warn!(network = %self.id, user = %row.user, ending = row.ending, "a puppet is held");
                 let saved = self.shell.store.hold_save(&self.id, &row).await;
-                self.shell.held.insert(self.id.clone(), row.user);
+                if saved.is_ok() {
+                    // What is held and not in the database was released by somebody.
+                    self.shell.held.insert(self.id.clone(), row.user);
+                }
                 self.note(saved, "a hold could not be remembered; it lasts until the next start");
             }
             Effect::DropHold { user } => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::ending::{Comeback, End, Ending, LastWords};
+use super::ending::{Closing, Comeback, End, Ending, LastWords, LoginRefusal};
 use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
@@ -46,6 +46,8 @@ pub struct Puppet {
     pub last_words: LastWords,
     /// They stay away from IRC until a person says otherwise.
     pub held: Option<Held>,
+    /// Whether their last connection was ended for its nick: whoever did that wants it.
+    pub nick_disputed: bool,
     /// Why they have no account on IRC, as they were told last.
     pub login_told: Option<String>,
     /// They are away until their person says or joins something.
@@ -127,6 +129,7 @@ impl Puppet {
             explained: VecDeque::new(),
             last_words: LastWords::default(),
             held: None,
+            nick_disputed: false,
             login_told: None,
             asleep: None,
             active_at: None,
@@ -201,10 +204,21 @@ impl Puppet {
         self.waiting.iter().map(|waiting| waiting.saying.expires).min()
     }
 
+    /// Why the connection is over. Who has a login is kept out for the lack of one only while services are away.
+    pub fn why_over(&self, now: Time, closing: Closing) -> End {
+        let end = self.last_words.end(now, closing);
+        let has_login = self.session.as_ref().is_some_and(Session::is_to_log_in);
+        if has_login && end.ending == Ending::LoginRefused(LoginRefusal::Wanted) {
+            return End { ending: Ending::NotServed, ..end };
+        }
+        end
+    }
+
     /// The connection is over: what it had not sent waits again, before what waited already.
     pub fn connection_over(&mut self, now: Time, ending: Ending) {
         let Some(session) = self.session.take() else { return };
         self.quit_at = None;
+        self.nick_disputed = ending == Ending::NickTrouble;
         let good = self.ready_since.take().is_some_and(|since| now.since_ms(since) >= GOOD_AFTER_MS);
         self.failures = match ending.comeback() {
             Comeback::AtOnce => 0,

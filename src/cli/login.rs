@@ -5,7 +5,7 @@
 
 use bunraku::ids::{NetworkId, UserId};
 use bunraku::irc::certificate;
-use bunraku::store::{LoginSummary, StoredCertificate};
+use bunraku::store::{LoginSummary, Store, StoreError, StoredCertificate};
 use clap::{Args, Subcommand};
 
 use super::desk::{Desk, Who, told};
@@ -165,12 +165,14 @@ impl Desk {
             }
         };
         let vault = self.vault()?;
-        self.ask(async |store| {
-            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await
+        let released = self.ask(async |store| {
+            store.login_save(&vault, &network, user, &set.account, password.as_ref()).await?;
+            release(store, &network, user).await
         })?;
         let how = if password.is_some() { "with a password" } else { "without a password" };
         println!("{user} logs in to {network} as {} {how}, from the next connection on", set.account);
-        self.lift_hold(&network, user)
+        tell_of_release(released);
+        Ok(())
     }
 
     fn show(&self, who: &Who) -> Result<(), Exit> {
@@ -184,23 +186,31 @@ impl Desk {
 
     fn remove(&self, who: &Who) -> Result<(), Exit> {
         let network = self.network(&who.network)?;
-        match self.ask(async |store| store.login_remove(&network, &who.user).await)? {
-            true => println!("the login of {} on {network} is forgotten", who.user),
-            false => return Err(no_login(&network, &who.user)),
+        let (removed, released) = self.ask(async |store| {
+            let removed = store.login_remove(&network, &who.user).await?;
+            Ok((removed, removed && release(store, &network, &who.user).await?))
+        })?;
+        if !removed {
+            return Err(no_login(&network, &who.user));
         }
+        println!("the login of {} on {network} is forgotten", who.user);
+        tell_of_release(released);
         Ok(())
     }
 
     fn certificate(&self, who: &Who) -> Result<(), Exit> {
         let (network, user) = (self.network(&who.network)?, &who.user);
         let login = self.summary(&network, user)?;
+        let mut released = false;
         if login.fingerprint.is_none() {
             let made = certificate::generate(user.as_str()).map_err(|fault| told(Exit::Fault, fault))?;
             let certificate::Certificate { pem, key_pem, fingerprint } = made;
             let made = StoredCertificate { pem, key_pem, fingerprint };
             let vault = self.vault()?;
-            self.ask(async |store| store.login_certificate_save(&vault, &network, user, &made).await)?;
-            self.lift_hold(&network, user)?;
+            released = self.ask(async |store| {
+                store.login_certificate_save(&vault, &network, user, &made).await?;
+                release(store, &network, user).await
+            })?;
         }
         // Another one may have come first: what counts is what is stored.
         let login = self.summary(&network, user)?;
@@ -213,6 +223,7 @@ impl Desk {
             "Let its services know, logged in as {}: /msg NickServ CERT ADD {fingerprint}",
             login.account
         );
+        tell_of_release(released);
         Ok(())
     }
 
@@ -266,25 +277,24 @@ impl Desk {
         }
     }
 
-    /// A login that was refused is not tried again by itself; a new one is. Bans stay.
-    fn lift_hold(&self, network: &NetworkId, user: &UserId) -> Result<(), Exit> {
-        let was_held = self.ask(async |store| {
-            let holds = store.holds(network).await?;
-            let is_held = holds.iter().any(|hold| hold.user == *user && hold.is_for_login());
-            if is_held {
-                store.hold_remove(network, user).await?;
-            }
-            Ok(is_held)
-        })?;
-        if was_held {
-            println!("Their puppet, kept away for a refused login, may connect again.");
-        }
-        Ok(())
-    }
-
     fn summary(&self, network: &NetworkId, user: &UserId) -> Result<LoginSummary, Exit> {
         let login = self.ask(async |store| store.login_summary(network, user).await)?;
         login.ok_or_else(|| no_login(network, user))
+    }
+}
+
+/// Who was refused for an old login may try the new one, or none. True where they were.
+async fn release(store: &Store, network: &NetworkId, user: &UserId) -> Result<bool, StoreError> {
+    let refused = store.holds(network).await?.iter().any(|hold| hold.user == *user && hold.is_for_login());
+    if refused {
+        store.hold_remove(network, user).await?;
+    }
+    Ok(refused)
+}
+
+fn tell_of_release(released: bool) {
+    if released {
+        println!("Their puppet, kept away for a refused login, may connect again.");
     }
 }
 

@@ -25,9 +25,10 @@ pub struct StsPolicy {
 }
 
 impl Store {
-    /// Remembers a host's policy in place of an older one; lazy.
+    /// Remembers a host's policy in place of an older one; awaited, for the next connection asks for it at once.
     pub async fn sts_save(&self, host: &str, policy: StsPolicy) -> Result<(), StoreError> {
-        self.writer.write_soon(Write::StsSave { host: host.to_ascii_lowercase(), policy }).await
+        let write = Write::StsSave { host: host.to_ascii_lowercase(), policy };
+        self.writer.write(write).await.map(|_| ())
     }
 
     /// Forgets a host's policy (it said `duration=0`); lazy.

@@ -60,6 +60,7 @@ stories! {
     casemap
     casemap_message_waits
     casemap_own_nick
+    command_disguised
     flood
     full
     greeting_twice
@@ -69,6 +70,7 @@ stories! {
     join_late
     join_refused
     join_refused_mapped
+    join_try_again
     kick
     kick_while_holding
     killed
@@ -80,12 +82,18 @@ stories! {
     login_plain
     login_refused
     login_services
+    login_settles_first
+    login_unanswered
+    login_without_services
     message_expires
     message_forms
     message_waits
     netsplit
+    nick_disputed
     nick_of_another_puppet
+    nick_taken_away
     nick_wished_by_us_is_theirs
+    opens_too_late
     own_lines
     password_refused
     ping

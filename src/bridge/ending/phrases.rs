@@ -8,8 +8,23 @@ use super::{Ending, LoginRefusal};
 pub(super) fn by_words(reason: &str) -> Option<Ending> {
     let lower = reason.to_lowercase();
     let known = PHRASES.iter().find(|(_, phrases)| phrases.iter().any(|phrase| lower.contains(phrase)));
-    known.map(|(ending, _)| *ending)
+    let is_ban = || BANS.iter().any(|ban| lower.starts_with(ban));
+    // A ban's reason may be about the nick; the ban is one all the same.
+    known.map(|(ending, _)| if *ending == Ending::NickTrouble && is_ban() { Ending::Banned } else { *ending })
 }
+
+/// How servers begin to tell of a ban, before the words of the person who set it.
+const BANS: [&str; 9] = [
+    "k-line",
+    "g-line",
+    "z-line",
+    "d-line",
+    "x-line",
+    "akill",
+    "banned",
+    "user has been banned",
+    "you are banned",
+];
 
 /// Phrases in lower case; the first row with one that the reason contains decides. A person may have written
 /// parts of a reason (of a ban, of a kill), so the rows that such text must not reach come later.
@@ -165,6 +180,8 @@ mod tests {
         let lines = [
             // InspIRCd 3 and 4
             ("Closing link: (~ada@192.0.2.7) [K-lined: spam]", Banned),
+            ("Closing link: (~ada@192.0.2.7) [K-lined: bad nickname]", Banned),
+            ("Closing Link: ada[192.0.2.7] (User has been banned (badnick))", Banned),
             ("Closing link: (~ada@192.0.2.7) [G-lined: No bots]", Banned),
             ("Closing link: (unknown@192.0.2.7) [Z-lined: Proxy]", Banned),
             ("Closing link: (~ada@192.0.2.7) [Killed (oper (go away))]", Killed),

@@ -10,6 +10,8 @@ use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
 use crate::text::line::Line;
 use crate::text::numerics;
 
+/// RPL_TRYAGAIN: the server is too busy to work on a command (RFC 2812 section 5.1).
+const TRY_AGAIN: &str = "263";
 /// Numerics with which a PART is refused because we are not in the channel, or there is none.
 const NOT_THERE: [&str; 2] = ["403", "442"];
 
@@ -37,7 +39,8 @@ impl Network {
     /// The line as it may be sent, or why not.
     fn commandable(&self, text: &str) -> Result<Line, Refusal> {
         let line = Line::parse(text).map(|line| Line { tags: Vec::new(), source: None, ..line });
-        let Some(line) = line.filter(|line| !line.build().is_empty()) else {
+        // As it will be on the wire: building leaves out of a command what hides it from the list below.
+        let Some(line) = line.and_then(|line| Line::parse(&line.build())) else {
             return Err(Refusal::ours("EMPTY", "there is no command in it"));
         };
         let words = match line.command.as_str() {
@@ -82,7 +85,7 @@ impl Network {
             (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
             (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
             (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
-            (Asker::Join(channels), Verdict::Refused(refusal)) => {
+            (Asker::Join(channels), Verdict::Refused(refusal)) if refusal.code != TRY_AGAIN => {
                 for channel in channels {
                     self.join_refused(conn, &channel, &refusal);
                 }
@@ -94,7 +97,7 @@ impl Network {
             // What was not answered, or not with what it asks for, is late after a while and asked again.
             (
                 Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
-                Verdict::Accepted | Verdict::Doubtful(_) | Verdict::Unknown,
+                Verdict::Accepted | Verdict::Refused(_) | Verdict::Doubtful(_) | Verdict::Unknown,
             ) => {}
             (Asker::Line(_), Verdict::Accepted | Verdict::Unknown) => {}
             (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}

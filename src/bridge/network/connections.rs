@@ -117,7 +117,7 @@ impl Network {
             CloseReason::Lost(words) => Closing::Lost(words),
             CloseReason::Asked => Closing::Lost("the connection was closed"),
         };
-        let end = puppet.last_words.end(now, closing);
+        let end = puppet.why_over(now, closing);
         self.connection_over(conn.puppet, end);
     }
 
@@ -332,7 +332,7 @@ impl Network {
                     (false, true) => Closing::Silent(words),
                     (false, false) => Closing::Unregistered(words),
                 };
-                let end = self.puppet(conn.puppet).last_words.end(now, closing);
+                let end = self.puppet(conn.puppet).why_over(now, closing);
                 self.give_up(conn, end);
             }
             Some(Woken::Ready) => self.connection_ready(conn),

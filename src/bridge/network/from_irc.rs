@@ -8,6 +8,7 @@ use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
 use super::super::session::seen::{Person, Seen};
 use super::Network;
+use super::wishes::Services;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
@@ -50,7 +51,7 @@ impl Network {
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
             Seen::Kicked { channel, who, by, reason } => self.kicked(conn, &channel, &who, &by, &reason),
             Seen::Quit { who } => self.quit(conn, &who),
-            Seen::Renamed { who, to } => self.renamed(conn, &who, &to),
+            Seen::Renamed { who, to } => self.renamed(conn, &who, &to, asked.as_ref()),
             Seen::Names { channel, nicks: list } => {
                 self.in_channel(&channel, |channel, _, nicks, _| {
                     channel.names(conn, list, nicks);
@@ -108,7 +109,7 @@ impl Network {
     fn end_if_for_good(&mut self, conn: ConnId) {
         let now = self.now;
         let Some(puppet) = self.puppet_of(conn) else { return };
-        let end = puppet.last_words.end(now, Closing::Lost(""));
+        let end = puppet.why_over(now, Closing::Lost(""));
         if end.ending.comeback() == Comeback::Never {
             self.give_up(conn, end);
         }
@@ -147,7 +148,8 @@ impl Network {
         }
         self.let_in(id);
         self.tell_of_login(id);
-        self.compare_nick(id);
+        let is_disputed = self.puppet(id).nick_disputed;
+        self.compare_nick(id, if is_disputed { Services::LeftAlone } else { Services::Asked });
         let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
         self.join_channels(id, wanted);
     }
@@ -281,9 +283,9 @@ impl Network {
         }
     }
 
-    fn renamed(&mut self, conn: ConnId, who: &Nick, to: &Nick) {
+    fn renamed(&mut self, conn: ConnId, who: &Nick, to: &Nick, asked: Option<&Nick>) {
         if self.is_me(conn, to) {
-            self.compare_nick(conn.puppet);
+            self.nick_changed(conn.puppet, to, asked);
         }
         self.nick_freed(who);
         for name in self.channels_of(conn) {

@@ -7,15 +7,41 @@ use super::super::session::register::LoginEnd;
 use super::Network;
 use crate::ids::{Nick, PuppetId};
 
+/// So often a nick is wished for again after somebody took it from a connection that had it. Services that
+/// enforce a nick, and a person who has it on another client as well, would go on for ever.
+const TAKEN_MAX: u32 = 2;
+
 /// Who wishes for which nick. Two who wish for one: the later.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     by_nick: HashMap<Nick, PuppetId>,
+    /// How often a puppet's present connection has lost the nick that it had.
+    taken: HashMap<PuppetId, u32>,
+}
+
+/// Whether services are asked for a nick: once for each connection, for they give it to whoever asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Services {
+    Asked,
+    LeftAlone,
 }
 
 impl Network {
+    /// A puppet got another nick. `asked`: the one it had asked for.
+    pub(super) fn nick_changed(&mut self, id: PuppetId, to: &Nick, asked: Option<&Nick>) {
+        let wished = Nick::new(&self.wished_nick(&self.puppets[id.0 as usize]), self.map());
+        if asked != Some(to) && wished.as_ref() != Some(to) {
+            let taken = self.wishes.taken.entry(id).or_default();
+            *taken += 1;
+            if *taken > TAKEN_MAX {
+                return;
+            }
+        }
+        self.compare_nick(id, Services::LeftAlone);
+    }
+
     /// A puppet's connection is ready, or its nick is another: whether it is the one they wish for.
-    pub(super) fn compare_nick(&mut self, id: PuppetId) {
+    pub(super) fn compare_nick(&mut self, id: PuppetId, services: Services) {
         let wished = Nick::new(&self.wished_nick(&self.puppets[id.0 as usize]), self.map());
         let (Some(wished), Some(session)) = (wished, &self.puppets[id.0 as usize].session) else { return };
         let (present, login) = (session.nick().cloned(), session.login_end().clone());
@@ -28,10 +54,13 @@ impl Network {
         if self.wishes.by_nick.insert(wished.clone(), id) == Some(id) {
             return;
         }
+        self.wishes.by_nick.retain(|nick, puppet| *puppet != id || *nick == wished);
         if self.isupport.monitor {
             self.with_session(id, |session, out| session.monitor('+', &wished, out));
         }
-        if let (LoginEnd::LoggedIn, Some(services)) = (login, self.policy.services.clone()) {
+        if let (LoginEnd::LoggedIn, Services::Asked, Some(services)) =
+            (login, services, self.policy.services.clone())
+        {
             // Services give an account's nick back to who is logged in, and to nobody else.
             let words = format!("REGAIN {wished}");
             self.with_session(id, |session, out| session.write_to(&services.nick, &words, out));
@@ -49,6 +78,7 @@ impl Network {
 
     /// A connection is over: what it wished for will be wished for anew.
     pub(super) fn forget_wishes(&mut self, id: PuppetId) {
+        self.wishes.taken.remove(&id);
         self.wishes.by_nick.retain(|_, puppet| *puppet != id);
     }
 

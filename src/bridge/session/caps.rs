@@ -192,7 +192,12 @@ impl Negotiation {
 
     /// A request is refused as a whole: each of its capabilities is asked for alone, unless it was alone.
     fn refused(&mut self, list: &str) -> Step {
-        let named: Vec<Cap> = known(list).filter(|cap| self.asked.has(*cap)).collect();
+        let asked = self.asked;
+        let mut named: Vec<Cap> = known(list).filter(|cap| asked.has(*cap)).collect();
+        if named.is_empty() {
+            // It cannot be told what was refused, and nothing else will come.
+            named = KNOWN.iter().map(|(cap, _)| *cap).filter(|cap| asked.has(*cap)).collect();
+        }
         let alone = named.len() < 2;
         let mut again = Vec::new();
         for cap in named {
@@ -305,6 +310,15 @@ mod tests {
         assert!(negotiation.on().has(Cap::Sasl));
         step(&mut negotiation, "CAP x DEL :sasl");
         assert!(!negotiation.on().has(Cap::Sasl));
+    }
+
+    #[test]
+    fn a_refusal_that_names_nothing_refuses_all_that_was_asked() {
+        let mut negotiation = Negotiation::new(false);
+        step(&mut negotiation, "CAP * LS :chghost multi-prefix");
+        let again = step(&mut negotiation, "CAP * NAK :");
+        assert_eq!(again, Step::Ask(vec!["CAP REQ :chghost".into(), "CAP REQ :multi-prefix".into()]));
+        assert_eq!(step(&mut negotiation, "CAP * NAK :"), Step::Settled);
     }
 
     proptest! {

@@ -15,15 +15,13 @@ use crate::text::mask;
 const ANSWER_MS_MAX: u64 = 15_000;
 
 /// Words of services that say no; anything else is no answer.
-const REFUSALS: [&str; 7] = [
-    "invalid password",
-    "incorrect",
-    "not registered",
-    "denied",
-    "failed",
-    "isn't registered",
-    "no such account",
-];
+const REFUSALS: [&str; 5] = ["invalid password", "incorrect", "denied", "failed", "no such account"];
+
+/// Those that say no where they name the account. Without it they greet somebody whose nick is nobody's.
+const UNKNOWNS: [&str; 2] = ["not registered", "isn't registered"];
+
+/// Words that say that there was no login; they hold one of those that say yes.
+const DENIALS: [&str; 2] = ["not logged in", "not identified"];
 
 /// Words of services that say yes, for networks without the numeric 900.
 const CONSENTS: [&str; 5] = ["identified", "recognized", "recognised", "logged in", "password accepted"];
@@ -119,10 +117,12 @@ impl Identify {
         }
         let words = line.params.last().map_or("", String::as_str);
         let lower = words.to_lowercase();
-        if REFUSALS.iter().any(|no| lower.contains(no)) {
+        let has = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
+        let is_named = lower.contains(&self.login.account.to_lowercase());
+        if has(&REFUSALS) || is_named && has(&UNKNOWNS) {
             return Step::Refused(words.to_owned());
         }
-        if CONSENTS.iter().any(|yes| lower.contains(yes)) { Step::LoggedIn } else { Step::Wait }
+        if has(&CONSENTS) && !has(&DENIALS) { Step::LoggedIn } else { Step::Wait }
     }
 }
 
@@ -169,6 +169,22 @@ mod tests {
         assert_eq!(hears(&mut identify, &format!("{notice}You are now identified for ada")), Step::LoggedIn);
         let words = "Invalid password for ada.".to_owned();
         assert_eq!(hears(&mut identify, &format!("{notice}{words}")), Step::Refused(words));
+    }
+
+    /// Anope says so to whoever connects with a nick that is nobody's, and it may come after the password went.
+    #[test]
+    fn a_nick_that_is_nobodys_is_no_refused_login() {
+        let mut identify = begun();
+        hears(&mut identify, ":s 311 me NickServ services services.net * :Services");
+        let notice = ":NickServ!services@services.net NOTICE me :";
+        for words in
+            ["Your nickname is not registered. To register it, type: REGISTER", "Your nick isn't registered."]
+        {
+            assert_eq!(hears(&mut identify, &format!("{notice}{words}")), Step::Wait);
+        }
+        let words = "Nick \u{2}ada\u{2} isn't registered.".to_owned();
+        assert_eq!(hears(&mut identify, &format!("{notice}{words}")), Step::Refused(words));
+        assert_eq!(hears(&mut identify, &format!("{notice}You are not logged in.")), Step::Wait);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::text::sasl::{self, Gather};
 use crate::text::scram::{self, Challenge, Proof, Scram};
 
 /// Aborts an exchange.
-const ABORT: &str = "AUTHENTICATE *";
+pub(super) const ABORT: &str = "AUTHENTICATE *";
 
 /// A way to log in, the better first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,15 +116,21 @@ impl Sasl {
                 self.offered = Some(line.param(1).to_owned());
                 Step::Wait
             }
-            "902" | "904" | "905" | "906" => self.failed(line),
+            "906" => self.broken_off(line),
+            "902" | "904" | "905" => self.failed(line),
             _ => Step::Wait,
         }
     }
 
     /// The password was salted.
     pub fn derived(&mut self, salted: &Salted) -> Step {
-        let Exchange::Salting(challenge) = std::mem::replace(&mut self.exchange, Exchange::None) else {
-            return Step::Wait;
+        let challenge = match std::mem::replace(&mut self.exchange, Exchange::None) {
+            Exchange::Salting(challenge) => challenge,
+            other => {
+                // The server has not waited for it, and another exchange may be under way.
+                self.exchange = other;
+                return Step::Wait;
+            }
         };
         let proof = challenge.answer(salted.0);
         let lines = sasl::lines(proof.client_final.as_bytes());
@@ -258,6 +264,12 @@ impl Sasl {
         self.refused(&format!("{words} ({})", line.command), Vec::new())
     }
 
+    /// The server ends the exchange and says nothing of the password: its services are away, or slow.
+    fn broken_off(&mut self, line: &Line) -> Step {
+        self.exchange = Exchange::None;
+        Step::Unable(format!("{} (906)", line.params.last().map_or("", String::as_str)))
+    }
+
     fn give_up(&mut self, why: &str) -> Step {
         self.refused(why, vec![ABORT.to_owned()])
     }
@@ -366,6 +378,27 @@ mod tests {
         hears(&mut weak, "AUTHENTICATE +");
         let nonsense = hears(&mut weak, &encoded("r=other,s=AAAA,i=4096"));
         assert!(matches!(nonsense, Step::Refused { .. }));
+    }
+
+    #[test]
+    fn a_key_that_comes_too_late_stops_nothing() {
+        let mut sasl = sasl(Wire::Tls, Some("pencil"), Certificate::None);
+        sasl.begin("PLAIN,SCRAM-SHA-256");
+        hears(&mut sasl, "AUTHENTICATE +");
+        let first = "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        assert!(matches!(hears(&mut sasl, &encoded(first)), Step::Derive { .. }));
+        assert_eq!(hears(&mut sasl, ":s 904 u :timed out"), say(&["AUTHENTICATE PLAIN"]));
+        assert_eq!(sasl.derived(&Salted([0; 32])), Step::Wait);
+        assert_eq!(hears(&mut sasl, "AUTHENTICATE +"), say(&["AUTHENTICATE AHVzZXIAcGVuY2ls"]));
+    }
+
+    #[test]
+    fn an_exchange_that_the_server_breaks_off_has_refused_nobody() {
+        let mut sasl = sasl(Wire::Tls, Some("pencil"), Certificate::None);
+        sasl.begin("PLAIN");
+        hears(&mut sasl, "AUTHENTICATE +");
+        let unable = hears(&mut sasl, ":s 906 u :SASL authentication aborted");
+        assert_eq!(unable, Step::Unable("SASL authentication aborted (906)".to_owned()), "services are away");
     }
 
     proptest! {

@@ -355,6 +355,9 @@ impl Session {
         }
         match &self.phase {
             Phase::Registering(registration) if registration.deadline <= now => {
+                if self.login_late(out) {
+                    return Woken::Fine;
+                }
                 if self.ready_late() {
                     return Woken::Ready;
                 }

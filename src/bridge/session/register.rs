@@ -39,8 +39,11 @@ pub struct Applicant {
 /// A registration under way.
 #[derive(Debug)]
 pub struct Registration {
-    /// When it is given up.
+    /// When it is given up, or goes on without what is missing.
     pub deadline: Time,
+    /// When the server has to have answered a login by SASL; before the whole has to be over.
+    login_by: Time,
+    over_by: Time,
     applicant: Applicant,
     tries: u32,
     password: Option<Secret>,
@@ -94,6 +97,8 @@ impl Registration {
     pub fn new(now: Time, applicant: Applicant, opening: Opening, policy: &Policy) -> Self {
         Self {
             deadline: now.plus_ms(policy.connect.register_ms_max),
+            login_by: now.plus_ms(policy.connect.register_ms_max / 4 * 3),
+            over_by: now.plus_ms(policy.connect.register_ms_max),
             applicant,
             tries: 0,
             password: policy.password.clone(),
@@ -180,11 +185,13 @@ impl Registration {
         let mut sasl = Box::new(Sasl::new(login, self.opening.wire, std::mem::take(&mut self.opening.nonce)));
         let step = sasl.begin(&offered);
         self.stage = Stage::LoggingIn(sasl);
+        self.deadline = self.login_by;
         self.login_step(step, steps);
     }
 
     fn end_negotiation(&mut self, steps: &mut Vec<Step>) {
         self.stage = Stage::Awaited;
+        self.deadline = self.over_by;
         steps.push(Step::Say("CAP END".to_owned()));
     }
 
@@ -221,12 +228,16 @@ impl Registration {
     }
 
     /// The greeting is over. Done with that, unless there is still a login to be made by message.
-    pub fn greeted(&mut self, now: Time) -> Step {
-        if self.login_end == LoginEnd::LoggedIn {
-            return Step::Ready;
+    /// `None`: that is under way already, and the server only greets again.
+    pub fn greeted(&mut self, now: Time) -> Option<Step> {
+        if let Stage::Identifying(_) = self.stage {
+            return None;
         }
-        let Some(login) = self.opening.login.take() else { return Step::Ready };
-        match self.by_message(&login) {
+        if self.login_end == LoginEnd::LoggedIn {
+            return Some(Step::Ready);
+        }
+        let Some(login) = self.opening.login.take() else { return Some(Step::Ready) };
+        Some(match self.by_message(&login) {
             Ok(services) => {
                 let (identify, whois) = Identify::new(now, services, login, self.applicant.map);
                 self.deadline = identify.deadline;
@@ -239,7 +250,7 @@ impl Registration {
                 }
                 Step::Ready
             }
-        }
+        })
     }
 
     /// The services to log in with by message, or why that is not to be done.
@@ -266,6 +277,20 @@ impl Registration {
             }
             identify::Step::Refused(words) => steps.push(Step::LoginRefused(words)),
         }
+    }
+
+    /// The deadline has come. `Some`: what is missing is the answer to a login, and the puppet goes on without it.
+    pub fn login_late(&mut self) -> Option<Vec<Step>> {
+        let Stage::LoggingIn(_) = self.stage else { return None };
+        let mut steps = vec![Step::Say(login::ABORT.to_owned())];
+        self.login_end = LoginEnd::Skipped("the network did not answer the login in time".to_owned());
+        self.end_negotiation(&mut steps);
+        Some(steps)
+    }
+
+    /// Whether there is a login that was not made yet.
+    pub fn has_login(&self) -> bool {
+        self.opening.login.is_some()
     }
 
     /// The deadline has come. `true`: what is missing is only the services' answer, and the puppet goes on.

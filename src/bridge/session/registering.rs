@@ -26,6 +26,10 @@ pub(super) enum Greeted {
 impl Session {
     /// The socket is open: registration begins.
     pub fn opened(&mut self, now: Time, registration: Registration, out: &mut Vec<Effect>) {
+        if !matches!(self.phase, Phase::Dialing) {
+            // It was given up while it was dialled.
+            return;
+        }
         self.pulse.heard(now);
         for line in registration.opening_lines() {
             self.control(line, out);
@@ -98,11 +102,25 @@ impl Session {
     /// The greeting is over.
     pub(super) fn greeted(&mut self, now: Time, out: &mut Vec<Effect>) -> Greeted {
         let Phase::Registering(registration) = &mut self.phase else { return Greeted::NotYet };
-        let step = registration.greeted(now);
-        match self.carry_out(vec![step], out) {
+        let steps = registration.greeted(now).into_iter().collect();
+        match self.carry_out(steps, out) {
             Some(_) => Greeted::Ready,
             None => Greeted::NotYet,
         }
+    }
+
+    /// The deadline of the registration has come. `true` where a login has no answer and is broken off.
+    pub(super) fn login_late(&mut self, out: &mut Vec<Effect>) -> bool {
+        let Phase::Registering(registration) = &mut self.phase else { return false };
+        let steps = registration.login_late();
+        let is_late = steps.is_some();
+        self.carry_out(steps.unwrap_or_default(), out);
+        is_late
+    }
+
+    /// Whether the puppet has a login that was not made yet.
+    pub fn is_to_log_in(&self) -> bool {
+        matches!(&self.phase, Phase::Registering(registration) if registration.has_login())
     }
 
     /// The deadline of the registration has come. `true` where the puppet goes on without its account.
