@@ -34,6 +34,8 @@ pub struct NetworkTask {
     /// How portal rooms are made.
     pub(super) portals: config::Portals,
     pub(super) conns: HashMap<ConnId, ConnHandle>,
+    /// Hosts that asked for TLS in this run: the port for it, and until when that is tried.
+    pub(super) upgrades: HashMap<String, (u16, Instant)>,
     /// Longest username of a puppet, in bytes.
     pub(super) ident_bytes_max: usize,
     /// For connections and calls that answer later.

@@ -22,6 +22,8 @@ pub(super) struct Caller<'a> {
     pub plan: &'a DialPlan,
     /// Which server of the plan it will be.
     pub attempt: u32,
+    /// The port where that server was found to want TLS in this run.
+    pub upgrade: Option<u16>,
     /// Spreads the puppets over the source addresses.
     pub turn: u32,
 }
@@ -78,7 +80,8 @@ fn client_certificate(network: &NetworkId, user: &UserId, login: &StoredLogin) -
 
 /// The port where the server has to be dialled with TLS, if it said so before (IRCv3 "sts").
 async fn upgrade(shell: &Shell, caller: &Caller<'_>) -> Result<Option<u16>, String> {
-    let Some(server) = caller.plan.server(caller.attempt) else { return Ok(None) };
+    let server = caller.plan.server(caller.attempt).filter(|_| caller.upgrade.is_none());
+    let Some(server) = server else { return Ok(caller.upgrade) };
     let policy = shell.store.sts(&server.host).await.map_err(|error| told(&error))?;
     Ok(policy.map(|policy| policy.port))
 }

@@ -4,6 +4,9 @@
 //! an input.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::network_task::NetworkTask;
 use super::opening::{Caller, prepare};
@@ -12,22 +15,25 @@ use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{CloseReason, Input, PortalRow, Salted};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
 use crate::irc::connection::{self, Start};
+use crate::irc::dial::{ServerAddr, Transport};
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::secret::Secret;
 use crate::store::{StoreError, StsPolicy};
 use crate::text::scram;
 
-/// How long a server's wish for TLS is kept when it was said in plain text, where its duration is not to be
-/// believed; on the encrypted connection it is said again.
-const STS_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// How long a server that asked for TLS in plain text is dialled so, before it has said it over TLS.
+const UPGRADE_TRIED: Duration = Duration::from_secs(10 * 60);
+/// The longest wish for TLS that is remembered: a year.
+const STS_S_MAX: u64 = 365 * 24 * 60 * 60;
 
 impl NetworkTask {
     /// Does one thing. Matched without `_`, so that a new effect shows this place.
     pub(super) async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Connect { conn, user } => self.connect(conn, user),
-            Effect::Upgrade { conn, port } => self.upgrade(conn, port).await,
+            Effect::Upgrade { conn, port } => self.upgrade(conn, port),
+            Effect::StayEncrypted { conn, duration_s } => self.stay_encrypted(conn, duration_s).await,
             Effect::Derive { conn, password, salt, iterations } => {
                 self.derive(conn, password, salt, iterations);
             }
@@ -98,6 +104,7 @@ impl NetworkTask {
         let (shell, plan, network) = (Arc::clone(&self.shell), Arc::clone(&self.plan), self.id.clone());
         let (charset, inputs, ident_bytes_max) = (self.charset, self.inputs.clone(), self.ident_bytes_max);
         let attempt = attempt(conn);
+        let upgrade = self.fresh_upgrade(attempt);
         // Puppets are numbered in the order of first need: that spreads them over the source addresses.
         let turn = conn.puppet.0;
         // In a box: what is asked for here is gone when the connection stands.
@@ -105,7 +112,8 @@ impl NetworkTask {
             let plan = Arc::clone(&plan);
             async move {
                 let (network, user, plan) = (&network, &user, &*plan);
-                prepare(&shell, &Caller { network, user, ident_bytes_max, plan, attempt, turn }).await
+                prepare(&shell, &Caller { network, user, ident_bytes_max, plan, attempt, upgrade, turn })
+                    .await
             }
         });
         self.shell.tasks.spawn(async move {
@@ -122,13 +130,44 @@ impl NetworkTask {
         });
     }
 
-    /// The server of a connection is dialled with TLS from now on, also after a restart (IRCv3 "sts").
-    async fn upgrade(&mut self, conn: ConnId, port: u16) {
+    /// The server of a connection is dialled with TLS from now on (IRCv3 "sts"). Anybody on the way could have said
+    /// so: it is kept for [`UPGRADE_TRIED`], and longer only when the server says it again over TLS.
+    fn upgrade(&mut self, conn: ConnId, port: u16) {
         let Some(server) = self.plan.server(attempt(conn)) else { return };
-        tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls and gets it from now on");
-        let policy = StsPolicy { port, expires: self.shell.clock.now().plus_ms(STS_KEPT_MS) };
-        let saved = self.shell.store.sts_save(&server.host, policy).await;
+        tracing::info!(network = %self.id, host = server.host, port, "the server asks for tls and gets it");
+        self.upgrades.insert(server.host.clone(), (port, Instant::now() + UPGRADE_TRIED));
+    }
+
+    /// Remembers for how long a server wants TLS.
+    async fn stay_encrypted(&mut self, conn: ConnId, duration_s: u64) {
+        let Some(server) = self.plan.server(attempt(conn)) else { return };
+        // One that is configured for TLS gets nothing else anyway.
+        let Some(port) = self.upgrade_port(server).await else { return };
+        let saved = match duration_s.min(STS_S_MAX) {
+            0 => self.shell.store.sts_remove(&server.host).await,
+            seconds => {
+                let policy = StsPolicy { port, expires: self.shell.clock.now().plus_ms(seconds * 1_000) };
+                self.shell.store.sts_save(&server.host, policy).await
+            }
+        };
         self.note(saved, "the server's wish for tls could not be remembered");
+    }
+
+    /// The port by which a server that is configured without TLS is dialled with it.
+    async fn upgrade_port(&self, server: &ServerAddr) -> Option<u16> {
+        if server.transport == Transport::Tls {
+            return None;
+        }
+        match self.upgrades.get(&server.host) {
+            Some((port, _)) => Some(*port),
+            None => self.shell.store.sts(&server.host).await.ok().flatten().map(|policy| policy.port),
+        }
+    }
+
+    /// What the server of the next connection asked for in this run.
+    fn fresh_upgrade(&self, attempt: u32) -> Option<u16> {
+        let (port, until) = self.upgrades.get(&self.plan.server(attempt)?.host)?;
+        (*until > Instant::now()).then_some(*port)
     }
 
     /// On a thread for slow work: a server may ask for a million rounds.

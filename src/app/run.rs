@@ -277,6 +277,7 @@ async fn networks(
             charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
             portals: settings.portals.clone(),
             conns: HashMap::new(),
+            upgrades: HashMap::new(),
             ident_bytes_max: settings.ident_bytes_max,
             inputs,
             mailbox,

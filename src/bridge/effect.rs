@@ -19,6 +19,9 @@ pub enum Effect {
     Derive { conn: ConnId, password: Secret, salt: Vec<u8>, iterations: u32 },
     /// The server of this connection is to be dialled with TLS on this port from now on (IRCv3 "sts").
     Upgrade { conn: ConnId, port: u16 },
+    /// The server of this connection, which is encrypted, is to be dialled with TLS for so long, also after a
+    /// restart; 0: no longer.
+    StayEncrypted { conn: ConnId, duration_s: u64 },
     /// Write one line, without its line ending. Answered in order by `ConnWritten`.
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.

@@ -70,6 +70,7 @@ stories! {
     join_late
     join_refused
     join_refused_mapped
+    join_throttled
     join_try_again
     kick
     kick_while_holding

@@ -10,6 +10,9 @@ pub fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Connect { conn, user } => format!("irc {conn} connect {user}"),
         Effect::Derive { conn, iterations, .. } => format!("irc {conn} derive {iterations}"),
+        Effect::StayEncrypted { conn, duration_s } => {
+            format!("irc {conn} stays encrypted for {duration_s} s")
+        }
         Effect::Upgrade { conn, port } => format!("irc {conn} upgrade to {port}"),
         Effect::Send { conn, line } => format!("irc {conn} > {}", visible(line)),
         Effect::Close { conn } => format!("irc {conn} close"),

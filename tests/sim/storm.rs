@@ -213,6 +213,7 @@ impl Storm {
                 | Effect::Observe { .. }
                 | Effect::Derive { .. }
                 | Effect::Upgrade { .. }
+                | Effect::StayEncrypted { .. }
                 | Effect::Kick { .. }
                 | Effect::CreateRoom { .. }
                 | Effect::AddAlias { .. }

@@ -262,6 +262,7 @@ impl World {
             Effect::CommandAnswered { ask, answer } => self.audit.answered(ask, &answer),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
+            | Effect::StayEncrypted { .. }
             | Effect::SaveMember { .. }
             | Effect::SaveCaseMap { .. } => {}
             Effect::SaveHold(row) => assert!(self.held.insert(row.user), "held twice"),

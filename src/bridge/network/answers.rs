@@ -8,12 +8,18 @@ use super::super::session::question::{Answered, Asker, Command};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
 use crate::text::line::Line;
-use crate::text::numerics;
+use crate::text::numerics::{self, Trouble};
 
 /// RPL_TRYAGAIN: the server is too busy to work on a command (RFC 2812 section 5.1).
 const TRY_AGAIN: &str = "263";
 /// Numerics with which a PART is refused because we are not in the channel, or there is none.
 const NOT_THERE: [&str; 2] = ["403", "442"];
+
+/// True for a refusal that is over by itself: the server is busy, or joins come too fast for it.
+pub(super) fn is_passing(refusal: &Refusal) -> bool {
+    let trouble = numerics::trouble(&refusal.code, &refusal.params);
+    refusal.code == TRY_AGAIN || trouble == Some(Trouble::TooFast)
+}
 
 impl Network {
     /// Somebody lets their puppet say one line; the answer is an effect, now or later.
@@ -85,7 +91,7 @@ impl Network {
             (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
             (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
             (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
-            (Asker::Join(channels), Verdict::Refused(refusal)) if refusal.code != TRY_AGAIN => {
+            (Asker::Join(channels), Verdict::Refused(refusal)) if !is_passing(&refusal) => {
                 for channel in channels {
                     self.join_refused(conn, &channel, &refusal);
                 }

@@ -96,7 +96,8 @@ impl Network {
             return;
         }
         let text = format!(
-            "your IRC user is on {} without its account: {words}. Channels that want a registered nick may refuse it.",
+            "your IRC user is on {} without its account: {words}. Channels that want a registered nick may refuse it; \
+             the bridge's operator can set your login right.",
             self.policy.network_name
         );
         if self.tell_user(id, &text) {

@@ -8,6 +8,7 @@ use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
 use super::super::session::seen::{Person, Seen};
 use super::Network;
+use super::answers::is_passing;
 use super::wishes::Services;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
 use crate::text::casemap::CaseMap;
@@ -74,7 +75,10 @@ impl Network {
             Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
             Seen::JoinRefused { channel, numeric, words } => {
                 let params = vec![String::new(), channel.to_string(), words.clone()];
-                self.join_refused(conn, &channel, &Refusal { code: numeric.to_string(), words, params });
+                let refusal = Refusal { code: numeric.to_string(), words, params };
+                if !is_passing(&refusal) {
+                    self.join_refused(conn, &channel, &refusal);
+                }
             }
             Seen::NotTaken { channel, numeric, .. } => self.not_taken(conn, &channel, numeric),
             Seen::Farewell { numeric, words } => self.farewell(conn, numeric, &words),

@@ -4,12 +4,12 @@
 //! ```text
 //!   WEBIRC PASS CAP-LS NICK USER ─▶ Negotiating ─▶ LoggingIn ─▶ Awaited ──001, end of greeting──▶ done
 //!                                       │ no sasl, no login ──────▲                │ no SASL, but services
-//!                                       └── sts: the same server again, with TLS   └──▶ Identifying ──▶ done
+//!                                       └── sts: that server with TLS from then on   └──▶ Identifying ──▶ done
 //! ```
 //!
 //! A server without CAP just welcomes us, at any of these. Secrets go when this value goes.
 
-use super::caps::{self, Negotiation, Offer};
+use super::caps::{self, Negotiation, Offer, Sts};
 use super::identify::{self, Identify};
 use super::login::{self, Sasl};
 use super::seen::NickRefusal;
@@ -89,6 +89,10 @@ pub enum Step {
     LoginRefused(String),
     /// The server is to be reached with TLS, on this port.
     Upgrade(u16),
+    /// The server says over TLS for how long it is to be reached with TLS only.
+    StayEncrypted {
+        duration_s: u64,
+    },
     /// All is settled: the connection may be used.
     Ready,
 }
@@ -163,9 +167,13 @@ impl Registration {
 
     fn cap(&mut self, line: &Line, steps: &mut Vec<Step>) {
         let step = self.caps.line(line, &mut self.offer);
-        let upgrade = self.offer.sts.and_then(|sts| sts.port).filter(|_| self.opening.wire == Wire::Plain);
-        if let Some(port) = upgrade {
-            return steps.push(Step::Upgrade(port));
+        match (self.offer.sts.take(), self.opening.wire) {
+            (Some(Sts { port: Some(port), .. }), Wire::Plain) => return steps.push(Step::Upgrade(port)),
+            // Only here, where nobody on the way can say it, does its duration count.
+            (Some(Sts { duration_s: Some(duration_s), .. }), Wire::Tls) => {
+                steps.push(Step::StayEncrypted { duration_s });
+            }
+            (Some(_) | None, Wire::Plain | Wire::Tls) => {}
         }
         match step {
             caps::Step::Wait => {}

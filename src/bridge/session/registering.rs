@@ -89,6 +89,9 @@ impl Session {
                     out.push(Effect::Derive { conn: self.conn, password, salt, iterations });
                 }
                 Step::LoginRefused(words) => seen = Some(Seen::LoginRefused { words }),
+                Step::StayEncrypted { duration_s } => {
+                    out.push(Effect::StayEncrypted { conn: self.conn, duration_s });
+                }
                 Step::Upgrade(port) => seen = Some(Seen::UpgradeAsked { port }),
                 Step::Ready => {
                     self.become_ready();
