@@ -143,6 +143,7 @@ impl NetworkTask {
         let Some(server) = self.plan.server(attempt(conn)) else { return };
         // One that is configured for TLS gets nothing else anyway.
         let Some(port) = self.upgrade_port(server).await else { return };
+        tracing::info!(network = %self.id, host = server.host, port, duration_s, "the server is reached with tls for so long");
         let saved = match duration_s.min(STS_S_MAX) {
             0 => self.shell.store.sts_remove(&server.host).await,
             seconds => {

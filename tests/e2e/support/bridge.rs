@@ -93,7 +93,8 @@ impl BridgeConfig {
             Wire::Pinned { fingerprint } => {
                 ("localhost", true, format!("{{ fingerprints: [ {} ] }}", quoted(fingerprint)))
             }
-            Wire::Upgraded { ca_file } => ("127.0.0.1", false, trusting(ca_file)),
+            // By name: InspIRCd says for how long to stay only to who named it in the handshake.
+            Wire::Upgraded { ca_file } => ("localhost", false, trusting(ca_file)),
         };
         let more: String = self.network_lines.iter().map(|line| format!("    {line}\n")).collect();
         let top: String = self.top_lines.iter().map(|line| format!("{line}\n")).collect();
