@@ -12,16 +12,13 @@ use crate::irc::source::SourcePlan;
 use crate::irc::tls::{TlsOptions, TlsSetup, Verify};
 use crate::secret::Secret;
 
-/// The bound of each step of making a connection.
-const DIAL_MS_MAX: u64 = 30_000;
-
 /// Reads the files that the settings name. Every fault says which setting is to be changed.
 pub fn dial_plan(settings: &config::Network, idents: Option<&Idents>) -> anyhow::Result<DialPlan> {
     let servers = settings.servers.iter().map(server).collect();
     let tls = TlsSetup::new(tls_options(&settings.tls)?).context("tls")?;
     let source = source(&settings.source).context("source")?;
     let idents = idents.cloned();
-    Ok(DialPlan { timeout_ms: DIAL_MS_MAX, source, idents, ..DialPlan::new(servers, tls) })
+    Ok(DialPlan { source, idents, ..DialPlan::new(servers, tls) })
 }
 
 fn server(server: &config::Server) -> ServerAddr {

@@ -1,4 +1,4 @@
-//! Names on both sides: legal IRC nicks and idents made from Matrix names, and the codec between IRC nicks
+//! Names on both sides: legal IRC nicks made from Matrix names, and the codec between IRC nicks
 //! and the localparts of ghosts.
 //!
 //! Nicks are made, so they may lose something; ghost ids are encoded, so they must not: that codec is
@@ -9,9 +9,6 @@ use unicode_normalization::UnicodeNormalization;
 /// Smallest nick limit believed, in bytes: RFC 1459 promises 9, and a server that says less than this lies.
 /// A smaller limit counts as this; it leaves room for each of [`nick_variant`]'s first 9,999 attempts.
 pub const NICK_BYTES_MIN: usize = 5;
-
-/// Longest ident made, in bytes. Common servers cut there.
-pub const IDENT_BYTES_MAX: usize = 10;
 
 /// Attempts after which [`nick_variant`] starts again.
 const ATTEMPTS: u32 = 10_000;
@@ -68,20 +65,6 @@ pub fn nick_variant(base: &str, attempt: u32, bytes_max: usize) -> String {
     let taken = number_of(first).filter(|&number| numbered(first, number, bytes_max) == first);
     let number = if taken.is_some_and(|taken| taken <= attempt) { attempt + 1 } else { attempt };
     numbered(first, number, bytes_max)
-}
-
-/// An ident (the USER name) from a localpart: `[a-z][a-z0-9]*`, 1 to [`IDENT_BYTES_MAX`] bytes. Not unique.
-pub fn legal_ident(localpart: &str) -> String {
-    let mut ident: String = legal_chars(localpart).to_ascii_lowercase();
-    ident.retain(|c| c.is_ascii_alphanumeric());
-    if ident.is_empty() {
-        ident = hashed('m', localpart);
-    }
-    if !ident.starts_with(|c: char| c.is_ascii_lowercase()) {
-        ident.insert(0, 'm');
-    }
-    ident.truncate(IDENT_BYTES_MAX);
-    ident
 }
 
 /// A folded nick in the grammar of Matrix user ids (appendices, "User Identifiers"): `a-z 0-9 . _ - / +`
@@ -303,18 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn idents_are_short_plain_and_begin_with_a_letter() {
-        for (localpart, ident) in [
-            ("alice", "alice"),
-            ("Al.Ice_7", "alice7"),
-            ("123", "m123"),
-            ("averylonglocalpart", "averylongl"),
-        ] {
-            assert_eq!(legal_ident(localpart), ident);
-        }
-    }
-
-    #[test]
     fn ghost_ids_hold_every_nick() {
         assert_eq!(encode_nick("a-b.c_d/+"), "a-b.c_d/+");
         assert_eq!(encode_nick("a[b]=É"), "a=5bb=5d=3d=c3=89");
@@ -326,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_makes_a_legal_nick_and_ident(
+        fn any_name_makes_a_legal_nick(
             wanted in "([a-zA-Z0-9_\\[ '-]|\\PC|[\u{0}-\u{20}]){0,40}",
             bytes_max in 0_usize..40,
         ) {
@@ -335,9 +306,6 @@ mod tests {
             prop_assert!(is_nick_start(nick.as_bytes()[0]) && nick.chars().all(is_nick_char));
             prop_assert!(Nick::new(&nick, CaseMap::Rfc1459).is_some());
             prop_assert_eq!(legal_nick(&nick, bytes_max), nick);
-            let ident = legal_ident(&wanted);
-            prop_assert!(ident.len() <= IDENT_BYTES_MAX && ident.as_bytes()[0].is_ascii_lowercase());
-            prop_assert!(ident.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
         }
 
         #[test]

@@ -17,8 +17,8 @@ use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
 use bunraku::secret::Secret;
+use bunraku::text::ident;
 use bunraku::text::line::Line;
-use bunraku::text::nick::legal_ident;
 use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
@@ -290,7 +290,8 @@ impl Stage {
     /// may be missing.
     fn opening(&self, conn: ConnId, words: &str) -> Box<Opening> {
         let user = self.users.get(&conn).expect("a connection that was asked for");
-        let mut opening = Opening::plain(&legal_ident(user.localpart()));
+        let ident = ident::candidates(user, 9).next().expect("they go on without end");
+        let mut opening = Opening::plain(&ident);
         let mut login = Login { account: String::new(), password: None, certificate: Certificate::None };
         for word in words.split_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
