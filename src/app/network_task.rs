@@ -51,7 +51,7 @@ impl NetworkTask {
         while !self.network.is_stopped() {
             self.wait(&mut batch).await;
             for input in batch.drain(..) {
-                self.forget_closed(&input);
+                self.note_connection(&input);
                 self.network.handle(self.shell.clock.now(), input);
             }
             // After the inputs: a slow round must not make anybody look late.
@@ -87,7 +87,10 @@ impl NetworkTask {
         }
     }
 
-    fn forget_closed(&mut self, input: &Input) {
+    fn note_connection(&mut self, input: &Input) {
+        if matches!(input, Input::ConnOpened { .. } | Input::ConnClosed { .. }) {
+            self.shell.churn.count();
+        }
         if let Input::ConnClosed { conn, why } = input {
             self.conns.remove(conn);
             let network = &self.id;

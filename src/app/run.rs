@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
 use super::dial_plan::dial_plan;
+use super::heap::{self, Churn};
 use super::host::BridgeHost;
 use super::inbox_pump::InboxPump;
 use super::logs::Logs;
@@ -80,6 +81,9 @@ impl Bridge {
             .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
         let idents = ident_server(config).await?;
         let store = Store::open(config.database.url.expose()).await?;
+        if let Err(error) = store.lengthen_log().await {
+            tracing::debug!(%error, "the database's log could not be made longer; commits take longer");
+        }
         let clock = Clock::start();
         let tasks = TaskTracker::new();
         let routes = Arc::new(Routes::default());
@@ -100,6 +104,7 @@ impl Bridge {
             asks: Asks::default(),
             held: Held::default(),
             commands: Asks::default(),
+            churn: Churn::default(),
             vault: Vault::open_or_make(&config.secrets.key_file)?,
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
@@ -138,6 +143,7 @@ impl Bridge {
             shell.tasks.spawn(identd::serve(listener, idents, saying.clone()));
         }
         shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
+        shell.tasks.spawn(heap::watch(Arc::clone(&shell), starting.clone()));
 
         let refused = tokio::select! {
             contact = startup::contact(&shell, &starting) => contact.err(),

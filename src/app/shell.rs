@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::heap::Churn;
 use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::policy::Policy;
@@ -37,6 +38,8 @@ pub struct Shell {
     pub vault: Vault,
     /// Who is behind which connection, where servers may ask.
     pub idents: Option<Idents>,
+    /// Connections that came and went.
+    pub churn: Churn,
     /// Inbox rows accepted and not settled, as far as this run knows.
     pub open: AtomicI64,
 }

@@ -126,8 +126,9 @@ impl Source {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // A checkpoint holds up the commit that starts it: one in some thousand is enough.
-            .pragma("wal_autocheckpoint", "10000")
+            // In pages: how long the log stays, see `wal.rs`. A checkpoint holds up the commit that starts it,
+            // one in some hundred.
+            .pragma("wal_autocheckpoint", "1000")
             .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
             .foreign_keys(true)
             .disable_statement_logging();
@@ -214,6 +215,10 @@ impl Db {
             }
         };
         within(rows).await.map_err(Fault::from)
+    }
+
+    pub(super) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     pub(super) async fn close(&self) {

@@ -32,6 +32,7 @@ mod sealed;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod writer;
 
 use std::sync::Arc;
@@ -181,4 +182,5 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     logins::STATEMENTS,
     channel_keys::STATEMENTS,
     sts::STATEMENTS,
+    wal::STATEMENTS,
 ];

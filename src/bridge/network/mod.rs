@@ -11,6 +11,7 @@ mod connections;
 mod from_irc;
 mod from_matrix;
 mod say;
+mod told;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

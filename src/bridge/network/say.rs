@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Effect, Outcome, Refusal};
+use super::super::effect::{Effect, Outcome};
 use super::super::input::{BodyKind, MessageBody};
 use super::super::puppet::Waiting;
 use super::super::relay::to_irc::{Composed, Saying, compose};
@@ -107,14 +107,6 @@ impl Network {
         }
     }
 
-    fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
-        if lines_cut > 0 {
-            let last = if lines_cut == 1 { "line was".to_owned() } else { format!("{lines_cut} lines were") };
-            let text = format!("This message is too long for IRC: its last {last} left out there.");
-            self.tell(&saying.room, text, Some(saying.event_id.clone()));
-        }
-    }
-
     /// The channel is open to us: what waited for it goes, in order.
     pub(super) fn flush_waiting(&mut self, id: PuppetId, channel: &ChannelName) {
         for waiting in self.puppet(id).take_waiting(channel) {
@@ -151,27 +143,6 @@ impl Network {
         }
     }
 
-    /// A message did not arrive: settled, and its sender told why.
-    pub(super) fn failed(&mut self, saying: &Saying, why: &str) {
-        self.settle(saying.seq, Outcome::Failed(why.to_owned()));
-        let text = format!("This message was not sent to {}: {why}.", saying.channel);
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
-    }
-
-    fn expired(&mut self, saying: &Saying) {
-        self.settle(saying.seq, Outcome::Expired);
-        let minutes = self.policy.message_age_ms_max.div_ceil(60_000);
-        let id = self.puppet_ids.get(&saying.sender).copied();
-        let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(|words| format!(" ({words})")));
-        let text = format!(
-            "This message was not sent to {}: it is older than {minutes} minutes and could not be sent before{}. \
-             Say it again if it still matters.",
-            saying.channel,
-            trouble.unwrap_or_default()
-        );
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
-    }
-
     pub(super) fn arm_expiry(&mut self, id: PuppetId) {
         let at = self.puppet(id).next_expiry();
         self.timers.arm_if(Timer::Expiry(id), at);
@@ -201,22 +172,6 @@ impl Network {
                 self.failed(&part.saying, why);
             }
         }
-    }
-
-    /// The server did not take what we said.
-    pub(super) fn line_refused(&mut self, saying: &Saying, refusal: &Refusal) {
-        let text = format!("This message did not get through. {}.", self.explained(refusal));
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
-    }
-
-    /// The server did not take some of what was said together with this.
-    pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
-        let text = format!(
-            "This message may not have got through: only a part of what you said in quick succession did, and the \
-             server does not say which. {}.",
-            self.explained(refusal)
-        );
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
     }
 
     /// Lets a puppet's session do something, where it has one, and wakes it in time for what follows.
