@@ -117,7 +117,7 @@ impl Network {
     /// The kernel has taken a line of a message: with its last one it counts as delivered.
     pub(super) fn on_its_way(&mut self, part: &Part) {
         if part.is_last() {
-            self.settle(part.saying.seq, Outcome::Delivered);
+            self.delivered(&part.saying);
             self.show_in_other_rooms(&part.saying);
         }
     }

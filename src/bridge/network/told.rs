@@ -5,6 +5,11 @@ use super::super::relay::to_irc::Saying;
 use super::Network;
 
 impl Network {
+    /// A message is on the other side.
+    pub(super) fn delivered(&mut self, saying: &Saying) {
+        self.settle(saying.seq, Outcome::Delivered);
+    }
+
     /// A message did not arrive: settled, and its sender told why.
     pub(super) fn failed(&mut self, saying: &Saying, why: &str) {
         self.settle(saying.seq, Outcome::Failed(why.to_owned()));
