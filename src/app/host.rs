@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::inbox_pump::Feed;
 use super::shell::{Mailbox, Mailboxes, Shell};
@@ -14,7 +14,7 @@ use crate::bridge::input::Input;
 use crate::ids::{RoomAlias, UserId};
 use crate::matrix::appservice::{Accepted, Host, RawEvent};
 use crate::matrix::client::Client;
-use crate::store::NewEvent;
+use crate::store::{InboxRow, NewEvent, StoreError};
 
 /// Open inbox rows at which the homeserver is told to keep its events (503): it does so durably, and tries
 /// again by itself.
@@ -61,10 +61,13 @@ impl BridgeHost {
 impl Intake {
     async fn take(&self, txn: &str, events: Vec<NewEvent>) -> Accepted {
         let mut feed = self.feed.lock().await;
-        match self.shell.store.accept(events).await {
+        let stored = match <[NewEvent; 1]>::try_from(events) {
+            Ok([event]) => self.take_one(event, &mut feed).await,
+            Err(events) => self.shell.store.accept(events).await,
+        };
+        match stored {
             Ok(rows) => {
-                self.shell.open.fetch_add(i64::try_from(rows.len()).unwrap_or(i64::MAX), Ordering::Relaxed);
-                feed.push(rows);
+                self.push(rows, &mut feed);
                 Accepted::Done
             }
             Err(error) => {
@@ -74,6 +77,32 @@ impl Intake {
                 Accepted::Busy
             }
         }
+    }
+
+    /// An event that comes alone goes on its way while the disk still writes; the homeserver is answered when
+    /// it has. A crash in between makes the homeserver send it again, and it may be said twice: one line.
+    async fn take_one(&self, event: NewEvent, feed: &mut Feed) -> Result<Vec<InboxRow>, StoreError> {
+        let (early, told) = oneshot::channel::<InboxRow>();
+        let handing = async {
+            let row = told.await.ok()?;
+            // Asked before: a read that begins after it may miss the row.
+            let before = (row.seq, feed.reads());
+            self.push(vec![row], feed);
+            Some(before)
+        };
+        let (stored, handed) = tokio::join!(self.shell.store.accept_early(event, early), handing);
+        let rows = stored?;
+        let Some((seq, reads)) = handed else { return Ok(rows) };
+        if feed.reads() != reads || feed.is_behind() {
+            // The pump has read the disk meanwhile, where the row was not to be seen yet.
+            feed.look_at_disk();
+        }
+        Ok(rows.into_iter().filter(|row| row.seq != seq).collect())
+    }
+
+    fn push(&self, rows: Vec<InboxRow>, feed: &mut Feed) {
+        self.shell.open.fetch_add(i64::try_from(rows.len()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        feed.push(rows);
     }
 }
 

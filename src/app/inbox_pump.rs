@@ -5,7 +5,7 @@
 //! until its network settles it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
@@ -35,6 +35,8 @@ pub struct Feed {
 #[derive(Default)]
 struct Disk {
     ahead: AtomicBool,
+    /// How often the pump has begun to read it: what came by memory before that was left to the disk.
+    reads: AtomicU64,
     changed: Notify,
 }
 
@@ -48,6 +50,17 @@ impl Feed {
         if self.disk.ahead.load(Ordering::Acquire) || self.fresh.try_send(rows).is_err() {
             self.look_at_disk();
         }
+    }
+
+    /// How often the pump has read the disk. Where it has not changed since a row was pushed, that row goes
+    /// by memory.
+    pub fn reads(&self) -> u64 {
+        self.disk.reads.load(Ordering::Acquire)
+    }
+
+    /// True while rows that are pushed are left to the disk.
+    pub fn is_behind(&self) -> bool {
+        self.disk.ahead.load(Ordering::Acquire)
     }
 
     /// Makes the pump look for rows on the disk.
@@ -93,6 +106,7 @@ impl InboxPump {
     async fn read_disk(&mut self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
             // What came by memory meanwhile is on the disk too, behind what was not read yet: in its order there.
+            self.disk.reads.fetch_add(1, Ordering::AcqRel);
             while self.fresh.try_recv().is_ok() {}
             // Lowered before the read: a row that is stored after it raises the flag again.
             self.disk.ahead.store(false, Ordering::Release);

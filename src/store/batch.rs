@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::change::{Reply, Write};
 use super::db::{Conn, Fault};
+use super::inbox::InboxRow;
 use super::outbox::OutboxRow;
 use super::{StoreError, inbox, now, outbox};
 use crate::bridge::effect::Outcome;
@@ -30,6 +31,21 @@ pub(super) struct Job {
     pub(super) write: Write,
     /// Present when somebody waits.
     pub(super) answer: Option<Answer>,
+    /// Where an accepted event goes before it is durable.
+    pub(super) early: Option<Early>,
+}
+
+/// The way of an event that somebody handles before it is durable.
+pub(super) enum Early {
+    Waiting(oneshot::Sender<InboxRow>),
+    /// It is being handled: no failure may make the store forget it, or it would be handled again.
+    Given,
+}
+
+impl Job {
+    pub(super) fn new(write: Write, answer: Option<Answer>) -> Self {
+        Self { write, answer, early: None }
+    }
 }
 
 /// When a batch is to be committed.
@@ -59,16 +75,16 @@ impl Batch {
     pub(super) fn add(&mut self, job: Job) {
         let wait = Duration::from_millis(LAZY_MS_MAX);
         match job {
-            Job { write: Write::OutboxPut(row), answer: None } => {
+            Job { write: Write::OutboxPut(row), answer: None, .. } => {
                 self.highest = self.highest.max(Some(row.seq));
                 self.puts.insert(row.seq, row);
             }
-            Job { write: Write::OutboxDone(seq), answer: None } => {
+            Job { write: Write::OutboxDone(seq), answer: None, .. } => {
                 if self.puts.remove(&seq).is_none() {
                     self.dones.push(seq);
                 }
             }
-            Job { write: Write::Settle { seq, outcome }, answer: None } => {
+            Job { write: Write::Settle { seq, outcome }, answer: None, .. } => {
                 self.settles.entry(seq).or_insert(outcome);
             }
             job => {
@@ -128,6 +144,13 @@ impl Batch {
         (!enough).then_some(RelaySeq(highest.0.saturating_add(outbox::MARK_STEP)))
     }
 
+    /// The event that may be handled early: with nothing else to commit, and not tried before.
+    pub(super) fn early(&mut self) -> Option<&mut Job> {
+        let is_alone = self.len() == 1;
+        let job = self.singles.first_mut().filter(|_| is_alone)?;
+        matches!(job.early, Some(Early::Waiting(_))).then_some(job)
+    }
+
     /// What to run, in order.
     pub(super) fn steps(&self, mark: Option<RelaySeq>) -> Vec<Step<'_>> {
         let puts: Vec<_> = self.puts.values().collect();
@@ -156,11 +179,17 @@ impl Batch {
 
     /// Tells everybody who waits that nothing is known to be stored, and keeps the rest.
     pub(super) fn refuse_awaited(&mut self, error: &StoreError) {
-        for job in self.singles.extract_if(.., |job| job.answer.is_some()) {
-            if let Some(answer) = job.answer {
+        let (awaited, mut kept): (Vec<Job>, Vec<Job>) =
+            std::mem::take(&mut self.singles).into_iter().partition(|job| job.answer.is_some());
+        for mut job in awaited {
+            if let Some(answer) = job.answer.take() {
                 answer.send(Err(error.clone())).ok();
             }
+            if matches!(job.early, Some(Early::Given)) {
+                kept.push(job);
+            }
         }
+        self.singles = kept;
         self.awaited = 0;
         if self.is_empty() {
             *self = Self { highest: self.highest, ..Self::default() };
@@ -206,6 +235,20 @@ pub(super) async fn attempt(conn: &mut Conn, steps: &[Step<'_>], care: Care) -> 
     }
     conn.commit().await?;
     Ok(results)
+}
+
+/// In the open transaction, takes one event in, gives it to whoever waits for it, and commits: what follows from it and the disk race.
+/// Numbers are never used twice, so what is handled early can be told from all that comes later.
+pub(super) async fn attempt_early(conn: &mut Conn, job: &mut Job) -> Result<Results, Fault> {
+    let reply = job.write.run(conn).await?;
+    if let (Reply::Accepted(rows), Some(early)) = (&reply, &mut job.early)
+        && let Some(row) = rows.first()
+        && let Early::Waiting(sender) = std::mem::replace(early, Early::Given)
+    {
+        sender.send(row.clone()).ok();
+    }
+    conn.commit().await?;
+    Ok(Results { singles: vec![Ok(reply)], refused: Vec::new() })
 }
 
 /// Runs a single step that is one statement, which the database commits by itself: the way of an event that
@@ -295,18 +338,19 @@ pub(super) mod tests {
         let relay =
             Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
         let row = OutboxRow { seq, network: "net".into(), relay, created: Time(1) };
-        Job { write: Write::OutboxPut(row), answer: None }
+        Job::new(Write::OutboxPut(row), None)
     }
 
     fn done(seq: i64) -> Job {
-        Job { write: Write::OutboxDone(RelaySeq(seq)), answer: None }
+        Job::new(Write::OutboxDone(RelaySeq(seq)), None)
     }
 
     #[test]
     fn events_do_not_wait_for_what_may_wait() {
         let accept = || {
             let (answer, waiting) = oneshot::channel();
-            (Job { write: Write::Accept { events: Vec::new(), at: Time(1) }, answer: Some(answer) }, waiting)
+            let write = Write::Accept { events: Vec::new(), at: Time(1), first: InboxSeq(1) };
+            (Job::new(write, Some(answer)), waiting)
         };
         let mut batch = Batch::default();
         batch.add(put(1));
@@ -348,8 +392,21 @@ pub(super) mod tests {
     fn the_first_outcome_of_a_row_stays() {
         let mut batch = Batch::default();
         for outcome in [Outcome::Expired, Outcome::Delivered] {
-            batch.add(Job { write: Write::Settle { seq: InboxSeq(1), outcome }, answer: None });
+            batch.add(Job::new(Write::Settle { seq: InboxSeq(1), outcome }, None));
         }
         assert_eq!(batch.settles[&InboxSeq(1)], Outcome::Expired);
+    }
+
+    #[test]
+    fn what_is_being_handled_stays_when_those_who_wait_are_refused() {
+        let mut batch = Batch::default();
+        for early in [None, Some(Early::Given)] {
+            let (answer, _gone) = oneshot::channel();
+            let write = Write::Accept { events: Vec::new(), at: Time(1), first: InboxSeq(1) };
+            batch.add(Job { early, ..Job::new(write, Some(answer)) });
+        }
+        batch.refuse_awaited(&StoreError::Closed);
+        assert_eq!(batch.len(), 1);
+        assert!(batch.early().is_none(), "it is told of once");
     }
 }

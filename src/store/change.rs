@@ -22,6 +22,8 @@ pub(super) enum Write {
     Accept {
         events: Vec<NewEvent>,
         at: Time,
+        /// The first event's number, the others follow; the writer gives it.
+        first: InboxSeq,
     },
     Settle {
         seq: InboxSeq,
@@ -150,6 +152,16 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    /// Of a change that answers with accepted rows.
+    pub(super) fn accepted(self) -> Vec<InboxRow> {
+        match self {
+            Self::Accepted(rows) => rows,
+            Self::Nothing | Self::Count(_) | Self::Reserved(_) | Self::Identity(_) => {
+                unreachable!("this change answers Accepted")
+            }
+        }
+    }
+
     /// Of a change that answers with a count.
     pub(super) fn count(self) -> u64 {
         match self {
@@ -176,8 +188,8 @@ impl Write {
     pub(super) async fn run(&self, conn: &mut Conn) -> Result<Reply, Fault> {
         match self {
             Self::Nothing => Ok(()),
-            Self::Accept { events, at } => {
-                return inbox::accept(conn, events, *at).await.map(Reply::Accepted);
+            Self::Accept { events, at, first } => {
+                return inbox::accept(conn, events, *at, *first).await.map(Reply::Accepted);
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),

@@ -200,7 +200,7 @@ impl Db {
         }
     }
 
-    /// Runs one reading statement, within 10 seconds.
+    /// Runs one statement that need not keep its place among changes, within 10 seconds.
     pub(super) async fn fetch(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, Fault> {
         let rows = async {
             match self {

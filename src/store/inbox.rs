@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use tokio::sync::oneshot;
+
 use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
@@ -27,12 +29,12 @@ const DELIVERED: i64 = 1;
 const FAILED: i64 = 2;
 const EXPIRED: i64 = 3;
 
-const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
-    SELECT value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
+const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (seq, event_id, room_id, json, accepted) \
+    SELECT value ->> 'seq', value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
-    SELECT event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
-    AS events (event_id TEXT, room_id TEXT, json TEXT) \
+const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (seq, event_id, room_id, json, accepted) OVERRIDING SYSTEM VALUE \
+    SELECT seq, event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
+    AS events (seq BIGINT, event_id TEXT, room_id TEXT, json TEXT) \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
 const OPEN_AFTER: &str =
     "SELECT seq, event_id, room_id, json FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
@@ -42,6 +44,7 @@ const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', rea
 const SETTLE_POSTGRES: &str = "UPDATE inbox SET state = rows.state, reason = rows.reason, \
     settled = $2, json = NULL FROM json_to_recordset($1::json) AS rows (seq BIGINT, state BIGINT, reason TEXT) \
     WHERE inbox.seq = rows.seq AND inbox.state = 0";
+const LAST: &str = "SELECT coalesce(max(seq), 0) FROM inbox";
 const COUNT: &str = "SELECT state, count(*) FROM inbox GROUP BY state";
 const PRUNE_EVENTS: &str =
     "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE settled < $1 ORDER BY settled LIMIT $2)";
@@ -53,6 +56,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("OPEN_AFTER", OPEN_AFTER),
     ("SETTLE_SQLITE", SETTLE_SQLITE),
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
+    ("LAST", LAST),
     ("COUNT", COUNT),
     ("PRUNE_EVENTS", PRUNE_EVENTS),
 ];
@@ -95,13 +99,20 @@ impl Store {
     /// After an error, or when the waiting caller goes away, the events may be stored all the same:
     /// [`Store::inbox_after`] finds them.
     pub async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<InboxRow>, StoreError> {
-        let write = Write::Accept { events, at: now() };
-        match self.writer.write(write).await? {
-            Reply::Accepted(rows) => Ok(rows),
-            Reply::Nothing | Reply::Count(_) | Reply::Reserved(_) | Reply::Identity(_) => {
-                unreachable!("accept answers Accepted")
-            }
-        }
+        let write = Write::Accept { events, at: now(), first: InboxSeq(0) };
+        self.writer.write(write).await.map(Reply::accepted)
+    }
+
+    /// As [`Store::accept`], of a single event. Where it is new and nothing else is to be committed with it,
+    /// `early` is told of it once the database has taken it in and has yet to make it durable: what has to be
+    /// quick may begin. Such a row is on disk when this gives `Ok`; after an error the store goes on trying.
+    pub async fn accept_early(
+        &self,
+        event: NewEvent,
+        early: oneshot::Sender<InboxRow>,
+    ) -> Result<Vec<InboxRow>, StoreError> {
+        let write = Write::Accept { events: vec![event], at: now(), first: InboxSeq(0) };
+        self.writer.write_early(write, early).await.map(Reply::accepted)
     }
 
     /// At most `limit` open rows behind `after`, in order. `InboxSeq(0)` is before the first.
@@ -149,20 +160,31 @@ impl Store {
     }
 }
 
-/// Adds those that are not known, in their order; of two with one id the first.
-pub(super) async fn accept(conn: &mut Conn, events: &[NewEvent], at: Time) -> Result<Vec<InboxRow>, Fault> {
-    let mut first: HashMap<Cow<'_, str>, &NewEvent> = HashMap::with_capacity(events.len());
+/// The highest number that is kept.
+pub(super) async fn last(conn: &mut Conn) -> Result<InboxSeq, Fault> {
+    let rows = conn.fetch(LAST, &[]).await?;
+    rows.first().map_or(Ok(InboxSeq(0)), |row| row.int(0).map(InboxSeq))
+}
+
+/// Adds those that are not known, in their order and numbered from `first`; of two with one id the first.
+pub(super) async fn accept(
+    conn: &mut Conn,
+    events: &[NewEvent],
+    at: Time,
+    first: InboxSeq,
+) -> Result<Vec<InboxRow>, Fault> {
+    let mut known: HashMap<Cow<'_, str>, &NewEvent> = HashMap::with_capacity(events.len());
     for event in events {
-        first.entry(bounded(&event.event_id)).or_insert(event);
+        known.entry(bounded(&event.event_id)).or_insert(event);
     }
-    let list: Vec<_> = events.iter().map(event_row).collect();
+    let list: Vec<_> = (first.0..).zip(events).map(event_row).collect();
     let list = serde_json::Value::from(list).to_string();
     let sql = conn.choose(EVENTS_ADD_SQLITE, EVENTS_ADD_POSTGRES);
     let added = conn.fetch(sql, &[Arg::Text(&list), time_arg(at)]).await?;
     let mut rows = Vec::with_capacity(added.len());
     for row in &added {
         let (seq, event_id) = (InboxSeq(row.int(0)?), row.text(1)?);
-        let Some(event) = first.get(event_id.as_str()) else {
+        let Some(event) = known.get(event_id.as_str()) else {
             return Err(Fault::Change("the database changed an event id".to_owned()));
         };
         rows.push(InboxRow { seq, event_id, room_id: event.room_id.clone(), json: event.json.clone() });
@@ -171,9 +193,10 @@ pub(super) async fn accept(conn: &mut Conn, events: &[NewEvent], at: Time) -> Re
     Ok(rows)
 }
 
-fn event_row(event: &NewEvent) -> serde_json::Value {
+fn event_row((seq, event): (i64, &NewEvent)) -> serde_json::Value {
     let event_id = bounded(&event.event_id);
     serde_json::json!({
+        "seq": seq,
         "event_id": escape(&event_id),
         "room_id": escape(&event.room_id),
         "json": escape(&event.json),

@@ -116,13 +116,14 @@ impl Store {
         let source = Source::parse(url)?;
         let opening = async {
             let db = Db::open(&source).await?;
-            let conn = source.connect().await.map_err(|error| source.open_error(error))?;
-            Ok::<_, StoreError>((db, conn))
+            let mut conn = source.connect().await.map_err(|error| source.open_error(error))?;
+            let last = inbox::last(&mut conn).await?;
+            Ok::<_, StoreError>((db, conn, last))
         };
         let late = || StoreError::Unavailable("opening took too long".to_owned());
         let limit = Duration::from_millis(OPEN_MS_MAX);
-        let (db, conn) = tokio::time::timeout(limit, opening).await.map_err(|_| late())??;
-        let (writer, task) = writer::new(source, conn);
+        let (db, conn, last) = tokio::time::timeout(limit, opening).await.map_err(|_| late())??;
+        let (writer, task) = writer::new(source, conn, last);
         tokio::spawn(task);
         Ok(Self { db: Arc::new(db), writer })
     }

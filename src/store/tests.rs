@@ -66,6 +66,7 @@ macro_rules! stories {
 }
 
 stories![
+    an_event_is_told_of_before_it_is_durable,
     a_transaction_is_taken_once,
     fifty_copies_of_a_transaction_give_one_delivery,
     a_settled_row_is_over_and_its_text_gone,
@@ -140,6 +141,21 @@ async fn a_transaction_is_taken_once(place: Place) {
     let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();
     assert_eq!(open, [first.clone(), second].concat(), "all of them wait, in order");
     assert_eq!(ids(&store.inbox_after(first[0].seq, 1).await.unwrap()), ["$b"]);
+}
+
+async fn an_event_is_told_of_before_it_is_durable(place: Place) {
+    let store = place.open().await;
+    let (early, told) = tokio::sync::oneshot::channel();
+    let rows = store.accept_early(event("$a"), early).await.unwrap();
+    assert_eq!(told.await.as_ref(), Ok(&rows[0]), "the same row, under the same number");
+    let (early, told) = tokio::sync::oneshot::channel();
+    assert_eq!(store.accept_early(event("$a"), early).await.unwrap(), [], "it is known");
+    assert!(told.await.is_err(), "and nobody is told of it twice");
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let later = store.accept(vec![event("$b")]).await.unwrap();
+    assert!(later[0].seq > rows[0].seq, "numbers go on after a restart");
+    assert_eq!(store.inbox_after(InboxSeq(0), 9).await.unwrap(), [rows, later].concat());
 }
 
 async fn fifty_copies_of_a_transaction_give_one_delivery(place: Place) {
@@ -837,4 +853,19 @@ mod postgres_only {
         assert_eq!(store.outbox_load().await.unwrap().len(), 1);
         assert_eq!(ids(&store.inbox_after(InboxSeq(0), 10).await.unwrap()), ["$a"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_made_long_does_not_grow() {
+    let place = Place::sqlite().await;
+    let log = std::path::PathBuf::from(format!("{}-wal", place.url.trim_start_matches("sqlite:")));
+    let store = place.open().await;
+    store.lengthen_log().await.unwrap();
+    let before = std::fs::metadata(&log).unwrap().len();
+    assert!(before >= 4_000_000, "{before}");
+    for n in 0..50 {
+        store.accept(vec![event(&format!("${n}"))]).await.unwrap();
+    }
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), before);
+    assert_eq!(store.meta_get("filler").await.unwrap(), None, "nothing of it stays");
 }

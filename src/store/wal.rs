@@ -12,10 +12,16 @@ const FILL_SQLITE: &str = "INSERT INTO meta (name, value) VALUES ('filler', zero
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const CLEAR_SQLITE: &str = "DELETE FROM meta WHERE name = 'filler'";
 const RESTART_SQLITE: &str = "PRAGMA wal_checkpoint(RESTART)";
+/// What the connection that did this keeps of it in memory is of no use.
+const SHRINK_SQLITE: &str = "PRAGMA shrink_memory";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[(&str, &str)] =
-    &[("FILL_SQLITE", FILL_SQLITE), ("CLEAR_SQLITE", CLEAR_SQLITE), ("RESTART_SQLITE", RESTART_SQLITE)];
+pub(super) const STATEMENTS: &[(&str, &str)] = &[
+    ("FILL_SQLITE", FILL_SQLITE),
+    ("CLEAR_SQLITE", CLEAR_SQLITE),
+    ("RESTART_SQLITE", RESTART_SQLITE),
+    ("SHRINK_SQLITE", SHRINK_SQLITE),
+];
 
 impl Store {
     /// Makes the log as long as it will be: a quarter off the time of every commit that follows, for some
@@ -32,7 +38,7 @@ impl Store {
     }
 
     async fn fill_log(&self) -> Result<(), Fault> {
-        for statement in [FILL_SQLITE, CLEAR_SQLITE, RESTART_SQLITE] {
+        for statement in [FILL_SQLITE, CLEAR_SQLITE, RESTART_SQLITE, SHRINK_SQLITE] {
             self.db.fetch(statement, &[]).await?;
         }
         Ok(())

@@ -20,10 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::StoreError;
-use super::batch::{Batch, Care, Due, Job, Results, attempt, attempt_alone};
+use super::batch::{Batch, Care, Due, Early, Job, Results, attempt, attempt_alone, attempt_early};
 use super::change::{Reply, Write};
 use super::db::{Conn, Fault, Source};
-use crate::ids::RelaySeq;
+use super::inbox::InboxRow;
+use crate::ids::{InboxSeq, RelaySeq};
 
 /// Changes that may wait in front of the task. Full: the caller waits, which slows what feeds it.
 const QUEUE_LEN_MAX: usize = 4096;
@@ -50,14 +51,27 @@ pub(super) struct Writer {
 impl Writer {
     /// Hands a change over and waits until it is committed.
     pub(super) async fn write(&self, write: Write) -> Result<Reply, StoreError> {
+        self.wait_for(write, None).await
+    }
+
+    /// As [`Self::write`]; what is accepted may be told of before it is committed.
+    pub(super) async fn write_early(
+        &self,
+        write: Write,
+        early: oneshot::Sender<InboxRow>,
+    ) -> Result<Reply, StoreError> {
+        self.wait_for(write, Some(Early::Waiting(early))).await
+    }
+
+    async fn wait_for(&self, write: Write, early: Option<Early>) -> Result<Reply, StoreError> {
         let (answer, committed) = oneshot::channel();
-        self.send(Job { write, answer: Some(answer) }).await?;
+        self.send(Job { write, answer: Some(answer), early }).await?;
         committed.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Hands a change over; it will be committed soon.
     pub(super) async fn write_soon(&self, write: Write) -> Result<(), StoreError> {
-        self.send(Job { write, answer: None }).await
+        self.send(Job::new(write, None)).await
     }
 
     /// Commits what was handed over before and ends the task.
@@ -79,13 +93,15 @@ impl Writer {
 }
 
 /// The queue's two ends: the handle, and the task to be spawned.
-pub(super) fn new(source: Source, conn: Conn) -> (Writer, impl Future<Output = ()> + Send) {
-    with_patience(source, conn, Duration::from_millis(FAILING_MS_MAX))
+/// `last` is the highest number of an accepted event.
+pub(super) fn new(source: Source, conn: Conn, last: InboxSeq) -> (Writer, impl Future<Output = ()> + Send) {
+    with_patience(source, conn, last, Duration::from_millis(FAILING_MS_MAX))
 }
 
 fn with_patience(
     source: Source,
     conn: Conn,
+    last: InboxSeq,
     patience: Duration,
 ) -> (Writer, impl Future<Output = ()> + Send) {
     let (queue, incoming) = mpsc::channel(QUEUE_LEN_MAX);
@@ -97,6 +113,7 @@ fn with_patience(
         conn: Some(conn),
         batch: Batch::default(),
         mark: None,
+        last,
         failing: None,
         patience,
         closing: Closing::No,
@@ -113,6 +130,8 @@ struct Task {
     batch: Batch,
     /// Outbox numbers up to this one are reserved on disk, as far as this task knows.
     mark: Option<RelaySeq>,
+    /// The highest number given to an event.
+    last: InboxSeq,
     failing: Option<Failing>,
     /// How long a failing database is tried.
     patience: Duration,
@@ -178,17 +197,21 @@ impl Task {
         }
     }
 
-    fn take(&mut self, job: Job) {
+    fn take(&mut self, mut job: Job) {
         if let Some(why) = self.broken.get() {
             if let Some(answer) = job.answer {
                 answer.send(Err(StoreError::Broken(why.clone()))).ok();
             }
             return;
         }
+        if let Write::Accept { events, first, .. } = &mut job.write {
+            *first = InboxSeq(self.last.0.saturating_add(1));
+            self.last.0 = self.last.0.saturating_add(i64::try_from(events.len()).unwrap_or(i64::MAX));
+        }
         self.batch.add(job);
         if self.batch.is_empty() && self.batch.mark_wanted(self.mark).is_some() {
             // Cancelled puts use numbers up too.
-            self.batch.add(Job { write: Write::Nothing, answer: None });
+            self.batch.add(Job::new(Write::Nothing, None));
         }
     }
 
@@ -218,6 +241,9 @@ impl Task {
 
     /// Boldly; where a change is refused, carefully, so that only that change is lost.
     async fn try_batch(&mut self) -> Result<Results, String> {
+        if let Some(results) = self.try_early().await {
+            return Ok(results);
+        }
         let mark = self.batch.mark_wanted(self.mark);
         if let Some(results) = self.try_alone(mark).await {
             return Ok(results);
@@ -236,6 +262,17 @@ impl Task {
         self.mark = mark.or(self.mark);
         self.conn = Some(conn);
         Ok(results)
+    }
+
+    /// A single event that somebody handles while the disk writes. `None` where there is none, or where it went
+    /// wrong: then the usual way tells why.
+    async fn try_early(&mut self) -> Option<Results> {
+        self.batch.early()?;
+        let mut conn = self.begun().await.ok()?;
+        let results = attempt_early(&mut conn, self.batch.early()?).await;
+        let usable = results.is_ok() || conn.rollback().await.is_ok();
+        self.conn = Some(conn).filter(|_| usable);
+        results.ok()
     }
 
     /// A batch of one statement needs no transaction around it: it is the fastest way from the homeserver to
@@ -298,7 +335,9 @@ fn words(fault: Fault) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::batch::tests::put;
+    use super::super::inbox::NewEvent;
     use super::*;
+    use crate::ids::Time;
 
     const LOCK: &str = "BEGIN EXCLUSIVE";
 
@@ -309,7 +348,8 @@ mod tests {
         let Source::Sqlite(options) = Source::parse(&url).unwrap() else { unreachable!() };
         let source = Source::Sqlite(options.busy_timeout(Duration::from_millis(20)));
         let mut other = source.connect().await.unwrap();
-        let (writer, task) = with_patience(source.clone(), source.connect().await.unwrap(), patience);
+        let (writer, task) =
+            with_patience(source.clone(), source.connect().await.unwrap(), InboxSeq(0), patience);
         other.execute(LOCK, &[]).await.unwrap();
         tokio::spawn(task);
         (writer, other)
@@ -342,5 +382,21 @@ mod tests {
         assert!(matches!(end, StoreError::Broken(_)), "{end}");
         assert!(matches!(writer.write_soon(put(2).write).await, Err(StoreError::Broken(_))));
         assert!(matches!(writer.close().await, Err(StoreError::Broken(_))));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_being_handled_is_not_forgotten_by_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, mut other) = locked(&dir, Duration::from_secs(60)).await;
+        let event = |id: &str| NewEvent { event_id: id.into(), room_id: "!r".into(), json: "{}".into() };
+        let accept = |id| Write::Accept { events: vec![event(id)], at: Time(1), first: InboxSeq(0) };
+        let (early, told) = oneshot::channel();
+        let refused = writer.write_early(accept("$a"), early).await;
+        assert!(refused.is_err() && told.await.is_err(), "nothing was told of what could not be taken in");
+        other.rollback().await.unwrap();
+        let (early, told) = oneshot::channel();
+        let rows = writer.write_early(accept("$b"), early).await.unwrap().accepted();
+        assert_eq!(told.await.unwrap(), rows[0]);
+        assert_eq!(rows[0].seq, InboxSeq(2), "the number of the one before is not used again");
     }
 }
