@@ -33,6 +33,7 @@ fn policy() -> Policy {
         webirc: None,
         services: None,
         user_modes: String::new(),
+        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 5, line_ms: 2000 },
         connect: ConnectPace {
             burst: 100,

@@ -4,9 +4,10 @@ use super::super::channel::Heard;
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
+use super::super::policy::BotMode;
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
-use super::super::session::seen::{Person, Seen};
+use super::super::session::seen::{NickRefusal, Person, Seen};
 use super::Network;
 use super::answers::is_passing;
 use super::wishes::Services;
@@ -46,7 +47,12 @@ impl Network {
             Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
             Seen::LoginRefused { words } => self.login_refused(conn, LoginRefusal::Credentials, &words),
             Seen::UpgradeAsked { port } => self.upgrade(conn, port),
-            Seen::NickRefused { words, .. } => self.nick_refused(conn, asked.as_ref(), &words),
+            Seen::NickRefused { why, words } => {
+                if why == NickRefusal::Illegal {
+                    self.nick_is_illegal(asked.as_ref());
+                }
+                self.nick_refused(conn, asked.as_ref(), &words);
+            }
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
@@ -146,7 +152,10 @@ impl Network {
     /// A greeting is over: modes are set, and the wanted channels joined.
     pub(super) fn connection_ready(&mut self, conn: ConnId) {
         let id = conn.puppet;
-        let modes = self.policy.user_modes.clone();
+        let mut modes = self.policy.user_modes.clone();
+        if let (BotMode::Shown, Some(mode)) = (self.policy.bot_mode, self.isupport.bot_mode) {
+            modes.extend(['+', mode]);
+        }
         if !modes.is_empty() {
             self.with_session(id, |session, out| session.user_modes(&modes, out));
         }
@@ -154,7 +163,10 @@ impl Network {
         self.tell_of_login(id);
         let is_disputed = self.puppet(id).nick_disputed;
         self.compare_nick(id, if is_disputed { Services::LeftAlone } else { Services::Asked });
-        let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
+        let puppet = self.puppet(id);
+        let mut wanted: Vec<ChannelName> = puppet.wanted.iter().cloned().collect();
+        // A server that lets nobody into so many refuses the last ones: not those where something is to be said.
+        wanted.sort_by_key(|channel| !puppet.waits_for(channel));
         self.join_channels(id, wanted);
     }
 
