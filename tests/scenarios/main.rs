@@ -54,9 +54,12 @@ stories! {
     answer_command
     answer_fences
     answer_never
+    answer_reason
+    answer_reason_quiet
     answer_refused_join
     answer_refused_message
     ban
+    bot_mode
     casemap
     casemap_message_waits
     casemap_own_nick
@@ -91,6 +94,7 @@ stories! {
     message_waits
     netsplit
     nick_disputed
+    nick_in_all_scripts
     nick_of_another_puppet
     nick_taken_away
     nick_wished_by_us_is_theirs

@@ -76,7 +76,8 @@ impl Network {
         // Said in 005, after the realname: what the network said last time.
         let realname_bytes_max = self.isupport.realname_bytes_max.unwrap_or(REALNAME_BYTES_GUESS);
         let realname = self.policy.realnames.render(&user, display, realname_bytes_max);
-        let applicant = Applicant { nick: base, nick_bytes_max, realname, map };
+        let nick_ascii = self.policy.nicks.fill(display, &user, nick_bytes_max);
+        let applicant = Applicant { nick: base, nick_ascii, nick_bytes_max, realname, map };
         let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);

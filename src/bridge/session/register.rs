@@ -31,6 +31,8 @@ const NICK_BYTES_SHORT: usize = 9;
 pub struct Applicant {
     /// The nick they would like; a variant of it is taken where it is not free.
     pub nick: String,
+    /// The same in ASCII, for a server that takes no other letters.
+    pub nick_ascii: String,
     pub nick_bytes_max: usize,
     pub realname: String,
     pub map: CaseMap,
@@ -330,9 +332,15 @@ impl Registration {
 
     /// The next nick to ask for; `None` when enough were tried, and the deadline ends the attempt.
     pub fn next_nick(&mut self, why: NickRefusal) -> Option<Nick> {
+        let Applicant { nick, nick_ascii, nick_bytes_max, .. } = &mut self.applicant;
+        if why == NickRefusal::Illegal && !nick.is_ascii() {
+            // Once: from here on it is ASCII.
+            nick.clone_from(nick_ascii);
+            self.tries = 0;
+            return Some(self.nick());
+        }
         self.tries += 1;
         if why == NickRefusal::Illegal {
-            let Applicant { nick, nick_bytes_max, .. } = &mut self.applicant;
             *nick_bytes_max = NICK_BYTES_SHORT.min(*nick_bytes_max);
             nick.retain(|c| c.is_ascii_alphanumeric());
             nick.truncate(NICK_BYTES_SHORT);
