@@ -2,7 +2,9 @@
 //!
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
-use crate::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use crate::bridge::policy::{
+    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+};
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::NetworkId;
 use crate::text::realname::RealnameTemplate;

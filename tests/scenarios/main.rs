@@ -19,6 +19,8 @@ fn check(story: &str) {
     let path = folder().join(format!("{story}.txt"));
     let expected = std::fs::read_to_string(&path).expect("the story's file");
     let played = stage::play(&expected);
+    let mut shown = played.lines().filter(|line| line.starts_with("  ") && !line.contains(" > "));
+    assert_eq!(shown.find(|line| line.contains("canary")), None, "a secret is told");
     if std::env::var_os("BUNRAKU_UPDATE").is_some() {
         std::fs::write(&path, &played).expect("a writable story");
     } else if played != expected {
@@ -83,6 +85,7 @@ stories! {
     linger
     login
     login_certificate
+    login_echoed
     login_plain
     login_refused
     login_services

@@ -12,7 +12,9 @@ use bunraku::bridge::input::{
     MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use bunraku::bridge::policy::{
+    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+};
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };

@@ -7,6 +7,7 @@ use super::super::input::{BodyKind, PortalOrigin};
 use super::super::policy::BotMode;
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
+use super::super::session::register;
 use super::super::session::seen::{NickRefusal, Person, Seen};
 use super::Network;
 use super::answers::is_passing;
@@ -29,7 +30,11 @@ impl Network {
         let Some(session) = puppet.session_of(conn) else { return };
         let casemap = self.isupport.casemap;
         let asked = session.nick_asked().cloned();
-        let seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
+        let secrets = session.secrets();
+        let mut seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
+        if let Some(words) = seen.as_mut().and_then(Seen::words_mut) {
+            *words = register::without(&secrets, std::mem::take(words));
+        }
         self.arm_session(conn);
         self.note_nicks(id);
         if casemap != self.isupport.casemap {

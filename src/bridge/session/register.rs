@@ -52,6 +52,8 @@ pub struct Registration {
     webirc: Option<Webirc>,
     services: Option<Services>,
     opening: Opening,
+    /// What this registration says that nobody may read.
+    secrets: Vec<Secret>,
     caps: Negotiation,
     offer: Offer,
     stage: Stage,
@@ -110,6 +112,7 @@ impl Registration {
             password: policy.password.clone(),
             webirc: policy.webirc.clone(),
             services: policy.services.clone(),
+            secrets: secrets(&opening, policy),
             caps: Negotiation::new(opening.login.is_some()),
             opening,
             offer: Offer::default(),
@@ -312,7 +315,17 @@ impl Registration {
 
     /// What outlives the registration.
     pub fn finish(self) -> (Negotiation, LoginEnd) {
-        (self.caps, self.login_end)
+        let login_end = match self.login_end {
+            LoginEnd::Skipped(words) => LoginEnd::Skipped(without(&self.secrets, words)),
+            LoginEnd::None => LoginEnd::None,
+            LoginEnd::LoggedIn => LoginEnd::LoggedIn,
+        };
+        (self.caps, login_end)
+    }
+
+    /// What this registration says that nobody may read.
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// The nick that is being asked for.
@@ -350,4 +363,15 @@ impl Registration {
         }
         (self.tries < NICKS_MAX).then(|| self.nick())
     }
+}
+
+fn secrets(opening: &Opening, policy: &Policy) -> Vec<Secret> {
+    let login = opening.login.as_ref().and_then(|login| login.password.clone());
+    let webirc = policy.webirc.as_ref().map(|webirc| webirc.password.clone());
+    login.into_iter().chain(policy.password.clone()).chain(webirc).collect()
+}
+
+/// Words of a server without any of these.
+pub fn without(secrets: &[Secret], words: String) -> String {
+    secrets.iter().fold(words, |words, secret| secret.hidden_in(&words))
 }
