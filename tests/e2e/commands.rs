@@ -70,7 +70,6 @@ async fn every_server_gives_the_same_answer() {
         (kind, suite(&ircd).await)
     }))
     .await;
-    eprintln!("TOLD {told:#?}");
     let (first, expected) = &told[0];
     for (kind, sentences) in &told {
         for (asked, sentence) in sentences {

@@ -12,6 +12,7 @@ mod connections;
 mod from_irc;
 mod from_matrix;
 mod reasons;
+mod refold;
 mod say;
 mod told;
 mod wishes;
