@@ -18,6 +18,8 @@ pub struct Secret(Arc<Zeroizing<String>>);
 
 /// What stands in a secret's place wherever one would be shown.
 const HIDDEN: &str = "[secret]";
+/// Shorter secrets are not looked for in what others say: they are parts of words, and guessed anyway.
+const LOOKED_FOR_BYTES_MIN: usize = 4;
 
 impl Secret {
     pub fn new(text: &str) -> Self {
@@ -27,6 +29,14 @@ impl Secret {
     /// The text itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// What somebody else said, without this secret in it: servers and services repeat what they refuse.
+    pub fn hidden_in(&self, text: &str) -> String {
+        if self.0.len() < LOOKED_FOR_BYTES_MIN {
+            return text.to_owned();
+        }
+        text.replace(self.0.as_str(), HIDDEN)
     }
 
     /// True when `guess` is this secret. An empty secret is nobody's. Only the length may show in the time taken.

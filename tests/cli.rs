@@ -659,3 +659,26 @@ fn who_is_not_held_cannot_be_released() {
     let sentence = "@ada:example.org is not kept away from test; see: bunraku held list test\n";
     assert_eq!((released.code, released.err.as_str()), (Some(1), sentence));
 }
+
+#[tokio::test]
+async fn all_of_a_network_can_be_released_at_once() {
+    let folder = folder("http://127.0.0.1:9", "127.0.0.1:9");
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let network = bunraku::ids::NetworkId::new("test").expect("legal");
+    let store = bunraku::store::Store::open(&url).await.expect("opened");
+    for user in ["@ada:example.org", "@bob:example.org"] {
+        let user = bunraku::ids::UserId::new(user).expect("legal");
+        let (ending, since) = ("banned".into(), bunraku::ids::Time(1));
+        let row = bunraku::bridge::input::HoldRow { user, ending, words: String::new(), since };
+        store.hold_save(&network, &row).await.expect("saved");
+    }
+    store.close().await.expect("closed");
+
+    let both = bunraku(folder.path(), &["held", "release", "test", "@ada:example.org", "--all"]);
+    assert_eq!(both.code, Some(2), "one or all: {}", both.err);
+    let released = bunraku(folder.path(), &["held", "release", "test", "--all"]);
+    let told = |user| released.out.contains(&format!("{user}:example.org may connect to test again"));
+    assert!(released.code == Some(0) && told("@ada") && told("@bob"), "{} {}", released.out, released.err);
+    let again = bunraku(folder.path(), &["held", "release", "test", "--all"]);
+    assert_eq!((again.code, again.err.as_str()), (Some(1), "nobody is kept away from test\n"));
+}

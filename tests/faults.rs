@@ -33,6 +33,7 @@ fn policy() -> Policy {
         webirc: None,
         services: None,
         user_modes: String::new(),
+        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 5, line_ms: 2000 },
         connect: ConnectPace {
             burst: 100,
@@ -335,7 +336,7 @@ fn each_refused_message_is_told() {
     w.h(Input::ConnWritten { conn: c(0), lines: 50 });
     w.out.clear();
     for _ in 0..3 {
-        w.l(c(0), ":irc 404 ada #c :Cannot send to channel");
+        w.l(c(0), ":irc 404 ada #c :Cannot send to channel (+m)");
     }
     let s: Vec<_> = w
         .out

@@ -2,7 +2,9 @@
 //!
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
-use crate::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use crate::bridge::policy::{
+    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+};
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::NetworkId;
 use crate::text::realname::RealnameTemplate;
@@ -36,6 +38,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         webirc: webirc(&network.webirc),
         services: services(&network.services),
         user_modes: network.user_modes.clone(),
+        bot_mode: if network.bot_mode { BotMode::Shown } else { BotMode::Hidden },
         flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
         connect: ConnectPace {
             burst: network.connect.burst,

@@ -101,6 +101,11 @@ impl Nicks {
         }
     }
 
+    /// `user@host` of this connection, as others see it, once somebody has.
+    pub fn mask(&self, conn: ConnId) -> Option<&str> {
+        self.held.get(&conn)?.known.mask.as_deref()
+    }
+
     /// The connection is over, or is known to have been thrown off: its nick is anybody's, and its own only
     /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {

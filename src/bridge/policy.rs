@@ -31,6 +31,8 @@ pub struct Policy {
     pub services: Option<Services>,
     /// Modes to set on every puppet after it is connected, for example `+i`; empty for none.
     pub user_modes: String,
+    /// Whether puppets are marked as bots (IRCv3 "bot-mode"), where the network has a mode for it.
+    pub bot_mode: BotMode,
     pub flood: Flood,
     pub connect: ConnectPace,
     pub ping: PingPace,
@@ -60,6 +62,13 @@ pub struct Services {
     pub mask: String,
     /// What is said to it, with `$ACCOUNT` and `$PASSWORD`.
     pub identify: String,
+}
+
+/// Whether puppets are marked as bots. They are persons, so a network has to ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BotMode {
+    Shown,
+    Hidden,
 }
 
 /// Whether portals are made on demand.

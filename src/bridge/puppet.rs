@@ -199,6 +199,11 @@ impl Puppet {
         Vec::from_iter::<VecDeque<Waiting>>(taken)
     }
 
+    /// True when something waits to be said in this channel.
+    pub fn waits_for(&self, channel: &ChannelName) -> bool {
+        self.waiting.iter().any(|waiting| waiting.saying.channel == *channel)
+    }
+
     /// When the first waiting message becomes too old.
     pub fn next_expiry(&self) -> Option<Time> {
         self.waiting.iter().map(|waiting| waiting.saying.expires).min()

@@ -73,6 +73,7 @@ pub(super) fn told(exit: Exit, sentence: impl Display) -> Exit {
     exit
 }
 
-fn user(text: &str) -> Result<UserId, String> {
+/// A Matrix user as people write one.
+pub(super) fn user(text: &str) -> Result<UserId, String> {
     UserId::new(text).ok_or_else(|| "write a Matrix user in full, such as @alice:example.org".to_owned())
 }

@@ -2,10 +2,11 @@
 //!
 //! Works on the database of the configuration, also while the bridge runs, which looks there now and then.
 
+use bunraku::ids::UserId;
 use bunraku::store::Store;
 use clap::{Args, Subcommand};
 
-use super::desk::{Desk, Who, told};
+use super::desk::{Desk, told, user};
 use super::{ConfigFile, Exit};
 
 /// See who is kept away from a network after a KILL, a ban or a refused login, and let them come back.
@@ -18,7 +19,8 @@ use super::{ConfigFile, Exit};
     after_help = "\
 Examples:
   bunraku held list libera                              who is kept away, and why
-  bunraku held release libera @alice:example.org        lets her puppet connect again"
+  bunraku held release libera @alice:example.org        lets her puppet connect again
+  bunraku held release libera --all                     lets all of them"
 )]
 pub struct Held {
     #[command(flatten)]
@@ -43,21 +45,31 @@ struct List {
     network: String,
 }
 
-/// Let a user's puppet connect again: a bridge that runs does so within half a minute.
+/// Let a user's puppet connect again, or all of them: a bridge that runs does so within half a minute.
+///
+/// After a ban of the whole bridge was lifted, say. Puppets that were killed or banned one by one are for the
+/// network's operators to agree to one by one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bunraku held release libera @alice:example.org")]
+  bunraku held release libera @alice:example.org
+  bunraku held release libera --all")]
 struct Release {
-    #[command(flatten)]
-    who: Who,
+    /// The network, by its key in the configuration
+    network: String,
+    /// The Matrix user, such as @alice:example.org
+    #[arg(value_parser = user, required_unless_present = "all", conflicts_with = "all")]
+    user: Option<UserId>,
+    /// Everybody who is kept away from this network
+    #[arg(long)]
+    all: bool,
 }
 
 /// Does what is asked.
 pub fn main(held: &Held) -> Exit {
     let done = Desk::open(&held.config.path).and_then(|desk| match &held.action {
         Action::List(list) => desk.held(&list.network),
-        Action::Release(release) => desk.release(&release.who),
+        Action::Release(release) => desk.release(release),
     });
     done.map_or_else(|exit| exit, |()| Exit::Good)
 }
@@ -76,18 +88,31 @@ impl Desk {
         Ok(())
     }
 
-    fn release(&self, who: &Who) -> Result<(), Exit> {
-        let (network, user) = (self.network(&who.network)?, &who.user);
-        let was_held = self.ask(async |store: &Store| {
-            let was_held = store.holds(&network).await?.iter().any(|hold| hold.user == *user);
-            store.hold_remove(&network, user).await.map(|()| was_held)
+    fn release(&self, release: &Release) -> Result<(), Exit> {
+        let network = self.network(&release.network)?;
+        let wanted = |user: &UserId| release.user.as_ref().is_none_or(|wanted| wanted == user);
+        let released: Vec<UserId> = self.ask(async |store: &Store| {
+            let mut released = Vec::new();
+            for hold in store.holds(&network).await?.into_iter().filter(|hold| wanted(&hold.user)) {
+                store.hold_remove(&network, &hold.user).await?;
+                released.push(hold.user);
+            }
+            Ok(released)
         })?;
-        if !was_held {
-            let sentence =
-                format!("{user} is not kept away from {network}; see: bunraku held list {network}");
+        if released.is_empty() {
+            let sentence = match &release.user {
+                Some(user) => {
+                    format!("{user} is not kept away from {network}; see: bunraku held list {network}")
+                }
+                None => format!("nobody is kept away from {network}"),
+            };
             return Err(told(Exit::Fault, sentence));
         }
-        println!("{user} may connect to {network} again; a bridge that runs does so within half a minute");
+        for user in released {
+            println!(
+                "{user} may connect to {network} again; a bridge that runs does so within half a minute"
+            );
+        }
         Ok(())
     }
 }

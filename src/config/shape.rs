@@ -107,6 +107,7 @@ static NETWORK: Shape = Shape::Table(&[
     ),
     may("encoding_fallback", Shape::Text),
     may("user_modes", Shape::Text),
+    may("bot_mode", Shape::YesNo),
     may("ident_bytes_max", whole(4, 32)),
     may("realname", Shape::Text),
     may("nick", Shape::Text),

@@ -181,6 +181,9 @@ pub struct Network {
     /// Modes every puppet sets on itself, for example `+i`; empty for none.
     #[serde(default)]
     pub user_modes: String,
+    /// Whether puppets are marked as bots, where the network has a mode for it.
+    #[serde(default)]
+    pub bot_mode: bool,
     /// Longest username of a puppet, in bytes.
     #[serde(default = "default_ident_bytes")]
     pub ident_bytes_max: usize,

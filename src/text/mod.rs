@@ -7,6 +7,7 @@ pub mod ident;
 pub mod irc_codes;
 pub mod line;
 pub mod mask;
+pub mod modes;
 pub mod nick;
 pub mod numerics;
 pub mod realname;

@@ -1,10 +1,12 @@
 //! End to end, on real parts: Synapse with InspIRCd, with ngIRCd and with ircd-hybrid.
 //!
 //! `scripts/test` installs the parts and sets the variables that lead to them; without them these tests fail and
-//! say so. `support` is the harness, `harness` and `parts` prove the harness without the bridge, `stories` are the promises
+//! say so. `support` is the harness, `harness` and `parts` prove the harness without the bridge, `commands` asks
+//! the machine of one network, `stories` are the promises
 //! told once and run on each IRC server, `bad_input` is what must be refused or waited for.
 
 mod bad_input;
+mod commands;
 mod harness;
 mod parts;
 mod stories;

@@ -19,6 +19,8 @@ fn check(story: &str) {
     let path = folder().join(format!("{story}.txt"));
     let expected = std::fs::read_to_string(&path).expect("the story's file");
     let played = stage::play(&expected);
+    let mut shown = played.lines().filter(|line| line.starts_with("  ") && !line.contains(" > "));
+    assert_eq!(shown.find(|line| line.contains("canary")), None, "a secret is told");
     if std::env::var_os("BUNRAKU_UPDATE").is_some() {
         std::fs::write(&path, &played).expect("a writable story");
     } else if played != expected {
@@ -54,9 +56,12 @@ stories! {
     answer_command
     answer_fences
     answer_never
+    answer_reason
+    answer_reason_quiet
     answer_refused_join
     answer_refused_message
     ban
+    bot_mode
     casemap
     casemap_message_waits
     casemap_own_nick
@@ -80,6 +85,7 @@ stories! {
     linger
     login
     login_certificate
+    login_echoed
     login_plain
     login_refused
     login_services
@@ -91,6 +97,7 @@ stories! {
     message_waits
     netsplit
     nick_disputed
+    nick_in_all_scripts
     nick_of_another_puppet
     nick_taken_away
     nick_wished_by_us_is_theirs

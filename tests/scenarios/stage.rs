@@ -12,7 +12,9 @@ use bunraku::bridge::input::{
     MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc};
+use bunraku::bridge::policy::{
+    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+};
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
@@ -44,6 +46,7 @@ fn policy() -> Policy {
         webirc: None,
         services: None,
         user_modes: String::new(),
+        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 10, line_ms: 1_000 },
         connect: ConnectPace {
             burst: 10,
@@ -145,6 +148,7 @@ impl Stage {
         match key {
             "password" => self.policy.password = Some(bunraku::secret::Secret::new(value)),
             "user_modes" => self.policy.user_modes = value.to_owned(),
+            "bot_mode" => self.policy.bot_mode = BotMode::Shown,
             "flood_burst" => self.policy.flood.burst = number() as u32,
             "connections_max" => self.policy.connections_max = number() as usize,
             "dynamic" => self.policy.dynamic_portals = DynamicPortals::Off,

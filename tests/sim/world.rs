@@ -11,7 +11,7 @@ use bunraku::bridge::input::{
     PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy};
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
@@ -41,6 +41,7 @@ pub fn policy() -> Policy {
         webirc: None,
         services: None,
         user_modes: "+i".into(),
+        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 6, line_ms: 300 },
         connect: ConnectPace {
             burst: 3,

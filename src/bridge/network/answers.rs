@@ -4,8 +4,9 @@ use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
-use super::super::session::question::{Answered, Asker, Command};
+use super::super::session::question::{Answered, Asker, Command, Giver};
 use super::Network;
+use super::reasons::Unexplained;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
 use crate::text::line::Line;
 use crate::text::numerics::{self, Trouble};
@@ -63,7 +64,7 @@ impl Network {
     }
 
     fn send_command(&mut self, id: PuppetId, ask: AskId, line: &Line) -> Result<(), Refusal> {
-        let command = Command::new(ask, line);
+        let command = Command::new(Giver::Outside(ask), line);
         let sent = self.with_session(id, |session, out| {
             let sent = session.send_command(command, line.build(), out);
             (session.conn, sent)
@@ -88,9 +89,13 @@ impl Network {
 
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
         match (asker, verdict) {
-            (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
-            (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
-            (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
+            (Asker::Command(command), verdict) => self.command_answered(conn, *command, verdict),
+            (Asker::Line(part), Verdict::Refused(refusal)) => {
+                self.tell_refusal(conn, Unexplained::Refused(part.saying, refusal));
+            }
+            (Asker::Line(part), Verdict::Doubtful(refusal)) => {
+                self.tell_refusal(conn, Unexplained::Doubtful(part.saying, refusal));
+            }
             (Asker::Join(channels), Verdict::Refused(refusal)) if !is_passing(&refusal) => {
                 for channel in channels {
                     self.join_refused(conn, &channel, &refusal);
@@ -99,7 +104,13 @@ impl Network {
             (Asker::Part(channel), Verdict::Refused(refusal)) => {
                 self.part_refused(conn, &channel, &refusal.code)
             }
-            (Asker::Nick(nick), Verdict::Refused(_) | Verdict::Accepted) => self.nick_answered(conn, &nick),
+            (Asker::Nick(nick), Verdict::Refused(refusal)) => {
+                if numerics::trouble(&refusal.code, &refusal.params) == Some(Trouble::NickIllegal) {
+                    self.nick_is_illegal(Some(&nick));
+                }
+                self.nick_answered(conn, &nick);
+            }
+            (Asker::Nick(nick), Verdict::Accepted) => self.nick_answered(conn, &nick),
             // What was not answered, or not with what it asks for, is late after a while and asked again.
             (
                 Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
@@ -116,10 +127,13 @@ impl Network {
         sentence.trim_end_matches('.').to_owned()
     }
 
-    fn command_answered(&mut self, command: Command, verdict: Verdict) {
-        let ask = command.ask;
+    fn command_answered(&mut self, conn: ConnId, command: Command, verdict: Verdict) {
+        let giver = command.giver.clone();
         let answer = command.into_answer(verdict);
-        self.out.push(Effect::CommandAnswered { ask, answer });
+        match giver {
+            Giver::Outside(ask) => self.tell_refusal(conn, Unexplained::Command(ask, answer)),
+            Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
+        }
     }
 
     fn part_refused(&mut self, conn: ConnId, channel: &ChannelName, code: &str) {
@@ -141,10 +155,16 @@ impl Network {
 
     /// A connection ends: nobody waits for an answer any more.
     pub(super) fn end_asks(&mut self, id: PuppetId) {
-        let session = self.puppet(id).session.as_mut();
-        for Answered { asker, verdict } in session.map(Session::end_asks).unwrap_or_default() {
-            if let Asker::Command(command) = asker {
-                self.command_answered(*command, verdict);
+        let Some(session) = self.puppet(id).session.as_mut() else { return };
+        let (conn, answers) = (session.conn, session.end_asks());
+        for Answered { asker, verdict } in answers {
+            let Asker::Command(command) = asker else { continue };
+            let giver = command.giver.clone();
+            let answer = command.into_answer(verdict);
+            match giver {
+                // As it came: nothing can be asked here any more.
+                Giver::Outside(ask) => self.out.push(Effect::CommandAnswered { ask, answer }),
+                Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
             }
         }
     }

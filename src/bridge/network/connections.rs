@@ -14,8 +14,8 @@ use crate::ids::{ChannelName, ConnId, PuppetId};
 
 /// So many bans in a row, and it is not the puppets but the bridge: the network rests.
 const BANS_IN_A_ROW_MAX: u32 = 3;
-/// What most servers show of a realname; they cut a longer one where it may mislead.
-const REALNAME_BYTES_MAX: usize = 50;
+/// What most servers show of a realname, for one that has not said it yet; they cut a longer one where it may mislead.
+const REALNAME_BYTES_GUESS: usize = 50;
 
 impl Network {
     /// Gets a puppet in line to dial, if it wants to be anywhere and has no connection.
@@ -73,8 +73,11 @@ impl Network {
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
         self.nicks.introduced(conn, &opening.identity.ident);
         let display = self.puppets[id.0 as usize].display_name.as_deref();
-        let realname = self.policy.realnames.render(&user, display, REALNAME_BYTES_MAX);
-        let applicant = Applicant { nick: base, nick_bytes_max, realname, map };
+        // Said in 005, after the realname: what the network said last time.
+        let realname_bytes_max = self.isupport.realname_bytes_max.unwrap_or(REALNAME_BYTES_GUESS);
+        let realname = self.policy.realnames.render(&user, display, realname_bytes_max);
+        let nick_ascii = self.policy.nicks.fill(display, &user, nick_bytes_max);
+        let applicant = Applicant { nick: base, nick_ascii, nick_bytes_max, realname, map };
         let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
         self.note_nicks(id);

@@ -4,14 +4,15 @@ use super::super::channel::Heard;
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
+use super::super::policy::BotMode;
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
-use super::super::session::seen::{Person, Seen};
+use super::super::session::register;
+use super::super::session::seen::{NickRefusal, Person, Seen};
 use super::Network;
 use super::answers::is_passing;
 use super::wishes::Services;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
-use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 /// ERR_NOTONCHANNEL (RFC 2812 section 5.2).
@@ -28,7 +29,11 @@ impl Network {
         let Some(session) = puppet.session_of(conn) else { return };
         let casemap = self.isupport.casemap;
         let asked = session.nick_asked().cloned();
-        let seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
+        let secrets = session.secrets();
+        let mut seen = session.line(self.now, line, &mut self.isupport, &mut self.out);
+        if let Some(words) = seen.as_mut().and_then(Seen::words_mut) {
+            *words = register::without(&secrets, std::mem::take(words));
+        }
         self.arm_session(conn);
         self.note_nicks(id);
         if casemap != self.isupport.casemap {
@@ -46,7 +51,12 @@ impl Network {
             Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
             Seen::LoginRefused { words } => self.login_refused(conn, LoginRefusal::Credentials, &words),
             Seen::UpgradeAsked { port } => self.upgrade(conn, port),
-            Seen::NickRefused { words, .. } => self.nick_refused(conn, asked.as_ref(), &words),
+            Seen::NickRefused { why, words } => {
+                if why == NickRefusal::Illegal {
+                    self.nick_is_illegal(asked.as_ref());
+                }
+                self.nick_refused(conn, asked.as_ref(), &words);
+            }
             Seen::Ready => self.connection_ready(conn),
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
@@ -146,7 +156,10 @@ impl Network {
     /// A greeting is over: modes are set, and the wanted channels joined.
     pub(super) fn connection_ready(&mut self, conn: ConnId) {
         let id = conn.puppet;
-        let modes = self.policy.user_modes.clone();
+        let mut modes = self.policy.user_modes.clone();
+        if let (BotMode::Shown, Some(mode)) = (self.policy.bot_mode, self.isupport.bot_mode) {
+            modes.extend(['+', mode]);
+        }
         if !modes.is_empty() {
             self.with_session(id, |session, out| session.user_modes(&modes, out));
         }
@@ -154,7 +167,10 @@ impl Network {
         self.tell_of_login(id);
         let is_disputed = self.puppet(id).nick_disputed;
         self.compare_nick(id, if is_disputed { Services::LeftAlone } else { Services::Asked });
-        let wanted: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
+        let puppet = self.puppet(id);
+        let mut wanted: Vec<ChannelName> = puppet.wanted.iter().cloned().collect();
+        // A server that lets nobody into so many refuses the last ones: not those where something is to be said.
+        wanted.sort_by_key(|channel| !puppet.waits_for(channel));
         self.join_channels(id, wanted);
     }
 
@@ -341,46 +357,6 @@ impl Network {
         let text =
             format!("{user} reads this network through a bridge that does not carry private messages.");
         self.with_session(conn.puppet, |session, out| session.notice(&from.nick, &text, out));
-    }
-
-    /// The network has said which case mapping it has; before it said another, or nothing.
-    fn casemap_learned(&mut self, before: CaseMap) {
-        let map = self.map();
-        self.out.push(Effect::SaveCaseMap { name: map.name() });
-        if map == before {
-            return;
-        }
-        for conn in self.misunderstood(before, map) {
-            let words = "the network changed its case mapping".to_owned();
-            self.give_up(conn, End { ending: Ending::Lost, words });
-        }
-        self.portals.refold(map);
-        for id in 0..self.puppets.len() as u32 {
-            let puppet = self.puppet(PuppetId(id));
-            puppet.refold(map);
-            let user = puppet.user.clone();
-            let wanted = self.portals.wanted_by(&user);
-            self.puppet(PuppetId(id)).wanted = wanted;
-            self.note_nicks(PuppetId(id));
-        }
-    }
-
-    /// The connections to begin anew because names of theirs mean something else now. A server says its mapping
-    /// before anybody can join, so there are none, unless two servers of a network disagree.
-    fn misunderstood(&self, before: CaseMap, map: CaseMap) -> Vec<ConnId> {
-        let sessions = || self.puppets.iter().filter_map(|puppet| puppet.session.as_ref());
-        let inside: Vec<&Session> =
-            sessions().filter(|session| session.channels().next().is_some()).collect();
-        let changes = |text: &str| before.fold(text) != map.fold(text);
-        let is_touched = |session: &&Session| {
-            session.nick().is_some_and(|nick| changes(nick.as_str()))
-                || session.channels().any(|channel| changes(channel.as_str()))
-        };
-        if inside.iter().any(is_touched) {
-            inside.iter().map(|session| session.conn).collect()
-        } else {
-            Vec::new()
-        }
     }
 }
 

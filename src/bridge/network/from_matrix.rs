@@ -186,7 +186,7 @@ impl Network {
     /// The nick this puppet's name makes.
     pub(super) fn wished_nick(&self, puppet: &Puppet) -> String {
         let bytes_max = self.isupport.nick_bytes_max;
-        self.policy.nicks.fill(puppet.display_name.as_deref(), &puppet.user, bytes_max)
+        self.policy.nicks.fill_in(self.alphabet(), puppet.display_name.as_deref(), &puppet.user, bytes_max)
     }
 
     /// Asks for the nick that the puppet's name makes now, not too often.

@@ -1,15 +1,18 @@
 //! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
 //!
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
-//! that one needs from another is handed over here. The routes are in six files by where the input comes
+//! that one needs from another is handed over here. The routes are in seven files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told), `answers` (what became of what was asked) and `say` (a message's way out).
+//! told), `answers` (what became of what was asked), `reasons` (why, where a server does not say) and `say` (a
+//! message's way out).
 
 mod answers;
 mod away;
 mod connections;
 mod from_irc;
 mod from_matrix;
+mod reasons;
+mod refold;
 mod say;
 mod told;
 mod wishes;
@@ -68,6 +71,7 @@ pub struct Network {
     puppet_ids: HashMap<UserId, PuppetId>,
     nicks: Nicks,
     wishes: wishes::Wishes,
+    reasons: reasons::Reasons,
     channels: BTreeMap<ChannelName, Channel>,
     portals: Portals,
     births: Births,
@@ -104,6 +108,7 @@ impl Network {
             puppet_ids: HashMap::new(),
             nicks: Nicks::default(),
             wishes: wishes::Wishes::default(),
+            reasons: reasons::Reasons::default(),
             channels: BTreeMap::new(),
             portals: Portals::default(),
             births: Births::default(),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::super::session::register::LoginEnd;
 use super::Network;
 use crate::ids::{Nick, PuppetId};
+use crate::text::nick::Alphabet;
 
 /// So often a nick is wished for again after somebody took it from a connection that had it. Services that
 /// enforce a nick, and a person who has it on another client as well, would go on for ever.
@@ -17,6 +18,8 @@ pub(super) struct Wishes {
     by_nick: HashMap<Nick, PuppetId>,
     /// How often a puppet's present connection has lost the nick that it had.
     taken: HashMap<PuppetId, u32>,
+    /// Whether a nick in letters beyond ASCII was refused as one that no nick can be: then none is asked for again.
+    ascii_only: bool,
 }
 
 /// Whether services are asked for a nick: once for each connection, for they give it to whoever asked last.
@@ -27,6 +30,16 @@ pub(super) enum Services {
 }
 
 impl Network {
+    /// The letters that nicks are made of here.
+    pub(super) fn alphabet(&self) -> Alphabet {
+        if self.wishes.ascii_only { Alphabet::Ascii } else { self.isupport.alphabet() }
+    }
+
+    /// The server says that this is no nick.
+    pub(super) fn nick_is_illegal(&mut self, nick: Option<&Nick>) {
+        self.wishes.ascii_only |= nick.is_some_and(|nick| !nick.as_str().is_ascii());
+    }
+
     /// A puppet got another nick. `asked`: the one it had asked for.
     pub(super) fn nick_changed(&mut self, id: PuppetId, to: &Nick, asked: Option<&Nick>) {
         let wished = Nick::new(&self.wished_nick(&self.puppets[id.0 as usize]), self.map());

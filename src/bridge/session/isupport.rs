@@ -1,6 +1,12 @@
 //! What a server says it supports (numeric 005), with safe answers where it says nothing or nonsense.
 
 use crate::text::casemap::CaseMap;
+use crate::text::modes::{Change, ChannelModes};
+use crate::text::nick::Alphabet;
+
+/// Case mappings by which a network folds letters of all scripts, and so has nicks in them. It says so with
+/// UTF8ONLY as well; that alone is only about what people say.
+const UNICODE_MAPS: [&str; 5] = ["precis", "rfc7613", "rfc7700", "rfc8265", "utf8"];
 
 /// Modes that a network gives to members, with the signs that NAMES shows for them (ISUPPORT PREFIX), highest
 /// first.
@@ -57,8 +63,18 @@ pub struct Isupport {
     /// Signs a channel name may begin with.
     pub channel_signs: String,
     pub prefixes: Prefixes,
+    /// Which channel modes have a parameter.
+    pub modes: ChannelModes,
     /// Whether the server tells when nicks come and go.
     pub monitor: bool,
+    /// The user mode of bots (IRCv3 "bot-mode"), a letter or digit.
+    pub bot_mode: Option<char>,
+    /// Longest realname, in bytes; 10 to 512. `None` until a server has said it.
+    pub realname_bytes_max: Option<usize>,
+    /// Whether nothing but UTF-8 is said here.
+    pub utf8_only: bool,
+    /// Whether the case mapping is one for all scripts.
+    pub unicode_map: bool,
     /// Longest line with its ending, in bytes; 512 to 16,384.
     pub line_bytes_max: usize,
 }
@@ -71,7 +87,12 @@ impl Default for Isupport {
             nick_bytes_max: 30,
             channel_signs: "#&+!".into(),
             prefixes: Prefixes::default(),
+            modes: ChannelModes::default(),
             monitor: false,
+            bot_mode: None,
+            realname_bytes_max: None,
+            utf8_only: false,
+            unicode_map: false,
             line_bytes_max: 512,
         }
     }
@@ -83,7 +104,10 @@ impl Isupport {
         for token in tokens {
             let (key, value) = token.split_once('=').unwrap_or((token, ""));
             match key {
-                "CASEMAPPING" => self.casemap = CaseMap::from_isupport(value).or(self.casemap),
+                "CASEMAPPING" => {
+                    self.casemap = CaseMap::from_isupport(value).or(self.casemap);
+                    self.unicode_map = UNICODE_MAPS.contains(&value.to_ascii_lowercase().as_str());
+                }
                 "NICKLEN" | "MAXNICKLEN" => bounded(value, 5, 255, &mut self.nick_bytes_max),
                 "CHANTYPES" if !value.is_empty() => self.channel_signs = signs(value),
                 "PREFIX" => {
@@ -91,11 +115,34 @@ impl Isupport {
                         self.prefixes = prefixes;
                     }
                 }
+                "CHANMODES" => {
+                    if let Some(modes) = ChannelModes::parse(value) {
+                        self.modes = modes;
+                    }
+                }
                 "MONITOR" => self.monitor = true,
+                "BOT" => self.bot_mode = only_letter(value),
+                "NAMELEN" => {
+                    let mut bytes_max = 0;
+                    bounded(value, 10, 512, &mut bytes_max);
+                    self.realname_bytes_max =
+                        Some(bytes_max).filter(|max| *max > 0).or(self.realname_bytes_max);
+                }
+                "UTF8ONLY" => self.utf8_only = true,
                 "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
                 _ => {}
             }
         }
+    }
+
+    /// The letters that nicks may have here.
+    pub fn alphabet(&self) -> Alphabet {
+        if self.utf8_only && self.unicode_map { Alphabet::Utf8 } else { Alphabet::Ascii }
+    }
+
+    /// What the words of a MODE line behind its channel change, or those of a 324 say is set.
+    pub fn mode_changes(&self, words: &[String]) -> Vec<Change> {
+        self.modes.changes(words, |mode| self.prefixes.rank(mode).is_some())
     }
 
     /// True when `text` begins like a channel here.
@@ -117,6 +164,11 @@ fn bounded(value: &str, min: usize, max: usize, into: &mut usize) {
     {
         *into = number;
     }
+}
+
+fn only_letter(value: &str) -> Option<char> {
+    let mut letters = value.chars();
+    letters.next().filter(|c| c.is_ascii_alphanumeric() && letters.next().is_none())
 }
 
 fn signs(value: &str) -> String {
@@ -161,10 +213,33 @@ mod tests {
             "CASEMAPPING=klingon",
             "PREFIX=(ov",
             "PREFIX=(ov)@",
+            "CHANMODES=b",
+            "CHANMODES",
+            "BOT=",
+            "BOT=+B",
+            "NAMELEN=0",
+            "NAMELEN=x",
         ] {
             assert_eq!(learned(lie), Isupport::default(), "{lie}");
         }
         assert_eq!(learned("PREFIX=").prefixes.split("@nick"), (String::new(), "@nick"), "there may be none");
+    }
+
+    #[test]
+    fn modes_are_read_by_the_network_s_own_lists() {
+        let isupport = learned("CHANMODES=b,k,l,imnpst PREFIX=(yo)!@ BOT=B NAMELEN=128");
+        let words = ["+yk-l", "ada", "key"].map(str::to_owned);
+        let params: Vec<Option<String>> =
+            isupport.mode_changes(&words).into_iter().map(|change| change.param).collect();
+        assert_eq!(params, [Some("ada".into()), Some("key".into()), None]);
+        assert_eq!((isupport.bot_mode, isupport.realname_bytes_max), (Some('B'), Some(128)));
+    }
+
+    #[test]
+    fn nicks_in_all_scripts_need_both_words_of_the_server() {
+        assert_eq!(learned("UTF8ONLY CASEMAPPING=ascii").alphabet(), Alphabet::Ascii);
+        assert_eq!(learned("CASEMAPPING=rfc8265").alphabet(), Alphabet::Ascii);
+        assert_eq!(learned("CASEMAPPING=RFC8265 UTF8ONLY").alphabet(), Alphabet::Utf8);
     }
 
     #[test]

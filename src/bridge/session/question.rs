@@ -31,7 +31,7 @@ pub enum Asker {
     Names(ChannelName),
     /// Modes of our own, under this nick.
     Modes(Nick),
-    /// Somebody outside the machine: the whole answer is theirs.
+    /// Somebody who gets the whole answer.
     Command(Box<Command>),
 }
 
@@ -74,7 +74,7 @@ impl Asker {
         if let Self::Line(part) = self { Some(part) } else { None }
     }
 
-    /// The command that somebody outside gave.
+    /// The command whose whole answer is wanted.
     pub fn as_command(&self) -> Option<&Command> {
         if let Self::Command(command) = self { Some(command) } else { None }
     }
@@ -84,10 +84,19 @@ impl Asker {
     }
 }
 
-/// A line that somebody outside the machine gave, and what came back so far.
+/// Who gave a command, and gets its whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// Somebody outside the machine.
+    Outside(AskId),
+    /// The machine itself, to learn why this channel took no message.
+    Reason(ChannelName),
+}
+
+/// A line whose whole answer is wanted, and what came back so far.
 #[derive(Clone, Debug)]
 pub struct Command {
-    pub ask: AskId,
+    pub giver: Giver,
     command: String,
     /// Names in it that a reply may be about.
     targets: Vec<String>,
@@ -99,14 +108,14 @@ pub struct Command {
 }
 
 impl Command {
-    pub fn new(ask: AskId, line: &Line) -> Self {
+    pub fn new(giver: Giver, line: &Line) -> Self {
         // What is said to somebody is no name.
         let is_speech = matches!(line.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG");
         let named = if is_speech { 1 } else { line.params.len() };
         let params = line.params.iter().take(named);
         let lists = params.clone().filter(|param| param.contains(',')).flat_map(|param| param.split(','));
         Self {
-            ask,
+            giver,
             command: line.command.clone(),
             targets: params.map(String::as_str).chain(lists).take(TARGETS_MAX).map(str::to_owned).collect(),
             params: line.params.len(),

@@ -31,6 +31,8 @@ const NICK_BYTES_SHORT: usize = 9;
 pub struct Applicant {
     /// The nick they would like; a variant of it is taken where it is not free.
     pub nick: String,
+    /// The same in ASCII, for a server that takes no other letters.
+    pub nick_ascii: String,
     pub nick_bytes_max: usize,
     pub realname: String,
     pub map: CaseMap,
@@ -50,6 +52,8 @@ pub struct Registration {
     webirc: Option<Webirc>,
     services: Option<Services>,
     opening: Opening,
+    /// What this registration says that nobody may read.
+    secrets: Vec<Secret>,
     caps: Negotiation,
     offer: Offer,
     stage: Stage,
@@ -108,6 +112,7 @@ impl Registration {
             password: policy.password.clone(),
             webirc: policy.webirc.clone(),
             services: policy.services.clone(),
+            secrets: secrets(&opening, policy),
             caps: Negotiation::new(opening.login.is_some()),
             opening,
             offer: Offer::default(),
@@ -310,7 +315,17 @@ impl Registration {
 
     /// What outlives the registration.
     pub fn finish(self) -> (Negotiation, LoginEnd) {
-        (self.caps, self.login_end)
+        let login_end = match self.login_end {
+            LoginEnd::Skipped(words) => LoginEnd::Skipped(without(&self.secrets, words)),
+            LoginEnd::None => LoginEnd::None,
+            LoginEnd::LoggedIn => LoginEnd::LoggedIn,
+        };
+        (self.caps, login_end)
+    }
+
+    /// What this registration says that nobody may read.
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// The nick that is being asked for.
@@ -330,9 +345,15 @@ impl Registration {
 
     /// The next nick to ask for; `None` when enough were tried, and the deadline ends the attempt.
     pub fn next_nick(&mut self, why: NickRefusal) -> Option<Nick> {
+        let Applicant { nick, nick_ascii, nick_bytes_max, .. } = &mut self.applicant;
+        if why == NickRefusal::Illegal && !nick.is_ascii() {
+            // Once: from here on it is ASCII.
+            nick.clone_from(nick_ascii);
+            self.tries = 0;
+            return Some(self.nick());
+        }
         self.tries += 1;
         if why == NickRefusal::Illegal {
-            let Applicant { nick, nick_bytes_max, .. } = &mut self.applicant;
             *nick_bytes_max = NICK_BYTES_SHORT.min(*nick_bytes_max);
             nick.retain(|c| c.is_ascii_alphanumeric());
             nick.truncate(NICK_BYTES_SHORT);
@@ -342,4 +363,15 @@ impl Registration {
         }
         (self.tries < NICKS_MAX).then(|| self.nick())
     }
+}
+
+fn secrets(opening: &Opening, policy: &Policy) -> Vec<Secret> {
+    let login = opening.login.as_ref().and_then(|login| login.password.clone());
+    let webirc = policy.webirc.as_ref().map(|webirc| webirc.password.clone());
+    login.into_iter().chain(policy.password.clone()).chain(webirc).collect()
+}
+
+/// Words of a server without any of these.
+pub fn without(secrets: &[Secret], words: String) -> String {
+    secrets.iter().fold(words, |words, secret| secret.hidden_in(&words))
 }

@@ -8,6 +8,7 @@ use super::{Phase, Session};
 use crate::bridge::effect::Effect;
 use crate::bridge::input::Salted;
 use crate::ids::Time;
+use crate::secret::Secret;
 use crate::text::line::Line;
 
 /// Whether a line has been dealt with.
@@ -36,6 +37,14 @@ impl Session {
         }
         self.nick_asked = Some(registration.nick());
         self.phase = Phase::Registering(Box::new(registration));
+    }
+
+    /// What is being said to the server that nobody else may read, while it is.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match &self.phase {
+            Phase::Registering(registration) => registration.secrets().to_vec(),
+            Phase::Dialing | Phase::Ready | Phase::Closing(_) => Vec::new(),
+        }
     }
 
     /// A password was salted: the login goes on with it. What that shows is nothing new.

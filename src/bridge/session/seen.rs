@@ -115,6 +115,33 @@ pub enum Greeting {
 }
 
 impl Seen {
+    /// The server's words that a person or the log may be shown.
+    pub fn words_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::NickRefused { words, .. }
+            | Self::JoinRefused { words, .. }
+            | Self::NotTaken { words, .. }
+            | Self::Farewell { words, .. }
+            | Self::LoginRefused { words }
+            | Self::Killed { words, .. } => Some(words),
+            Self::Welcome { .. }
+            | Self::Ready
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Kicked { .. }
+            | Self::Quit { .. }
+            | Self::Renamed { .. }
+            | Self::Names { .. }
+            | Self::NamesEnd { .. }
+            | Self::Said { .. }
+            | Self::SaidPrivately { .. }
+            | Self::Offline { .. }
+            | Self::UpgradeAsked { .. }
+            | Self::HostChanged { .. }
+            | Self::Supports => None,
+        }
+    }
+
     /// Which end of the greeting this is, if one.
     pub fn greeting(&self) -> Option<Greeting> {
         match self {

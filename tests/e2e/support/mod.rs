@@ -1,4 +1,5 @@
-//! The harness of the end-to-end tests: real servers and clients on loopback, nothing of the bridge's own code.
+//! The harness of the end-to-end tests: real servers and clients on loopback, nothing of the bridge's own code but
+//! in `driver`.
 //!
 //! What a test wants of a wire it reads with the parsers in here, so that a fault of the library cannot hide
 //! itself. Every child process belongs to a value and ends with it, by its own pid; every directory is temporary;
@@ -9,6 +10,7 @@ pub mod answers;
 pub mod authority;
 pub mod bridge;
 pub mod door;
+pub mod driver;
 pub mod identd;
 pub mod irc;
 pub mod ircd;

@@ -11,7 +11,7 @@ use crate::bridge::input::{AskId, BodyKind, MessageBody};
 use crate::bridge::relay::to_irc::Saying;
 use crate::bridge::session::hear::Heard;
 use crate::bridge::session::labels::Offer;
-use crate::bridge::session::question::{ANSWER_LINES_MAX, Command};
+use crate::bridge::session::question::{ANSWER_LINES_MAX, Command, Giver};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
 use crate::ids::{EventId, Nick, RoomId, UserId};
@@ -40,7 +40,7 @@ fn part(seq: i64, to: &str, index: usize, count: usize) -> Asker {
 }
 
 fn command(ask: u64, line: &str) -> (Asker, String) {
-    let command = Command::new(AskId(ask), &Line::parse(line).unwrap());
+    let command = Command::new(Giver::Outside(AskId(ask)), &Line::parse(line).unwrap());
     (Asker::Command(Box::new(command)), line.to_owned())
 }
 
@@ -58,7 +58,10 @@ fn who(asker: &Asker) -> String {
         Asker::Listing(channel) => format!("listing {channel}"),
         Asker::Modes(nick) => format!("modes {}", nick.as_str()),
         Asker::Notice(nick) => format!("notice {}", nick.as_str()),
-        Asker::Command(command) => format!("c{}", command.ask.0),
+        Asker::Command(command) => match &command.giver {
+            Giver::Outside(ask) => format!("c{}", ask.0),
+            Giver::Reason(channel) => format!("why {channel}"),
+        },
     }
 }
 
