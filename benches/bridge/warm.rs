@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bunraku::bridge::input::{PortalOrigin, PortalRow};
 use bunraku::ids::{NetworkId, RoomId, UserId};
 use bunraku::store::Store;
+use tokio::task::JoinSet;
 
 use super::lab::{DOMAIN, Lab, Layout, Plan, Puppets, Rooms, START_TIME_MAX, channel_name, room, user};
 use super::messages::{WARM_UP, both_ways};
@@ -17,7 +18,7 @@ const ROOMS_EACH: usize = 100;
 /// Questions to the homeserver that a start may take, whatever is in the database: who we are, whether it reaches us,
 /// and that it may send what it has kept.
 const REQUESTS_MAX: u64 = 20;
-/// The device of ghosts, and where the database keeps it; see `src/app/run.rs`.
+/// The device of ghosts, as in `src/app/run.rs`.
 const DEVICE: &str = "BUNRAKU";
 const BOT: &str = "ircbot";
 /// Messages each way that show that all is well afterwards.
@@ -97,14 +98,19 @@ impl Known {
     async fn to_database(&self, lab: &Lab) -> Result<()> {
         let store = Store::open(&format!("sqlite:{}", lab.folder().join("bunraku.db").display())).await?;
         let network = NetworkId::new("local").context("a network's key")?;
+        // All at once: the store puts into one commit what waits together.
+        let mut saving = JoinSet::new();
         for channel in 0..self.rooms {
             let (store, network) = (store.clone(), network.clone());
-            let row = PortalRow {
-                room: room_id(channel)?,
-                channel: channel_name(channel),
-                origin: PortalOrigin::Alias,
-            };
-            store.portal_save(&network, &row).await?;
+            let (room, channel_name, origin) =
+                (room_id(channel)?, channel_name(channel), PortalOrigin::Alias);
+            let row = PortalRow { room, channel: channel_name, origin };
+            saving.spawn(async move { store.portal_save(&network, &row).await });
+        }
+        while let Some(saved) = saving.join_next().await {
+            saved??;
+        }
+        for channel in 0..self.rooms {
             for user in lab.layout.users(channel) {
                 store.member_save(&room_id(channel)?, &user_id(&user)?, None).await?;
             }
