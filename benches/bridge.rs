@@ -1,20 +1,34 @@
-//! Figures of the whole bridge: latency, throughput, processor time, memory; wire to wire.
+//! Figures of the whole bridge: latency, throughput, processor time, memory, connecting, starting; wire to wire.
 //!
 //! `cargo bench` starts a model homeserver and a model IRC server in this process, the real program
 //! between them with durable storage and no flood limits, and prints a table. `cargo bench -- latency`
-//! (or `throughput`, `memory`, `models`) runs one part; `models` measures what the models themselves
+//! (or another of the parts below) runs one part; `models` measures what the models themselves
 //! cost. Each message is followed by name: one that is lost, doubled or out of its sender's order ends
 //! the run with words and a failure. Settings are in `docs/PERFORMANCE.md`. Nothing here is a test: run
 //! without `--bench` it ends at once.
 
+#[path = "bridge/config.rs"]
+mod config;
+#[path = "bridge/connects.rs"]
+mod connects;
+#[path = "bridge/idle.rs"]
+mod idle;
 #[path = "bridge/lab.rs"]
 mod lab;
 #[path = "bridge/machine.rs"]
 mod machine;
 #[path = "bridge/measure.rs"]
 mod measure;
+#[path = "bridge/messages.rs"]
+mod messages;
 #[path = "../tests/model/mod.rs"]
 mod model;
+#[path = "bridge/models.rs"]
+mod models;
+#[path = "bridge/table.rs"]
+mod table;
+#[path = "bridge/warm.rs"]
+mod warm;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -23,10 +37,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use model::homeserver::Echo;
+use table::Table;
 
-/// Files needed: a thousand puppets' connections at the IRC server's end, and room to spare.
-const OPEN_FILES_MIN: u64 = 4096;
-const PARTS: [&str; 4] = ["models", "latency", "throughput", "memory"];
+const PARTS: [&str; 9] =
+    ["models", "latency", "throughput", "transactions", "memory", "idle", "crowd", "connects", "warm"];
+
+/// The pace of messages where it is not the figure: 50 a second.
+pub const PACE: Duration = Duration::from_millis(20);
+/// How long the last messages of a measurement may take.
+pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How much is measured. From the environment, for a quick look or a long one.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +55,21 @@ pub struct Scale {
     pub latency_s: u64,
     /// Messages of one throughput measurement.
     pub messages: usize,
-    /// The largest number of puppets.
+    /// Transactions of 100 events, at each of two paces.
+    pub transactions: usize,
+    /// The largest number of puppets in one channel, and of those that connect against the clock.
     pub puppets: usize,
+    /// The largest number of idle puppets.
+    pub idle_puppets: usize,
+    /// How long they are watched.
+    pub idle_s: u64,
+    /// Lines said in a channel with all puppets.
+    pub lines: usize,
+    /// Connections allowed in a second, where they are limited.
+    pub rate: u64,
+    /// Rooms and ghosts that a warm start knows.
+    pub rooms: usize,
+    pub ghosts: usize,
     /// Whether the homeserver sends back what the ghosts said.
     pub echo: Echo,
 }
@@ -48,7 +80,14 @@ impl Scale {
             rounds: number("ROUNDS", 3)?,
             latency_s: number("SECONDS", 20)? as u64,
             messages: number("MESSAGES", 20_000)?,
+            transactions: number("TRANSACTIONS", 200)?,
             puppets: number("PUPPETS", 1_000)?,
+            idle_puppets: number("IDLE_PUPPETS", 10_000)?,
+            idle_s: number("IDLE_SECONDS", 90)? as u64,
+            lines: number("LINES", 2_000)?,
+            rate: number("RATE", 50)?.max(1) as u64,
+            rooms: number("ROOMS", 10_000)?.max(1),
+            ghosts: number("GHOSTS", 50_000)?,
             echo: if number("ECHO", 0)? == 0 { Echo::Off } else { Echo::On },
         })
     }
@@ -60,57 +99,6 @@ fn number(name: &str, usual: usize) -> Result<usize> {
         Err(_) => Ok(usual),
         Ok(text) => text.parse().with_context(|| format!("{name} is {text:?}, not a number")),
     }
-}
-
-/// One line of the table: a figure, its values in all rounds.
-pub struct Row {
-    pub what: String,
-    pub unit: &'static str,
-    pub target: &'static str,
-    pub values: Vec<f64>,
-}
-
-/// The figures, in the order in which they were first measured.
-#[derive(Default)]
-pub struct Table(Vec<Row>);
-
-impl Table {
-    /// Adds one round's value.
-    pub fn add(&mut self, what: &str, unit: &'static str, target: &'static str, value: f64) {
-        match self.0.iter_mut().find(|row| row.what == what) {
-            Some(row) => row.values.push(value),
-            None => self.0.push(Row { what: what.to_owned(), unit, target, values: vec![value] }),
-        }
-    }
-
-    /// The median of a figure so far.
-    pub fn median(&self, what: &str) -> Option<f64> {
-        self.0.iter().find(|row| row.what == what).map(|row| median(&row.values))
-    }
-
-    fn print(&self) {
-        println!("\n| figure | median | unit | target | rounds |\n|---|---|---|---|---|");
-        for row in &self.0 {
-            let rounds: Vec<String> = row.values.iter().map(|value| shown(*value)).collect();
-            let Row { what, unit, target, values } = row;
-            println!("| {what} | {} | {unit} | {target} | {} |", shown(median(values)), rounds.join(" "));
-        }
-    }
-}
-
-/// Three digits that mean something.
-fn shown(value: f64) -> String {
-    match value.abs() {
-        large if large >= 100.0 => format!("{value:.0}"),
-        middle if middle >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn main() -> ExitCode {
@@ -152,10 +140,15 @@ async fn measure_all(wanted: &[&str], scale: Scale) -> Result<()> {
         for round in 1..=scale.rounds {
             println!("{part}, round {round} of {}", scale.rounds);
             let measured = match part {
-                "models" => measure::models(&mut table),
+                "models" => models::measure(&mut table),
                 "latency" => measure::latency(scale, &mut table).await,
                 "throughput" => measure::throughput(scale, &mut table).await,
-                _ => measure::memory(scale, &mut table).await,
+                "transactions" => measure::transactions(scale, &mut table).await,
+                "memory" => idle::memory(scale, &mut table).await,
+                "idle" => idle::idle(scale, &mut table).await,
+                "crowd" => idle::crowd(scale, &mut table).await,
+                "connects" => connects::connects(scale, &mut table).await,
+                _ => warm::warm(scale, &mut table).await,
             };
             if let Err(error) = measured {
                 failure = Some(error.context(format!("{part}, round {round}")));
@@ -168,16 +161,12 @@ async fn measure_all(wanted: &[&str], scale: Scale) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Starts this program again with more files allowed, when they are too few; the program under
-/// measurement inherits the limit.
+/// Starts this program again with as many files as the system allows it; the program under measurement
+/// inherits the limit. Each part says by itself when they are too few for it.
 fn raise_open_files() -> Result<()> {
     const MARK: &str = "BUNRAKU_BENCH_FILES_RAISED";
-    let enough = machine::open_files_max().is_none_or(|max| max >= OPEN_FILES_MIN);
-    if enough {
-        return Ok(());
-    }
     if std::env::var_os(MARK).is_some() {
-        bail!("this needs {OPEN_FILES_MIN} open files; raise the hard limit (ulimit -H -n)");
+        return Ok(());
     }
     let program = std::env::current_exe()?;
     let script = r#"ulimit -n "$(ulimit -H -n)"; exec "$@""#;
@@ -185,6 +174,3 @@ fn raise_open_files() -> Result<()> {
     again.args(["-c", script, "sh"]).arg(program).args(std::env::args().skip(1)).env(MARK, "1");
     Err(again.exec()).context("cannot start again with more open files")
 }
-
-/// How long the last messages of a measurement may take.
-pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(60);

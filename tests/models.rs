@@ -1,15 +1,16 @@
 //! The models behave: what the other tests and the benches lean on is itself proven, over raw sockets.
 
+#[path = "models/irc.rs"]
+mod irc;
 mod model;
 
 use std::time::Duration;
 
 use model::homeserver::{Echo, Fault, FaultKind, Homeserver, JoinRule, Settings as HomeserverSettings};
 use model::http::{Answer, Client};
-use model::ircd::{CapAnswer, Ircd, Pings, Settings as IrcdSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(10);
 const ROOM: &str = "!r:model.test";
@@ -207,183 +208,4 @@ async fn what_the_ghosts_do_comes_back_when_asked_for() {
     assert_eq!(bridge.call("POST", &format!("v3/join/{ROOM}"), json!({})).await.0, 200);
     let heads = tokio::time::timeout(SOON, requests).await.expect("a transaction comes").expect("ran");
     assert_eq!(heads, ["PUT /_matrix/app/v1/transactions/1 HTTP/1.1"]);
-}
-
-/// A plain IRC client.
-struct Puppet {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Puppet {
-    async fn connect(server: &Ircd) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", server.port())).await.expect("the model listens");
-        Self { stream, buffer: Vec::new() }
-    }
-
-    async fn join(server: &Ircd, nick: &str, channel: &str) -> Self {
-        let mut puppet = Self::connect(server).await;
-        puppet.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nJOIN {channel}")).await;
-        puppet.until(" 366 ").await;
-        puppet
-    }
-
-    async fn send(&mut self, lines: &str) {
-        self.stream.write_all(format!("{lines}\r\n").as_bytes()).await.expect("the model reads");
-    }
-
-    /// The next line, or `None` at the end of the stream.
-    async fn line(&mut self) -> Option<String> {
-        loop {
-            if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n") {
-                let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
-                self.buffer.drain(..end + 2);
-                return Some(line);
-            }
-            let read = tokio::time::timeout(SOON, self.stream.read_buf(&mut self.buffer)).await;
-            match read.expect("a line in time") {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
-        }
-    }
-
-    /// The lines up to one that contains this text.
-    async fn until(&mut self, text: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        loop {
-            let line = self.line().await.unwrap_or_else(|| panic!("no {text:?} in {lines:#?}"));
-            lines.push(line);
-            if lines.last().is_some_and(|line| line.contains(text)) {
-                return lines;
-            }
-        }
-    }
-
-    /// All lines up to the answer of a PING sent now.
-    async fn fence(&mut self) -> Vec<String> {
-        self.send("PING fence").await;
-        let mut lines = self.until("PONG irc.model :fence").await;
-        lines.pop();
-        lines
-    }
-}
-
-#[tokio::test]
-async fn registration_ends_with_cap_end_and_without_cap() {
-    for (cap, answer) in [
-        (CapAnswer::EmptyList, ":irc.model CAP * LS :"),
-        (CapAnswer::InvalidSubcommand, ":irc.model 410 * LS :Invalid CAP subcommand"),
-        (CapAnswer::UnknownCommand, ":irc.model 421 * CAP :Unknown command"),
-    ] {
-        let server = Ircd::start(IrcdSettings { cap, ..IrcdSettings::default() }).await.expect("a port");
-        let mut puppet = Puppet::connect(&server).await;
-        puppet.send("CAP LS 302").await;
-        assert_eq!(puppet.line().await.as_deref(), Some(answer));
-        puppet.send("NICK a\r\nUSER a 0 * :A").await;
-        if cap == CapAnswer::EmptyList {
-            assert_eq!(puppet.fence().await, [""; 0], "registration waits");
-            puppet.send("CAP END").await;
-        }
-        let codes: Vec<String> =
-            puppet.until(" 422 ").await.iter().map(|line| line[11..14].to_owned()).collect();
-        assert_eq!(codes, ["001", "002", "003", "004", "005", "422"]);
-    }
-}
-
-#[tokio::test]
-async fn a_line_reaches_every_other_member_once_and_is_recorded() {
-    let server = Ircd::start(IrcdSettings::default()).await.expect("a port");
-    let mut a = Puppet::join(&server, "a", "#c").await;
-    let mut b = Puppet::join(&server, "b", "#c").await;
-    a.until("JOIN #c").await;
-    a.send("PRIVMSG #C :hello there").await;
-    b.until(":a!a@127.0.0.1 PRIVMSG #C :hello there").await;
-    assert_eq!(a.fence().await, [""; 0], "not to the sender");
-    assert_eq!(b.fence().await, [""; 0], "once");
-    server.wait_for(1, SOON).await.expect("recorded");
-    let said = server.take_said();
-    assert_eq!((said[0].nick.as_ref(), said[0].text.as_str()), ("a", "hello there"));
-
-    server.join_virtual("#c", "zoe");
-    server.say("#c", "zoe", "hi");
-    for puppet in [&mut a, &mut b] {
-        let lines = puppet.fence().await;
-        assert_eq!(lines, [":zoe!zoe@virtual JOIN #c", ":zoe!zoe@virtual PRIVMSG #c :hi"]);
-    }
-    let mut late = Puppet::connect(&server).await;
-    late.send("NICK zoe\r\nNICK A\r\nNICK late\r\nUSER l 0 * :L\r\nJOIN #c").await;
-    let lines = late.until(" 366 ").await;
-    assert!(lines[0].contains(" 433 * zoe ") && lines[1].contains(" 433 * A "), "{lines:#?}");
-    assert!(lines.contains(&":irc.model 353 late = #c :a b late zoe".to_owned()), "{lines:#?}");
-}
-
-#[tokio::test]
-async fn connections_can_be_kicked_killed_cut_and_quit() {
-    let server = Ircd::start(IrcdSettings::default()).await.expect("a port");
-    let mut watcher = Puppet::join(&server, "watcher", "#c").await;
-    let mut victims = Vec::new();
-    for nick in ["kicked", "killed", "dropped", "bored"] {
-        victims.push(Puppet::join(&server, nick, "#c").await);
-    }
-    watcher.until("bored!bored@127.0.0.1 JOIN").await;
-    server.kick("#c", "kicked", "out");
-    server.kill("killed", "bye");
-    server.cut("dropped");
-    victims[3].send("QUIT :done").await;
-    victims[0].until("KICK #c kicked :out").await;
-    victims[1].until("ERROR :").await;
-    assert_eq!(victims[1].line().await, None);
-    while let Some(line) = victims[2].line().await {
-        assert!(!line.starts_with("ERROR"), "no word to the one that is cut");
-    }
-    victims[3].until("ERROR :").await;
-    server.wait_for_members("#c", 1, SOON).await.expect("only the watcher stays");
-    let seen = watcher.fence().await;
-    assert_eq!(seen.iter().filter(|line| line.contains(" QUIT ")).count(), 3);
-}
-
-#[tokio::test]
-async fn a_silenced_connection_stays_open_and_hears_nothing() {
-    let server = Ircd::start(IrcdSettings::default()).await.expect("a port");
-    let mut a = Puppet::join(&server, "a", "#c").await;
-    let mut b = Puppet::join(&server, "b", "#c").await;
-    server.silence("a");
-    server.say("#c", "zoe", "anybody?");
-    b.until("anybody?").await;
-    a.send("PING x").await;
-    let waited = tokio::time::timeout(Duration::from_millis(50), a.until("x")).await;
-    assert!(waited.is_err(), "nothing comes");
-    assert_eq!(server.members_len("#c"), 2, "the server still takes it for a member");
-    server.cut("a");
-    while let Some(line) = a.line().await {
-        assert!(!line.contains("anybody"), "what was said meanwhile is lost");
-    }
-}
-
-#[tokio::test]
-async fn a_delayed_connection_hears_later_and_in_order() {
-    let server = Ircd::start(IrcdSettings::default()).await.expect("a port");
-    let mut a = Puppet::join(&server, "a", "#c").await;
-    server.delay("a", Duration::from_millis(30));
-    let said = server.say("#c", "zoe", "one");
-    server.say("#c", "zoe", "two");
-    let lines = a.until("two").await;
-    assert!(said.elapsed() >= Duration::from_millis(30));
-    assert_eq!(lines.len(), 2);
-}
-
-#[tokio::test]
-async fn pings_go_both_ways_or_are_ignored() {
-    let server = Ircd::start(IrcdSettings::default()).await.expect("a port");
-    let mut a = Puppet::join(&server, "a", "#c").await;
-    server.ping_everyone("you");
-    a.until("PING :you").await;
-    a.send("PONG :you").await;
-    a.fence().await;
-    assert_eq!(server.pongs(), 1);
-    server.set_pings(Pings::Ignored);
-    a.send("PING x\r\nTOPIC #c").await;
-    let lines = a.until(" 331 ").await;
-    assert_eq!(lines.len(), 1, "{lines:#?}");
 }

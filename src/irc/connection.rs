@@ -10,7 +10,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -18,16 +17,13 @@ use memchr::{memchr_iter, memchr3};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::dial::{DialFor, DialPlan, Opened, Stream, Transport, dial};
-use super::framer::{Charset, Framer, Observe};
+use super::framer::{Charset, Framer};
+pub use super::orders::{Commands, ConnHandle, Full, QUEUE_LINES_MAX, channel};
 use super::tls_failure::tls_words;
 use crate::bridge::input::{CloseReason, Input, Opening, Wire};
 use crate::ids::ConnId;
-
-/// Lines that may wait to be written. When full, [`ConnHandle::send`] gives the line back.
-pub const QUEUE_LINES_MAX: usize = 80;
 
 /// How long a connection that was asked to close may take to flush and to say goodbye.
 pub const CLOSE_MS_MAX: u64 = 5_000;
@@ -37,67 +33,6 @@ const READ_BYTES: usize = 4096;
 
 /// One write takes queued lines until it has this many bytes.
 const BATCH_BYTES: usize = 4096;
-
-/// The wiring's end of a connection. Dropping it closes the connection, as [`close`](Self::close) does.
-#[derive(Debug)]
-pub struct ConnHandle {
-    lines: mpsc::Sender<String>,
-    closing: CancellationToken,
-    observe: Arc<AtomicBool>,
-}
-
-/// The task's end: goes into [`run`].
-#[derive(Debug)]
-pub struct Commands {
-    lines: mpsc::Receiver<String>,
-    closing: CancellationToken,
-    observe: Arc<AtomicBool>,
-}
-
-/// The queue holds [`QUEUE_LINES_MAX`] lines already; here is the one that was refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection's queue is full")]
-pub struct Full(pub String);
-
-/// The two ends of one connection's commands.
-pub fn channel() -> (ConnHandle, Commands) {
-    let (sender, receiver) = mpsc::channel(QUEUE_LINES_MAX);
-    let closing = CancellationToken::new();
-    let observe = Arc::new(AtomicBool::new(true));
-    let handle = ConnHandle { lines: sender, closing: closing.clone(), observe: observe.clone() };
-    (handle, Commands { lines: receiver, closing, observe })
-}
-
-impl ConnHandle {
-    /// Queues one line, without its ending. CR, LF and NUL in it are left out; an empty line is not written
-    /// but still counted in `ConnWritten`, so that lines and counts stay in step.
-    ///
-    /// Never waits. A connection that is closed or closing takes the line and does nothing with it: its
-    /// `ConnClosed` is on the way, and `ConnWritten` never speaks of the line.
-    pub fn send(&self, line: String) -> Result<(), Full> {
-        match self.lines.try_send(line) {
-            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
-            Err(TrySendError::Full(line)) => Err(Full(line)),
-        }
-    }
-
-    /// Writes what is queued, then ends the connection, within [`CLOSE_MS_MAX`]. Also ends one that is being
-    /// dialled. Works at any time and any number of times.
-    pub fn close(&self) {
-        self.closing.cancel();
-    }
-
-    /// Whether channel chat is wanted from this connection, from the next line on.
-    pub fn observe(&self, observe: Observe) {
-        self.observe.store(observe == Observe::Chat, Ordering::Relaxed);
-    }
-}
-
-impl Drop for ConnHandle {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
 
 /// What a connection is made from. Gone, with the certificate in it, when the connection stands.
 #[derive(Clone, Debug)]
@@ -121,11 +56,11 @@ pub fn run(
 ) -> impl Future<Output = ()> + Send + 'static {
     let Start { conn, plan, attempt, who, opening, charset } = start;
     // Dialling is rare and its future is large: it is boxed, and gone when the connection stands.
-    let dialling = Box::pin(open(plan, attempt, who, opening, commands.closing.clone()));
+    let dialling = Box::pin(open(plan, attempt, who, opening, commands));
     async move {
         let link = Link { conn, mailbox: &mailbox };
         let why = match dialling.await {
-            Ok(opened) => link.serve(opened, charset, commands).await,
+            Ok(standing) => link.serve(standing, charset).await,
             Err(why) => why,
         };
         tracing::debug!(%conn, ?why, "irc connection closed");
@@ -133,22 +68,29 @@ pub fn run(
     }
 }
 
+/// A connection that stands and was not told of.
+struct Standing {
+    opened: Box<Opened>,
+    opening: Box<Opening>,
+    commands: Commands,
+}
+
 async fn open(
     plan: Arc<DialPlan>,
     attempt: u32,
     who: DialFor,
     mut opening: Box<Opening>,
-    closing: CancellationToken,
-) -> Result<(Box<Opened>, Box<Opening>), CloseReason> {
+    commands: Commands,
+) -> Result<Standing, CloseReason> {
     tokio::select! {
-        () = closing.cancelled() => Err(CloseReason::Asked),
+        () = commands.closing() => Err(CloseReason::Asked),
         dialled = dial(&plan, attempt, &who) => match dialled {
             Ok(opened) => {
                 opening.wire = match opened.wire {
                     Transport::Plain => Wire::Plain,
                     Transport::Tls => Wire::Tls,
                 };
-                Ok((Box::new(opened), opening))
+                Ok(Standing { opened: Box::new(opened), opening, commands })
             }
             Err(error) => Err(CloseReason::DialFailed(error.to_string())),
         }
@@ -192,53 +134,48 @@ impl<'a> Link<'a> {
     }
 
     /// From `ConnOpened` up to, not including, `ConnClosed`.
-    async fn serve(
-        self,
-        (opened, opening): (Box<Opened>, Box<Opening>),
-        charset: Charset,
-        commands: Commands,
-    ) -> CloseReason {
+    async fn serve(self, standing: Standing, charset: Charset) -> CloseReason {
+        let Standing { opened, opening, commands } = standing;
         // Our ident server speaks for the connection for as long as `_ident` is there.
         let Opened { stream, ident: _ident, .. } = *opened;
-        let Commands { lines, closing, observe } = commands;
         if self.tell(Input::ConnOpened { conn: self.conn, opening }).await.is_err() {
             return CloseReason::Lost(Unheard.to_string());
         }
         let (reader, writer) = tokio::io::split(stream);
-        let mut reading = pin!(self.read(reader, Framer::new(charset), &observe));
-        let mut writing = pin!(self.write(writer, lines, &closing));
-        let mut overtime = pin!(overtime(&closing));
+        let mut reading = pin!(self.read(reader, Framer::new(charset), &commands));
+        let mut writing = pin!(self.write(writer, &commands));
+        let mut overtime = pin!(overtime(&commands));
         let mut talking = Talking::Yes;
         let mut broken = None;
         loop {
             tokio::select! {
-                words = &mut reading => break self.reason(broken, &closing, words),
-                () = &mut overtime => break self.reason(broken, &closing, String::new()),
+                words = &mut reading => break self.reason(broken, &commands, words),
+                () = &mut overtime => break self.reason(broken, &commands, String::new()),
                 written = &mut writing, if talking == Talking::Yes => {
                     talking = Talking::No;
                     // What the server said before the socket broke (its ERROR, say) is still to be read;
                     // that too gets only so much time.
-                    if let Err(error) = written && !closing.is_cancelled() {
+                    if let Err(error) = written && !commands.is_closing() {
                         broken = Some(break_words(&error));
-                        closing.cancel();
+                        commands.close();
                     }
                 }
             }
         }
     }
 
-    fn reason(self, broken: Option<String>, closing: &CancellationToken, words: String) -> CloseReason {
+    fn reason(self, broken: Option<String>, commands: &Commands, words: String) -> CloseReason {
         match broken {
             Some(words) => CloseReason::Lost(words),
-            None if closing.is_cancelled() => CloseReason::Asked,
+            None if commands.is_closing() => CloseReason::Asked,
             None => CloseReason::Lost(words),
         }
     }
 
     /// Gives lines to the machine until the stream ends; says how it ended.
-    async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, observe: &AtomicBool) -> String {
+    async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, commands: &Commands) -> String {
         let words = loop {
-            while let Some(line) = framer.next_line(observed(observe)) {
+            while let Some(line) = framer.next_line(commands.observe()) {
                 if let Err(unheard) = self.tell(Input::ConnLine { conn: self.conn, line }).await {
                     return unheard.to_string();
                 }
@@ -257,13 +194,8 @@ impl<'a> Link<'a> {
     }
 
     /// Writes lines until asked to close; then says goodbye. What is queued by then is written first.
-    async fn write(
-        self,
-        mut writer: WriteHalf<Stream>,
-        mut lines: mpsc::Receiver<String>,
-        closing: &CancellationToken,
-    ) -> io::Result<()> {
-        while let Some(batch) = next_batch(&mut lines, closing).await {
+    async fn write(self, mut writer: WriteHalf<Stream>, commands: &Commands) -> io::Result<()> {
+        while let Some(batch) = next_batch(commands).await {
             self.write_batch(&mut writer, batch).await?;
         }
         writer.shutdown().await
@@ -340,35 +272,23 @@ async fn receive(reader: &mut ReadHalf<Stream>, framer: &mut Framer) -> io::Resu
 }
 
 /// Waits for a line and takes those that follow it; `None` when asked to close and nothing is left.
-async fn next_batch(lines: &mut mpsc::Receiver<String>, closing: &CancellationToken) -> Option<Batch> {
-    let first = tokio::select! {
-        biased;
-        line = lines.recv() => line,
-        () = closing.cancelled() => {
-            lines.close();
-            lines.recv().await
-        }
-    };
+async fn next_batch(commands: &Commands) -> Option<Batch> {
     let mut batch = Batch::default();
-    batch.push(&first?);
+    batch.push(&commands.next().await?);
     while batch.bytes.len() < BATCH_BYTES {
-        match lines.try_recv() {
-            Ok(line) => batch.push(&line),
-            Err(_) => break,
+        match commands.next_at_once() {
+            Some(line) => batch.push(&line),
+            None => break,
         }
     }
     Some(batch)
 }
 
 /// Ends when a close that was asked for has taken too long.
-async fn overtime(closing: &CancellationToken) {
-    closing.cancelled().await;
+async fn overtime(commands: &Commands) {
+    commands.closing().await;
     // Boxed: few need it at a time, and all would carry it.
     Box::pin(sleep(Duration::from_millis(CLOSE_MS_MAX))).await;
-}
-
-fn observed(switch: &AtomicBool) -> Observe {
-    if switch.load(Ordering::Relaxed) { Observe::Chat } else { Observe::NoChat }
 }
 
 fn break_words(error: &io::Error) -> String {
@@ -390,6 +310,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::dial::Transport;
+    use super::super::framer::Observe;
     use super::super::identd::Idents;
     use super::super::testing::{Authority, Demand, Until, listen, plain_plan, plan_with, unheard};
     use super::super::tls::TlsOptions;

@@ -10,6 +10,7 @@ mod api;
 mod push;
 mod rooms;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -186,6 +187,11 @@ impl Homeserver {
         self.state().aliases.insert(alias.to_owned(), room.to_owned());
     }
 
+    /// Knows a ghost from before: registered, with this device and this display name.
+    pub fn add_ghost(&self, user: &str, device: &str, name: &str) {
+        self.state().add_ghost(user, device, name);
+    }
+
     /// Lets requests fail from now on, before faults asked for earlier are used up.
     pub fn fault(&self, fault: Fault) {
         self.state().faults.insert(0, fault);
@@ -209,6 +215,11 @@ impl Homeserver {
     /// How often an endpoint was called, by its name in the specification's path, for example `register`.
     pub fn calls(&self, endpoint: &str) -> u64 {
         self.state().calls.get(endpoint).copied().unwrap_or(0)
+    }
+
+    /// How often each endpoint was called, by name; see [`Self::calls`].
+    pub fn all_calls(&self) -> BTreeMap<&'static str, u64> {
+        self.state().calls.iter().map(|(endpoint, count)| (*endpoint, *count)).collect()
     }
 
     /// The state events that were accepted, in order; they are not in [`Self::sent`].

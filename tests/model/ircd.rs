@@ -9,21 +9,30 @@
 //! waits up to 5 ms and is written together, or a thousand joins would cost a million writes.
 
 mod command;
+mod people;
 mod state;
+mod wire;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use self::state::{State, Turn};
+#[allow(unused_imports, reason = "each test or bench uses its own part of the models")]
+pub use self::wire::TlsIdentity;
 use super::{Bell, Short};
 
 /// How long a line about coming and going may wait for others.
 const LAZY: Duration = Duration::from_millis(5);
+/// Connections that may wait to be accepted: a thousand puppets come at once.
+const BACKLOG: u32 = 4096;
+/// Between two turns of [`Ircd::ping_each`].
+const PING_TURN: Duration = Duration::from_millis(100);
 
 /// How the server behaves from the start.
 #[derive(Clone, Debug)]
@@ -32,11 +41,14 @@ pub struct Settings {
     pub name: String,
     pub cap: CapAnswer,
     pub pings: Pings,
+    /// Where given, TLS is all that is spoken.
+    pub tls: Option<TlsIdentity>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { name: "irc.model".to_owned(), cap: CapAnswer::EmptyList, pings: Pings::Answered }
+        let (cap, pings) = (CapAnswer::EmptyList, Pings::Answered);
+        Self { name: "irc.model".to_owned(), cap, pings, tls: None }
     }
 }
 
@@ -93,6 +105,8 @@ struct Inner {
     state: Mutex<State>,
     bell: Bell,
     lazy: Notify,
+    /// The task that accepts connections; none while the server is down.
+    accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Ircd {
@@ -101,13 +115,35 @@ impl Ircd {
     /// # Errors
     /// When no port can be had.
     pub async fn start(settings: Settings) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let state = Mutex::new(State::new(settings));
-        let server = Self(Arc::new(Inner { port, state, bell: Bell::default(), lazy: Notify::new() }));
-        tokio::spawn(server.clone().accept(listener));
+        let listener = listen(0)?;
+        let server = Self(Arc::new(Inner {
+            port: listener.local_addr()?.port(),
+            state: Mutex::new(State::new(settings)),
+            bell: Bell::default(),
+            lazy: Notify::new(),
+            accepting: Mutex::default(),
+        }));
+        server.accept_from(listener);
         tokio::spawn(server.clone().write_lazy());
         Ok(server)
+    }
+
+    /// A restart as others see it: nobody can connect, every connection is cut without a word, and after
+    /// `down` a server listens on the same port that knows none of them.
+    ///
+    /// # Errors
+    /// When somebody else took the port meanwhile.
+    pub async fn restart(&self, down: Duration) -> io::Result<()> {
+        let accepting = self.0.accepting.lock().expect("no model panics while it holds its state").take();
+        if let Some(accepting) = accepting {
+            accepting.abort();
+            // It ends by that alone; with it the listener.
+            let _aborted = accepting.await;
+        }
+        self.change(State::forget_connections);
+        tokio::time::sleep(down).await;
+        self.accept_from(listen(self.0.port)?);
+        Ok(())
     }
 
     pub fn port(&self) -> u16 {
@@ -183,7 +219,21 @@ impl Ircd {
 
     /// Asks every connection for a PONG; [`Self::pongs`] counts them.
     pub fn ping_everyone(&self, token: &str) {
-        self.change(|state| state.ping_everyone(token));
+        self.change(|state| state.ping(token, 0, 1));
+    }
+
+    /// From now on asks every connection for a PONG once each `every`, spread evenly, as long as the runtime
+    /// lives.
+    pub fn ping_each(&self, every: Duration) {
+        let server = self.clone();
+        let turns = every.div_duration_f64(PING_TURN).ceil().max(1.0) as usize;
+        tokio::spawn(async move {
+            let mut clock = tokio::time::interval(PING_TURN);
+            for turn in (0..turns).cycle() {
+                clock.tick().await;
+                server.change(|state| state.ping("turn", turn, turns));
+            }
+        });
     }
 
     /// How many PONGs came.
@@ -194,6 +244,16 @@ impl Ircd {
     /// How many connections are registered.
     pub fn registered(&self) -> usize {
         self.state().registered()
+    }
+
+    /// When connections came since this was last asked, in order.
+    pub fn take_dialed(&self) -> Vec<Instant> {
+        std::mem::take(&mut self.state().dialed)
+    }
+
+    /// When connections were registered since this was last asked, in order.
+    pub fn take_welcomed(&self) -> Vec<Instant> {
+        std::mem::take(&mut self.state().welcomed)
     }
 
     /// Nicks of the connections in a channel, in the order in which they connected.
@@ -258,6 +318,11 @@ impl Ircd {
         drop(state);
         self.0.bell.ring();
         result
+    }
+
+    fn accept_from(&self, listener: TcpListener) {
+        let task = tokio::spawn(self.clone().accept(listener));
+        *self.0.accepting.lock().expect("no model panics while it holds its state") = Some(task);
     }
 
     async fn accept(self, listener: TcpListener) {
@@ -328,4 +393,13 @@ impl Ircd {
         }
         self.state().write(id);
     }
+}
+
+/// A listener on this loopback port; 0 is any.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections that were cut still occupy the port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    socket.listen(BACKLOG)
 }

@@ -381,6 +381,13 @@ impl State {
         self.last_number
     }
 
+    /// A ghost as an earlier run of the bridge left it: registered, with a device and a name.
+    pub fn add_ghost(&mut self, user: &str, device: &str, name: &str) {
+        self.users.insert(user.to_owned());
+        self.devices.insert((user.to_owned(), device.to_owned()));
+        self.names.insert(user.to_owned(), name.to_owned());
+    }
+
     fn count(&mut self, endpoint: &'static str) {
         *self.calls.entry(endpoint).or_insert(0) += 1;
     }

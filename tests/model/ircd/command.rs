@@ -36,7 +36,7 @@ impl State {
             "PASS" | "AUTHENTICATE" => {}
             "NICK" => self.nick(id, first),
             "USER" => self.user(id, first),
-            "PING" => self.ping(id, first),
+            "PING" => self.pong(id, first),
             "PONG" => self.pongs += 1,
             "QUIT" => self.close(id, &format!("Quit: {first}")),
             _ if !registered => self.numeric(id, 451, ":You have not registered"),
@@ -129,6 +129,7 @@ impl State {
         let ready = conn.stage == Stage::Registering { cap: CapStage::None };
         let (Some(nick), Some(_), true) = (conn.nick.clone(), &conn.user, ready) else { return };
         conn.stage = Stage::Registered;
+        self.welcomed.push(Instant::now());
         let name = self.settings.name.clone();
         self.numeric(id, 1, &format!(":Welcome to the model network {nick}"));
         self.numeric(id, 2, &format!(":Your host is {name}, running version model"));
@@ -140,7 +141,7 @@ impl State {
         self.numeric(id, 422, ":MOTD File is missing");
     }
 
-    fn ping(&mut self, id: usize, token: &str) {
+    fn pong(&mut self, id: usize, token: &str) {
         if self.settings.pings == Pings::Answered {
             let line = format!(":{name} PONG {name} :{token}", name = self.settings.name);
             self.tell(id, &line, Urgency::Now);

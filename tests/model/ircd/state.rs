@@ -5,14 +5,14 @@
 //! that does not read for 16 MB is cut, as a server's send queue does it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::{Line, Said, Settings};
+use super::wire::{Taken, Wire};
+use super::{Said, Settings};
 
 /// Output that may wait for one connection, in bytes.
 const SENDQ_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -56,6 +56,7 @@ pub enum CapStage {
 
 pub struct Conn {
     stream: Arc<TcpStream>,
+    wire: Wire,
     wake: Arc<Notify>,
     pub nick: Option<Arc<str>>,
     pub user: Option<Arc<str>>,
@@ -97,6 +98,10 @@ pub struct State {
     pub nicks: HashMap<String, usize>,
     pub said: Vec<Said>,
     pub pongs: usize,
+    /// When connections came, since this was last taken.
+    pub dialed: Vec<Instant>,
+    /// When connections were registered, since this was last taken.
+    pub welcomed: Vec<Instant>,
     urgent: Vec<usize>,
     lazy: Vec<usize>,
 }
@@ -115,14 +120,18 @@ impl State {
             nicks: HashMap::new(),
             said: Vec::new(),
             pongs: 0,
+            dialed: Vec::new(),
+            welcomed: Vec::new(),
             urgent: Vec::new(),
             lazy: Vec::new(),
         }
     }
 
     pub fn add(&mut self, stream: Arc<TcpStream>, wake: Arc<Notify>) -> usize {
+        self.dialed.push(Instant::now());
         self.conns.push(Some(Conn {
             stream,
+            wire: Wire::new(self.settings.tls.as_ref()),
             wake,
             nick: None,
             user: None,
@@ -154,11 +163,12 @@ impl State {
     /// Splits what came into lines and performs each.
     pub fn take(&mut self, id: usize, bytes: &[u8], at: Instant) {
         let Some(conn) = self.conn(id) else { return };
+        let Ok(text) = conn.wire.open(bytes) else { return self.remove(id, "TLS error") };
         let mut joined;
-        let mut rest = bytes;
+        let mut rest = &*text;
         if !conn.partial.is_empty() {
             joined = std::mem::take(&mut conn.partial);
-            joined.extend_from_slice(bytes);
+            joined.extend_from_slice(&text);
             rest = &joined;
         }
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -247,22 +257,17 @@ impl State {
     /// Gives the kernel what it takes of a connection's output.
     pub fn write(&mut self, id: usize) {
         let Some(conn) = self.conn(id) else { return };
-        if conn.out.is_empty() || conn.line == Path::Silenced {
+        if conn.line == Path::Silenced || (conn.out.is_empty() && !conn.wire.has_output()) {
             return;
         }
-        match conn.stream.try_write(&conn.out) {
-            Ok(length) if length == conn.out.len() => {
-                conn.out.clear();
+        match conn.wire.write(&conn.stream, &mut conn.out) {
+            Ok(Taken::All) => {
                 conn.blocked = Blocked::No;
                 if conn.out.capacity() > BUFFER_BYTES_KEPT {
                     conn.out = Vec::new();
                 }
             }
-            Ok(length) => {
-                conn.out.drain(..length);
-                conn.wait_until_writable();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.wait_until_writable(),
+            Ok(Taken::Part) => conn.wait_until_writable(),
             Err(_) => self.remove(id, "Write error"),
         }
     }
@@ -285,48 +290,6 @@ impl State {
             channel.members.remove(&id);
         }
         self.conns[id] = None;
-    }
-
-    pub fn say(&mut self, line: &Line<'_>) {
-        let Line { channel, nick, text } = line;
-        let wire = format!(":{nick}!{nick}@virtual PRIVMSG {channel} :{text}");
-        self.tell_channel(&fold(channel), None, &wire, Urgency::Now);
-    }
-
-    pub fn join_virtual(&mut self, name: &str, nick: &str) {
-        let folded = fold(name);
-        let channel = self.channels.entry(folded.clone()).or_default();
-        if channel.name.is_empty() {
-            channel.name = name.to_owned();
-        }
-        if channel.virtuals.insert(nick.to_owned()) {
-            self.tell_channel(&folded, None, &format!(":{nick}!{nick}@virtual JOIN {name}"), Urgency::Lazy);
-        }
-    }
-
-    pub fn quit_virtual(&mut self, nick: &str, reason: &str) {
-        let wire = format!(":{nick}!{nick}@virtual QUIT :{reason}");
-        self.tell_those_who_see(nick, &wire);
-        for channel in self.channels.values_mut() {
-            channel.virtuals.remove(nick);
-        }
-    }
-
-    pub fn rename_virtual(&mut self, nick: &str, new: &str) {
-        self.tell_those_who_see(nick, &format!(":{nick}!{nick}@virtual NICK :{new}"));
-        for channel in self.channels.values_mut() {
-            if channel.virtuals.remove(nick) {
-                channel.virtuals.insert(new.to_owned());
-            }
-        }
-    }
-
-    fn tell_those_who_see(&mut self, nick: &str, line: &str) {
-        let shared = self.channels.values().filter(|channel| channel.virtuals.contains(nick));
-        let members: BTreeSet<usize> = shared.flat_map(|channel| channel.members.iter().copied()).collect();
-        for id in members {
-            self.tell(id, line, Urgency::Lazy);
-        }
     }
 
     pub fn send_raw(&mut self, nick: &str, line: &str) {
@@ -380,8 +343,20 @@ impl State {
         }
     }
 
-    pub fn ping_everyone(&mut self, token: &str) {
-        for id in 0..self.conns.len() {
+    /// Every connection is gone, and nobody was told. Those without one stay where they are.
+    pub fn forget_connections(&mut self) {
+        for conn in self.conns.iter_mut().filter_map(Option::take) {
+            conn.wake.notify_one();
+        }
+        for channel in self.channels.values_mut() {
+            channel.members.clear();
+        }
+        self.nicks.clear();
+    }
+
+    /// Asks those for a sign of life whose number, divided by `turns`, leaves `turn`.
+    pub fn ping(&mut self, token: &str, turn: usize, turns: usize) {
+        for id in (turn..self.conns.len()).step_by(turns) {
             if self.conns[id].as_ref().is_some_and(|conn| conn.stage == Stage::Registered) {
                 self.tell(id, &format!("PING :{token}"), Urgency::Now);
             }
