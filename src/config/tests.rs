@@ -192,7 +192,7 @@ fn failures_are_told_somehow() {
     network_faults(
         quiet,
         &[
-            "config.yaml:7: networks.libera.failures: nobody learns that a message of theirs did not arrive; leave one of the three on",
+            "config.yaml:7: warning: networks.libera.failures: nobody learns that a message of theirs did not arrive; leave one of the three on",
         ],
     );
     network_faults("    failures: { reaction: \"\", notice: false, status_event: true }\n", &[]);

@@ -113,7 +113,6 @@ stories! {
     sts
     throttled
     told_at_the_end
-    told_bounded
     told_marks
     told_outage
     told_reasons

@@ -63,7 +63,9 @@ impl Network {
             let words = one(&reason, saying.channel.as_str(), &age_max);
             match reason {
                 Reason::TooOld(_) => Fate::Expired(words),
-                Reason::NotSent(_) | Reason::Refused(_) | Reason::InDoubt(_) => Fate::Failed(words),
+                Reason::NotSent(_) | Reason::Refused(_) | Reason::InDoubt(_) | Reason::PerhapsLost(_) => {
+                    Fate::Failed(words)
+                }
             }
         });
         let miss = Miss {
@@ -147,6 +149,7 @@ fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
             "This message may not have got through: only a part of what you said in quick succession did, and the \
              server does not say which. {sentence}."
         ),
+        Reason::PerhapsLost(why) => format!("This message may not have reached {channel}: {why}."),
     }
 }
 
@@ -186,6 +189,7 @@ fn many(reason: &Reason, which: &str, channel: &str, age_max: &str) -> String {
             "{which} may not have got through: only a part of what was said in quick succession did, and the server \
              does not say which. {sentence}."
         ),
+        Reason::PerhapsLost(why) => format!("{which} may not have reached {channel}: {why}."),
     }
 }
 
@@ -197,7 +201,10 @@ fn brief(reason: &Reason, age_max: &str) -> String {
             format!("older than {age_max}, no way to send it before{}", bracketed(trouble.as_deref()))
         }
         Reason::Refused(sentence) => sentence.clone(),
-        Reason::InDoubt(sentence) => format!("a part of what was said in quick succession. {sentence}"),
+        Reason::InDoubt(sentence) => {
+            format!("perhaps refused, with others said in quick succession. {sentence}")
+        }
+        Reason::PerhapsLost(why) => format!("perhaps lost, {why}"),
     }
 }
 
@@ -306,6 +313,10 @@ mod tests {
         assert_eq!(
             said(&more),
             "2 more messages of @ada:hs did not get through. #c is moderated: ask its operators for voice."
+        );
+        assert_eq!(
+            said(&account(2, 2, vec![(Reason::PerhapsLost("the connection broke".into()), 2)])),
+            "2 messages of @ada:hs and @bob:hs may not have reached #c: the connection broke."
         );
         let named = |count| people(&account(200, count, vec![(old(), 200)]));
         assert_eq!(named(2), "@ada:hs and @bob:hs");

@@ -39,6 +39,8 @@ pub enum Reason {
     Refused(String),
     /// The server did not take it, or another that was said together with it.
     InDoubt(String),
+    /// Nobody knows whether it arrived: the words follow a "because".
+    PerhapsLost(String),
 }
 
 impl Reason {
