@@ -47,6 +47,7 @@ fn policy() -> Policy {
         message_age_ms_max: 900_000,
         message_lines_max: 8,
         connections_max: 500,
+        failures: Failures::default(),
     }
 }
 struct W {
@@ -342,11 +343,12 @@ fn each_refused_message_is_told() {
         .out
         .iter()
         .filter_map(|e| match e {
-            Effect::Relay(r) => Some(r.about.clone()),
+            Effect::Mark(mark) => Some(mark.event.as_str()),
             _ => None,
         })
         .collect();
-    assert_eq!(s.len(), 3);
+    assert_eq!(s, ["$e1", "$e2", "$e3"]);
+    assert_eq!(relays(&w.out).len(), 1, "one reason is said once");
 }
 #[test]
 fn a_nick_that_was_refused_is_anybodys() {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::shell::Routes;
-use crate::bridge::effect::Relay;
+use crate::bridge::effect::Post;
 use crate::ids::RelaySeq;
 use crate::matrix::outbox::{GhostFact, GhostLog, OutboxLog};
 use crate::store::{OutboxRow, Store, StoreError};
@@ -55,11 +55,11 @@ impl Logs {
 }
 
 impl OutboxLog for Logs {
-    fn put(&self, relay: &Relay) {
+    fn put(&self, post: &Post) {
         let row = OutboxRow {
-            seq: relay.seq,
-            network: self.routes.of(&relay.room).map(|id| id.to_string()).unwrap_or_default(),
-            relay: relay.clone(),
+            seq: post.seq(),
+            network: self.routes.of(post.room()).map(|id| id.to_string()).unwrap_or_default(),
+            post: post.clone(),
             created: self.clock.now(),
         };
         self.report(Report::Put(row));
@@ -71,6 +71,10 @@ impl OutboxLog for Logs {
 
     fn failed(&self, seq: RelaySeq, why: &str) {
         self.report(Report::Failed(seq, why.to_owned()));
+    }
+
+    fn forgotten(&self, seq: RelaySeq) {
+        self.report(Report::Done(seq));
     }
 }
 

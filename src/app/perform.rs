@@ -53,6 +53,7 @@ impl NetworkTask {
             }
             Effect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
             Effect::Relay(relay) => self.shell.outbox.submit(relay),
+            Effect::Mark(mark) => self.shell.outbox.mark(mark),
             Effect::Kick { room, user, reason } => {
                 tracing::info!(network = %self.id, %room, %user, "removing somebody whose channel will not have them");
                 self.shell.outbox.kick(room, user, reason);

@@ -248,7 +248,7 @@ async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
     if !rows.is_empty() {
         tracing::info!(lines = rows.len(), "lines of the last run are said first");
     }
-    rows.into_iter().for_each(|row| outbox.restore(row.relay));
+    rows.into_iter().for_each(|row| outbox.restore(row.post));
     Ok(())
 }
 

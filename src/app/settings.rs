@@ -3,7 +3,8 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+    BotMode, ConnectPace, DynamicPortals, Failures, Flood, Notices, PingPace, Policy, Services, StatusEvents,
+    Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::NetworkId;
@@ -55,6 +56,15 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         message_age_ms_max: network.messages.age_s_max * 1_000,
         message_lines_max: network.messages.lines_max,
         connections_max: network.connect.connections_max,
+        failures: failures(&network.failures),
+    }
+}
+
+fn failures(failures: &config::Failures) -> Failures {
+    Failures {
+        reaction: Some(failures.reaction.clone()).filter(|key| !key.is_empty()),
+        notice: if failures.notice { Notices::On } else { Notices::Off },
+        status_event: if failures.status_event { StatusEvents::On } else { StatusEvents::Off },
     }
 }
 
@@ -100,6 +110,7 @@ mod tests {
         assert_eq!((policy.ping.after_ms, policy.ping.timeout_ms), (60_000, 60_000));
         assert_eq!((policy.message_age_ms_max, policy.message_lines_max), (900_000, 8));
         assert_eq!(policy.connections_max, 500);
+        assert_eq!(policy.failures, Failures::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

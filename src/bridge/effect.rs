@@ -5,7 +5,7 @@
 //! their order.
 
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
-use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, UserId};
+use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
@@ -32,6 +32,8 @@ pub enum Effect {
     Settle { seq: InboxSeq, outcome: Outcome },
     /// Say something in a room.
     Relay(Relay),
+    /// Put a sign on somebody's message that tells what became of it.
+    Mark(Mark),
     /// Remove somebody from a room, in the bot's name.
     Kick { room: RoomId, user: UserId, reason: String },
     /// Make the portal room of a channel, with this alias. Answered by `RoomCreated`.
@@ -85,6 +87,60 @@ pub struct Relay {
     pub text: String,
     /// The event this answers, if any: shown as a reply.
     pub about: Option<EventId>,
+}
+
+/// A sign on somebody's message, in the bot's name. One event: two signs on a message are two marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Orders it among what is said, and names its transaction for life.
+    pub seq: RelaySeq,
+    pub room: RoomId,
+    /// The message.
+    pub event: EventId,
+    pub sign: Sign,
+}
+
+/// What a mark looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A reaction with this key: the message did not arrive, or not for sure (client-server API, "Event annotations
+    /// and reactions").
+    Reaction(String),
+    /// The event `com.beeper.message_send_status`, for clients that show it.
+    Status { network: NetworkId, fate: Fate },
+}
+
+/// What became of a message, for a client to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Delivered,
+    /// It did not arrive, or not for sure: the words for its sender.
+    Failed(String),
+    /// It became too old before it could be sent: the words for its sender.
+    Expired(String),
+}
+
+/// What goes to the homeserver by the outbox: in order for each room, and kept over restarts until it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Post {
+    Line(Relay),
+    Mark(Mark),
+}
+
+impl Post {
+    pub fn seq(&self) -> RelaySeq {
+        match self {
+            Self::Line(relay) => relay.seq,
+            Self::Mark(mark) => mark.seq,
+        }
+    }
+
+    pub fn room(&self) -> &RoomId {
+        match self {
+            Self::Line(relay) => &relay.room,
+            Self::Mark(mark) => &mark.room,
+        }
+    }
 }
 
 /// In whose name something is said.

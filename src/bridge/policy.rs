@@ -42,6 +42,7 @@ pub struct Policy {
     pub message_lines_max: usize,
     /// Connections at most, over all puppets.
     pub connections_max: usize,
+    pub failures: Failures,
 }
 
 /// A network's trust in a gateway (IRCv3 "webirc").
@@ -69,6 +70,35 @@ pub struct Services {
 pub enum BotMode {
     Shown,
     Hidden,
+}
+
+/// How senders learn of messages that did not arrive, or not for sure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// What the bridge reacts with to the message; `None`: it does not.
+    pub reaction: Option<String>,
+    pub notice: Notices,
+    pub status_event: StatusEvents,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self { reaction: Some("❌".into()), notice: Notices::On, status_event: StatusEvents::Off }
+    }
+}
+
+/// Whether failures are told in words, in the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    On,
+    Off,
+}
+
+/// Whether an event tells clients what became of each message, also of those that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusEvents {
+    On,
+    Off,
 }
 
 /// Whether portals are made on demand.

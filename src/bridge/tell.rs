@@ -1,7 +1,10 @@
 //! What the bridge tells people in a room, bounded.
 //!
-//! A room hears at most [`BURST`] notices of failure in [`WINDOW_MS`]; what comes on top is counted and told
-//! in one sentence when the window ends. Nothing is swallowed unseen, and an outage is no flood.
+//! A room hears at most [`BURST`] notices in [`WINDOW_MS`]; what comes on top is counted and told in one sentence
+//! when the window ends. Nothing is swallowed unseen, and an outage is no flood. Messages that did not arrive have
+//! bounds of their own, in [`gather`].
+
+pub mod gather;
 
 use std::collections::HashMap;
 

@@ -29,6 +29,8 @@ pub enum Timer {
     Ledger(ChannelName),
     /// A room may be told of what was left unsaid.
     Tell(RoomId),
+    /// What was gathered of a room's failures may be due.
+    Failures(RoomId),
     /// A puppet may have been without a word for too long.
     Idle(PuppetId),
     /// Some puppets may have been cut off for so long that their rooms should know.

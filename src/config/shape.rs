@@ -144,6 +144,14 @@ static NETWORK: Shape = Shape::Table(&[
         Shape::Table(&[may("after_ms", whole(1_000, HOUR_MS)), may("timeout_ms", whole(1_000, HOUR_MS))]),
     ),
     may("messages", Shape::Table(&[may("age_s_max", whole(10, 604_800)), may("lines_max", whole(1, 100))])),
+    may(
+        "failures",
+        Shape::Table(&[
+            may("reaction", Shape::Text),
+            may("notice", Shape::YesNo),
+            may("status_event", Shape::YesNo),
+        ]),
+    ),
 ]);
 
 static SERVER: Shape =

@@ -187,6 +187,23 @@ fn defaults_follow_from_other_settings() {
 }
 
 #[test]
+fn failures_are_told_somehow() {
+    let quiet = "    failures: { reaction: \"\", notice: false }\n";
+    network_faults(
+        quiet,
+        &[
+            "config.yaml:7: warning: networks.libera.failures: nobody learns that a message of theirs did not arrive; leave one of the three on",
+        ],
+    );
+    network_faults("    failures: { reaction: \"\", notice: false, status_event: true }\n", &[]);
+    let bad = "must be a sign of 64 bytes at most, such as \"❌\", or \"\" for none";
+    for reaction in [" ".to_owned(), "a\\tb".into(), "x".repeat(65)] {
+        let fault = format!("config.yaml:7: networks.libera.failures.reaction: {bad}");
+        network_faults(&format!("    failures: {{ reaction: \"{reaction}\" }}\n"), &[&fault]);
+    }
+}
+
+#[test]
 fn a_slash_at_the_end_of_a_url_does_not_matter() {
     let text = SMALL.replace("8008", "8008/base/");
     let config = good(&format!("{text}appservice: {{ url: 'http://bridge:1/' }}\n"));

@@ -208,6 +208,8 @@ pub struct Network {
     pub ping: Ping,
     #[serde(default)]
     pub messages: Messages,
+    #[serde(default)]
+    pub failures: Failures,
 }
 
 fn default_encoding() -> String {
@@ -395,5 +397,23 @@ pub struct Messages {
 impl Default for Messages {
     fn default() -> Self {
         Self { age_s_max: 900, lines_max: 8 }
+    }
+}
+
+/// How senders learn of messages that did not arrive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Failures {
+    /// What the bridge reacts with; empty: it does not.
+    pub reaction: String,
+    /// Whether the reason is told in the room.
+    pub notice: bool,
+    /// Whether `com.beeper.message_send_status` is sent, for messages that arrived as well.
+    pub status_event: bool,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self { reaction: "❌".into(), notice: true, status_event: false }
     }
 }

@@ -328,7 +328,7 @@ fn warn_refused(why: Option<String>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::bridge::effect::{Relay, Speaker};
+    use crate::bridge::effect::{Post, Relay, Speaker};
     use crate::bridge::input::BodyKind;
     use crate::ids::{RoomId, Time};
 
@@ -337,7 +337,7 @@ pub(super) mod tests {
         let room = RoomId::new("!room:hs").unwrap();
         let relay =
             Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
-        let row = OutboxRow { seq, network: "net".into(), relay, created: Time(1) };
+        let row = OutboxRow { seq, network: "net".into(), post: Post::Line(relay), created: Time(1) };
         Job::new(Write::OutboxPut(row), None)
     }
 

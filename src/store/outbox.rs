@@ -1,6 +1,7 @@
 //! Tables `outbox`, `outbox_mark` and `dead_letters`: what is to be said in rooms, and what could not be.
 //!
-//! A row lives from the moment a line is relayed until the homeserver has taken it. Most lines are taken
+//! A row is a line or a mark, told apart by its kind: of a mark, `about` is the message and `text` its reaction, or the
+//! words of its status. It lives from the moment a line is relayed until the homeserver has taken it. Most lines are taken
 //! within the 20 ms a lazy change may wait: those never touch the disk. That is why the highest number in
 //! the table proves nothing about the highest number used; numbers are reserved in blocks instead, and the
 //! end of the block is what [`Store::outbox_last`] tells the next run.
@@ -8,9 +9,9 @@
 use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
-use crate::bridge::effect::{Ghost, Relay, Speaker};
+use crate::bridge::effect::{Fate, Ghost, Mark, Post, Relay, Sign, Speaker};
 use crate::bridge::input::BodyKind;
-use crate::ids::{EventId, RelaySeq, RoomId, Time, UserId};
+use crate::ids::{EventId, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// How far numbers are reserved ahead of the highest one seen.
 pub(super) const MARK_STEP: i64 = 1 << 20;
@@ -55,13 +56,13 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("DEAD", DEAD),
 ];
 
-/// One line on its way to the homeserver.
+/// One line or mark on its way to the homeserver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// The same as the relay's; unique over all networks.
+    /// The same as the post's; unique over all networks.
     pub seq: RelaySeq,
     pub network: String,
-    pub relay: Relay,
+    pub post: Post,
     pub created: Time,
 }
 
@@ -150,32 +151,86 @@ pub(super) async fn reserve(conn: &mut Conn) -> Result<Option<RelaySeq>, Fault> 
 }
 
 fn put_row(row: &OutboxRow) -> serde_json::Value {
-    let (speaker, display_name) = match &row.relay.speaker {
-        Speaker::Bot => (None, None),
-        Speaker::Ghost(ghost) => (Some(ghost.user.as_str()), Some(escape(&ghost.display_name))),
-    };
+    let columns = columns(&row.post);
     serde_json::json!({
         "seq": row.seq.0,
-        "network": escape(&row.network),
-        "room": row.relay.room.as_str(),
-        "speaker": speaker,
-        "display_name": display_name,
-        "kind": kind_name(row.relay.kind),
-        "text": escape(&row.relay.text),
-        "about": row.relay.about.as_ref().map(EventId::as_str),
+        "network": escape(columns.network.map_or(&row.network, NetworkId::as_str)),
+        "room": row.post.room().as_str(),
+        "speaker": columns.speaker.map(|ghost| ghost.user.as_str()),
+        "display_name": columns.speaker.map(|ghost| escape(&ghost.display_name)),
+        "kind": columns.kind,
+        "text": escape(columns.text),
+        "about": columns.about.map(EventId::as_str),
         "created": i64::try_from(row.created.0).unwrap_or(i64::MAX),
     })
+}
+
+/// What of a post goes into columns of its own.
+struct Columns<'a> {
+    /// Where the post names it itself.
+    network: Option<&'a NetworkId>,
+    /// `None` is the bridge itself.
+    speaker: Option<&'a Ghost>,
+    kind: &'static str,
+    text: &'a str,
+    about: Option<&'a EventId>,
+}
+
+fn columns(post: &Post) -> Columns<'_> {
+    match post {
+        Post::Line(relay) => {
+            let speaker = match &relay.speaker {
+                Speaker::Bot => None,
+                Speaker::Ghost(ghost) => Some(ghost),
+            };
+            let (kind, about) = (kind_name(relay.kind), relay.about.as_ref());
+            Columns { network: None, speaker, kind, text: &relay.text, about }
+        }
+        Post::Mark(mark) => {
+            let (network, kind, text) = match &mark.sign {
+                Sign::Reaction(key) => (None, REACTION, key.as_str()),
+                Sign::Status { network, fate } => match fate {
+                    Fate::Delivered => (Some(network), DELIVERED, ""),
+                    Fate::Failed(words) => (Some(network), FAILED, words.as_str()),
+                    Fate::Expired(words) => (Some(network), EXPIRED, words.as_str()),
+                },
+            };
+            Columns { network, speaker: None, kind, text, about: Some(&mark.event) }
+        }
+    }
 }
 
 /// `None` for a row that no version of ours has written.
 fn outbox_row(row: &Row) -> Result<Option<OutboxRow>, Fault> {
     let seq = RelaySeq(row.int(0)?);
-    let Some(relay) = relay(seq, row)? else {
+    let post = match mark_of(seq, row)? {
+        Some(mark) => Some(Post::Mark(mark)),
+        None => relay(seq, row)?.map(Post::Line),
+    };
+    let Some(post) = post else {
         tracing::warn!(seq = seq.0, "an outbox row cannot be read, it is left alone");
         return Ok(None);
     };
     let created = Time(u64::try_from(row.int(8)?).unwrap_or_default());
-    Ok(Some(OutboxRow { seq, network: row.text(1)?, relay, created }))
+    Ok(Some(OutboxRow { seq, network: row.text(1)?, post, created }))
+}
+
+/// `None` for a row that is no mark.
+fn mark_of(seq: RelaySeq, row: &Row) -> Result<Option<Mark>, Fault> {
+    let (kind, text) = (row.text(5)?, row.text(6)?);
+    let sign = |fate| NetworkId::new(&row.text(1).ok()?).map(|network| Sign::Status { network, fate });
+    let sign = match kind.as_str() {
+        REACTION => Some(Sign::Reaction(text)),
+        DELIVERED => sign(Fate::Delivered),
+        FAILED => sign(Fate::Failed(text)),
+        EXPIRED => sign(Fate::Expired(text)),
+        _ => None,
+    };
+    let event = row.maybe_text(7)?.and_then(|event| EventId::new(&event));
+    let (Some(room), Some(event), Some(sign)) = (RoomId::new(&row.text(2)?), event, sign) else {
+        return Ok(None);
+    };
+    Ok(Some(Mark { seq, room, event, sign }))
 }
 
 fn relay(seq: RelaySeq, row: &Row) -> Result<Option<Relay>, Fault> {
@@ -198,6 +253,12 @@ fn dead_letter(row: &Row) -> Result<Option<DeadLetter>, Fault> {
     let failed = Time(u64::try_from(row.int(10)?).unwrap_or_default());
     Ok(Some(DeadLetter { row: line, reason: row.text(9)?, failed }))
 }
+
+/// Kinds of marks: a reaction, and the fates that a status event tells of.
+const REACTION: &str = "reaction";
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const EXPIRED: &str = "expired";
 
 fn kind_name(kind: BodyKind) -> &'static str {
     match kind {

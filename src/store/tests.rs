@@ -8,7 +8,7 @@ use sqlx::{Executor, SqlSafeStr};
 
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
-use crate::bridge::effect::{Ghost, Outcome, Relay, Speaker};
+use crate::bridge::effect::{Fate, Ghost, Mark, Outcome, Post, Relay, Sign, Speaker};
 use crate::bridge::input::{BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
@@ -73,6 +73,7 @@ stories![
     pruning_keeps_a_day_and_what_is_open,
     hostile_ids_do_not_fail_their_neighbours,
     lines_wait_in_the_outbox_over_a_restart,
+    marks_wait_in_the_outbox_over_a_restart,
     a_refused_line_becomes_a_dead_letter,
     outbox_numbers_are_never_used_again,
     a_room_is_in_one_portal,
@@ -127,7 +128,7 @@ fn line(seq: i64, speaker: Speaker, text: &str) -> OutboxRow {
         text: text.into(),
         about,
     };
-    OutboxRow { seq: RelaySeq(seq), network: "net".into(), relay, created: Time(77) }
+    OutboxRow { seq: RelaySeq(seq), network: "net".into(), post: Post::Line(relay), created: Time(77) }
 }
 
 async fn a_transaction_is_taken_once(place: Place) {
@@ -247,6 +248,39 @@ async fn lines_wait_in_the_outbox_over_a_restart(place: Place) {
     store.outbox_done(RelaySeq(4)).await.unwrap();
     store.close().await.unwrap();
     assert_eq!(place.open().await.outbox_load().await.unwrap(), lines);
+}
+
+async fn marks_wait_in_the_outbox_over_a_restart(place: Place) {
+    let store = place.open().await;
+    let status = |fate| Sign::Status { network: net("net"), fate };
+    let signs = [
+        Sign::Reaction("❌".into()),
+        status(Fate::Delivered),
+        status(Fate::Failed("\"#c\" is moderated\0".into())),
+        status(Fate::Expired(String::new())),
+    ];
+    let row = |(seq, sign): (i64, Sign)| {
+        let seq = RelaySeq(seq);
+        let event = EventId::new("$said").unwrap();
+        let post = Post::Mark(Mark { seq, room: room("a"), event, sign });
+        OutboxRow { seq, network: "net".into(), post, created: Time(77) }
+    };
+    let mut rows: Vec<OutboxRow> = (1..).zip(signs).map(row).collect();
+    rows.push(line(5, Speaker::Bot, "reaction"));
+    for row in &rows {
+        store.outbox_put(row.clone()).await.unwrap();
+    }
+    // Whose room is no portal any more has no network but in what is told.
+    let status = status(Fate::Delivered);
+    let nowhere = OutboxRow { network: String::new(), ..row((6, status)) };
+    store.outbox_put(nowhere.clone()).await.unwrap();
+    rows.push(OutboxRow { network: "net".into(), ..nowhere });
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.outbox_load().await.unwrap(), rows);
+    store.outbox_done(RelaySeq(1)).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(store.outbox_load().await.unwrap(), rows[1..]);
 }
 
 async fn a_refused_line_becomes_a_dead_letter(place: Place) {

@@ -119,6 +119,12 @@ stories! {
     stopping
     sts
     throttled
+    told_at_the_end
+    told_marks
+    told_outage
+    told_reasons
+    told_together
+    told_without_notices
     too_many_waiting
     two_rooms
     webirc

@@ -1,7 +1,8 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Effect, Existence, Extent, Outcome, Presence, Relay, Speaker, Verdict,
+    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, Relay, Sign, Speaker,
+    Verdict,
 };
 use bunraku::bridge::input::BodyKind;
 
@@ -20,6 +21,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Observe { conn, chat: Chat::Skip } => format!("irc {conn} skip chat"),
         Effect::Settle { seq, outcome } => format!("settle {} {}", seq.0, settled(outcome)),
         Effect::Relay(said) => relay(said),
+        Effect::Mark(made) => mark(made),
         Effect::Kick { room, user, reason } => format!("kick {user} from {room}: {reason}"),
         Effect::CreateRoom { channel, alias } => format!("create room {alias} for {channel}"),
         Effect::AddAlias { room, alias } => format!("add alias {alias} to {room}"),
@@ -72,6 +74,17 @@ fn relay(relay: &Relay) -> String {
         BodyKind::Emote => format!("relay {room} * {name} {text}{about}"),
         BodyKind::Notice => format!("relay {room} -{name}- {text}{about}"),
     }
+}
+
+fn mark(mark: &Mark) -> String {
+    let Mark { room, event, sign, .. } = mark;
+    let sign = match sign {
+        Sign::Reaction(key) => key.clone(),
+        Sign::Status { fate: Fate::Delivered, .. } => "delivered".to_owned(),
+        Sign::Status { fate: Fate::Failed(words), .. } => format!("failed ({})", visible(words)),
+        Sign::Status { fate: Fate::Expired(words), .. } => format!("expired ({})", visible(words)),
+    };
+    format!("mark {room} {event} {sign}")
 }
 
 /// Control characters made visible; a line too long to read is shortened, with its length.

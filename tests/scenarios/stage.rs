@@ -13,7 +13,8 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy, Services, Webirc,
+    BotMode, ConnectPace, DynamicPortals, Failures, Flood, Notices, PingPace, Policy, Services, StatusEvents,
+    Webirc,
 };
 use bunraku::ids::{
     ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
@@ -60,6 +61,7 @@ fn policy() -> Policy {
         message_age_ms_max: 600_000,
         message_lines_max: 4,
         connections_max: 100,
+        failures: Failures { reaction: None, ..Failures::default() },
     }
 }
 
@@ -156,6 +158,9 @@ impl Stage {
             "at_once" => self.policy.connect.at_once = number() as usize,
             "ping_after_s" => self.policy.ping.after_ms = number() * 1_000,
             "idle_s_max" => self.policy.connect.idle_ms_max = number() * 1_000,
+            "reaction" => self.policy.failures.reaction = Some(value.to_owned()),
+            "notice" => self.policy.failures.notice = Notices::Off,
+            "status_event" => self.policy.failures.status_event = StatusEvents::On,
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");

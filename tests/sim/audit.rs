@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bunraku::bridge::effect::{CommandAnswer, Outcome, Relay, Speaker, Verdict};
+use bunraku::bridge::effect::{CommandAnswer, Mark, Outcome, Relay, Speaker, Verdict};
 use bunraku::bridge::input::AskId;
 use bunraku::ids::{InboxSeq, RelaySeq, RoomId, UserId};
 
@@ -43,6 +43,7 @@ pub struct Audit {
     /// Messages that a server did not take, and those whose senders were told so.
     refused: BTreeSet<String>,
     told_refused: BTreeSet<String>,
+    marked: BTreeSet<InboxSeq>,
     /// What was asked, and whether it was answered.
     asked: BTreeMap<AskId, (String, bool)>,
     last_relay: RelaySeq,
@@ -67,6 +68,7 @@ impl Audit {
             settled: BTreeMap::new(),
             refused: BTreeSet::new(),
             told_refused: BTreeSet::new(),
+            marked: BTreeSet::new(),
             asked: BTreeMap::new(),
             last_relay: RelaySeq(0),
             newest: BTreeMap::new(),
@@ -202,6 +204,16 @@ impl Audit {
         if let Some(n) = text.strip_prefix('s').and_then(|n| n.parse::<usize>().ok()) {
             self.lines[n].seen.entry(conn).or_insert(now);
         }
+    }
+
+    /// A sign on a message that did not arrive: one on each, and on nothing else.
+    pub fn marked(&mut self, mark: &Mark) {
+        assert!(mark.seq > self.last_relay, "outbox numbers grow");
+        self.last_relay = mark.seq;
+        let seq = mark.event.as_str().strip_prefix("$e").and_then(|n| n.parse().ok()).map(InboxSeq);
+        let seq = seq.expect("a message of this world");
+        assert!(self.messages.contains_key(&seq), "a mark on what nobody said: {mark:?}");
+        assert!(self.marked.insert(seq), "marked twice: {mark:?}");
     }
 
     pub fn relayed(&mut self, now: u64, relay: &Relay) {

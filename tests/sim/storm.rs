@@ -210,6 +210,7 @@ impl Storm {
                 Effect::DropHold { user } => assert!(self.held.remove(&user), "nobody held them"),
                 Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                 Effect::Relay(_)
+                | Effect::Mark(_)
                 | Effect::Observe { .. }
                 | Effect::Derive { .. }
                 | Effect::Upgrade { .. }

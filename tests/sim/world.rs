@@ -11,7 +11,7 @@ use bunraku::bridge::input::{
     PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Failures, Flood, PingPace, Policy};
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
@@ -55,6 +55,7 @@ pub fn policy() -> Policy {
         message_age_ms_max: 60_000,
         message_lines_max: 4,
         connections_max: 100,
+        failures: Failures::default(),
     }
 }
 
@@ -248,6 +249,7 @@ impl World {
             }
             Effect::Settle { seq, outcome } => self.audit.settled(seq, outcome),
             Effect::Relay(relay) => self.audit.relayed(self.now, &relay),
+            Effect::Mark(mark) => self.audit.marked(&mark),
             Effect::Kick { room, user, .. } => {
                 let n = self.rooms.iter().position(|other| other.id == room).expect("a room of ours");
                 assert_eq!(self.rooms[n].origin, PortalOrigin::Alias, "put out of a room that is not ours");

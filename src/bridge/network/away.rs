@@ -339,7 +339,7 @@ fn is_missed(puppet: &Puppet) -> bool {
 }
 
 /// A time as people say it.
-fn spelled(ms: u64) -> String {
+pub(super) fn spelled(ms: u64) -> String {
     let (count, unit) = match ms / 1000 {
         s @ 0..120 => (s, "second"),
         s @ 120..7_200 => (s / 60, "minute"),

@@ -254,6 +254,8 @@ impl Network {
         self.fail_waiting(id, channel, words);
         let withdrawn = self.with_session(id, |session, _| session.withdraw(channel)).unwrap_or_default();
         self.fail_lines(withdrawn, words);
+        // Before anybody is removed: who is gone reads it no more.
+        self.tell_failures();
         let theirs = self.portals.of_channel(channel).filter(|portal| self.portals.has(&portal.room, &user));
         let rooms: Vec<(RoomId, PortalOrigin)> =
             theirs.map(|portal| (portal.room.clone(), portal.origin)).collect();

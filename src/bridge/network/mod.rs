@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::channel::{Channel, Duty, Heard};
 use super::clock::MachineClock;
-use super::effect::{Effect, Outcome, Relay, Speaker};
+use super::effect::{Effect, Mark, Outcome, Relay, Sign, Speaker};
 use super::input::{BodyKind, Input};
 use super::nicks::Nicks;
 use super::pacer::{Dice, Pacer, Spacing};
@@ -33,6 +33,7 @@ use super::relay::to_matrix;
 use super::session::isupport::Isupport;
 use super::session::places::Standing;
 use super::tell::Tell;
+use super::tell::gather::Gather;
 use super::timer::{Timer, Timers};
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
 use crate::text::casemap::CaseMap;
@@ -81,6 +82,7 @@ pub struct Network {
     /// Bans before any puppet was let in since.
     bans_in_a_row: u32,
     tell: Tell,
+    gather: Gather,
     /// The rooms that were told of the present outage.
     outage_told: BTreeSet<RoomId>,
     /// Sessions there are, whatever their state.
@@ -116,6 +118,7 @@ impl Network {
             goodbyes,
             bans_in_a_row: 0,
             tell: Tell::default(),
+            gather: Gather::default(),
             outage_told: BTreeSet::new(),
             connections: 0,
             timers: Timers::default(),
@@ -140,10 +143,14 @@ impl Network {
             Input::ConnLine { conn, line } => self.conn_line(conn, &line),
             Input::ConnWritten { conn, lines } => self.conn_written(conn, lines),
             Input::ConnClosed { conn, why } => self.conn_closed(conn, why),
-            Input::Stopping => self.stopping(),
+            Input::Stopping => {
+                self.stopping();
+                self.tell_gathered();
+            }
             Input::Held(row) => self.hold_known(row),
             Input::Reconnect { user } => self.reconnect(&user),
         }
+        self.tell_failures();
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -166,8 +173,10 @@ impl Network {
                 Timer::Tell(room) => self.tell_count(&room),
                 Timer::Idle(puppet) => self.idle_due(puppet),
                 Timer::Outage => self.outage_due(),
+                Timer::Failures(room) => self.failures_due(&room),
             }
         }
+        self.tell_failures();
     }
 
     /// Moves what is to be done to the end of `into`, in order.
@@ -264,9 +273,20 @@ impl Network {
         text: String,
         about: Option<EventId>,
     ) {
+        let seq = self.next_seq();
+        self.out.push(Effect::Relay(Relay { seq, room, speaker, kind, text, about }));
+    }
+
+    /// Puts a sign on somebody's message.
+    fn mark(&mut self, room: RoomId, event: EventId, sign: Sign) {
+        let seq = self.next_seq();
+        self.out.push(Effect::Mark(Mark { seq, room, event, sign }));
+    }
+
+    fn next_seq(&mut self) -> RelaySeq {
         let seq = self.seqs.next;
         self.seqs.next = RelaySeq(seq.0 + self.seqs.step);
-        self.out.push(Effect::Relay(Relay { seq, room, speaker, kind, text, about }));
+        seq
     }
 
     /// Tells a room something in the bot's name; too much of it becomes a count.

@@ -97,7 +97,7 @@ impl Network {
         match sent {
             // Only reached for a connection that is in the channel; without one the message waits again.
             None => self.say(id, saying),
-            Some((0, _, _)) => self.failed(&saying, "there is no text in it that IRC could show"),
+            Some((0, _, _)) => self.failed(&saying, "there is no text that IRC could show"),
             Some((_, _, Err(Full))) => {
                 self.failed(&saying, "you are sending faster than the IRC network takes it")
             }

@@ -1,50 +1,50 @@
-//! What senders are told of messages that did not arrive, or not whole.
+//! What senders are told of messages that did not arrive, or not whole: a sign on the message, and words.
+//!
+//! Each message ends here in exactly one way, and is settled with it. Which signs there are the network's settings
+//! say. Words are gathered by [`Gather`](super::super::tell::gather::Gather), so that an outage is no flood; no
+//! message's own text is ever repeated in them.
 
-use super::super::effect::{Outcome, Refusal};
+use super::super::effect::{Fate, Outcome, Refusal, Sign};
+use super::super::input::BodyKind;
+use super::super::policy::{Notices, StatusEvents};
 use super::super::relay::to_irc::Saying;
-use super::Network;
+use super::super::tell::gather::{Account, Marked, Miss, News, PEOPLE_MAX, Reason};
+use super::super::timer::Timer;
+use super::away::spelled;
+use super::{Life, Network, Speaker};
+use crate::ids::{RoomId, UserId};
+
+/// People named in an account; more are counted.
+const NAMED_MAX: usize = 3;
 
 impl Network {
     /// A message is on the other side.
     pub(super) fn delivered(&mut self, saying: &Saying) {
         self.settle(saying.seq, Outcome::Delivered);
+        self.report(saying, || Fate::Delivered);
     }
 
     /// A message did not arrive: settled, and its sender told why.
     pub(super) fn failed(&mut self, saying: &Saying, why: &str) {
         self.settle(saying.seq, Outcome::Failed(why.to_owned()));
-        let text = format!("This message was not sent to {}: {why}.", saying.channel);
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+        self.missed(saying, Reason::NotSent(why.to_owned()));
     }
 
     pub(super) fn expired(&mut self, saying: &Saying) {
         self.settle(saying.seq, Outcome::Expired);
-        let minutes = self.policy.message_age_ms_max.div_ceil(60_000);
         let id = self.puppet_ids.get(&saying.sender).copied();
-        let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(|words| format!(" ({words})")));
-        let text = format!(
-            "This message was not sent to {}: it is older than {minutes} minutes and could not be sent before{}. \
-             Say it again if it still matters.",
-            saying.channel,
-            trouble.unwrap_or_default()
-        );
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+        let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(str::to_owned));
+        self.missed(saying, Reason::TooOld(trouble));
     }
 
     /// The server did not take what we said.
     pub(super) fn line_refused(&mut self, saying: &Saying, refusal: &Refusal) {
-        let text = format!("This message did not get through. {}.", self.explained(refusal));
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+        self.missed(saying, Reason::Refused(self.explained(refusal)));
     }
 
     /// The server did not take some of what was said together with this.
     pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
-        let text = format!(
-            "This message may not have got through: only a part of what you said in quick succession did, and the \
-             server does not say which. {}.",
-            self.explained(refusal)
-        );
-        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+        self.missed(saying, Reason::InDoubt(self.explained(refusal)));
     }
 
     pub(super) fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
@@ -53,5 +53,299 @@ impl Network {
             let text = format!("This message is too long for IRC: its last {last} left out there.");
             self.tell(&saying.room, text, Some(saying.event_id.clone()));
         }
+    }
+
+    /// Marks a message that did not arrive; its sender hears why at the end of this step, or later with others.
+    fn missed(&mut self, saying: &Saying, reason: Reason) {
+        let age_max = spelled(self.policy.message_age_ms_max);
+        let marked = self.react(saying);
+        self.report(saying, || {
+            let words = one(&reason, saying.channel.as_str(), &age_max);
+            match reason {
+                Reason::TooOld(_) => Fate::Expired(words),
+                Reason::NotSent(_) | Reason::Refused(_) | Reason::InDoubt(_) | Reason::PerhapsLost(_) => {
+                    Fate::Failed(words)
+                }
+            }
+        });
+        let miss = Miss {
+            room: saying.room.clone(),
+            event: saying.event_id.clone(),
+            sender: saying.sender.clone(),
+            channel: saying.channel.clone(),
+            reason,
+            marked,
+        };
+        let (notice, status_event) = (self.policy.failures.notice, self.policy.failures.status_event);
+        let ends = match (notice, status_event, marked) {
+            (Notices::On, _, _) => self.gather.add(self.now, miss),
+            // Else nothing at all would tell of it.
+            (Notices::Off, StatusEvents::Off, Marked::LeftOut) => self.gather.add_for_later(self.now, miss),
+            (Notices::Off, _, _) => return,
+        };
+        self.timers.arm(Timer::Failures(saying.room.clone()), ends);
+    }
+
+    fn react(&mut self, saying: &Saying) -> Marked {
+        let Some(key) = self.policy.failures.reaction.clone() else { return Marked::Unwanted };
+        let marked = self.gather.may_mark(self.now, &saying.room);
+        if marked == Marked::Yes {
+            self.mark(saying.room.clone(), saying.event_id.clone(), Sign::Reaction(key));
+        }
+        marked
+    }
+
+    fn report(&mut self, saying: &Saying, fate: impl FnOnce() -> Fate) {
+        if self.policy.failures.status_event == StatusEvents::On {
+            let sign = Sign::Status { network: self.policy.network.clone(), fate: fate() };
+            self.mark(saying.room.clone(), saying.event_id.clone(), sign);
+        }
+    }
+
+    /// Tells what failed in this step; and, once the last connection is gone, all that was gathered.
+    pub(super) fn tell_failures(&mut self) {
+        for account in self.gather.take(self.now) {
+            self.give_account(account);
+        }
+        if self.is_stopped() {
+            self.tell_gathered();
+        }
+    }
+
+    /// Tells all that was gathered: nobody may be there to tell it later.
+    pub(super) fn tell_gathered(&mut self) {
+        debug_assert!(self.life == Life::Stopping, "what is gathered waits for its time");
+        for account in self.gather.take_gathered() {
+            self.give_account(account);
+        }
+    }
+
+    pub(super) fn failures_due(&mut self, room: &RoomId) {
+        if let Some(account) = self.gather.window_ended(self.now, room) {
+            self.give_account(account);
+        }
+        self.timers.arm_if(Timer::Failures(room.clone()), self.gather.ends(room));
+    }
+
+    fn give_account(&mut self, account: Account) {
+        let age_max = spelled(self.policy.message_age_ms_max);
+        let text = told(&account, &age_max, self.policy.failures.reaction.as_deref());
+        let about = (account.messages == 1).then_some(account.event);
+        self.say_in_room(account.room, Speaker::Bot, BodyKind::Notice, text, about);
+    }
+}
+
+/// What is said of one message, as a reply to it.
+fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
+    match reason {
+        Reason::NotSent(why) => format!("This message was not sent to {channel}: {why}."),
+        Reason::TooOld(trouble) => format!(
+            "This message was not sent to {channel}: it is older than {age_max} and could not be sent before{}. Say it \
+             again if it still matters.",
+            bracketed(trouble.as_deref())
+        ),
+        Reason::Refused(sentence) => format!("This message did not get through. {sentence}."),
+        Reason::InDoubt(sentence) => format!(
+            "This message may not have got through: only a part of what you said in quick succession did, and the \
+             server does not say which. {sentence}."
+        ),
+        Reason::PerhapsLost(why) => format!("This message may not have reached {channel}: {why}."),
+    }
+}
+
+/// What is said of an account. `reaction` is what its messages carry, but for those that are unmarked.
+fn told(account: &Account, age_max: &str, reaction: Option<&str>) -> String {
+    let channel = account.channel.as_str();
+    match &account.reasons[..] {
+        [(reason, _)] if account.messages == 1 => one(reason, channel, age_max),
+        [(reason, _)] => {
+            let text = many(reason, &which(account), channel, age_max);
+            format!("{text}{}", unmarked(account, reaction))
+        }
+        several => {
+            let lines =
+                several.iter().map(|(reason, count)| format!("\n{count}: {}.", brief(reason, age_max)));
+            let others = Some(account.others).filter(|others| *others > 0);
+            let others = others.map(|others| format!("\n{others}: for other reasons.")).unwrap_or_default();
+            let lines: String = lines.collect();
+            let which = which(account);
+            let unmarked = unmarked(account, reaction);
+            format!("{which} did not arrive in {channel}, or not for sure.{unmarked}{lines}{others}")
+        }
+    }
+}
+
+/// As [`one`], of several messages.
+fn many(reason: &Reason, which: &str, channel: &str, age_max: &str) -> String {
+    match reason {
+        Reason::NotSent(why) => format!("{which} were not sent to {channel}: {why}."),
+        Reason::TooOld(trouble) => format!(
+            "{which} were not sent to {channel}: they are older than {age_max} and could not be sent before{}. Say them \
+             again if they still matter.",
+            bracketed(trouble.as_deref())
+        ),
+        Reason::Refused(sentence) => format!("{which} did not get through. {sentence}."),
+        Reason::InDoubt(sentence) => format!(
+            "{which} may not have got through: only a part of what was said in quick succession did, and the server \
+             does not say which. {sentence}."
+        ),
+        Reason::PerhapsLost(why) => format!("{which} may not have reached {channel}: {why}."),
+    }
+}
+
+/// One reason among several, behind the number of its messages and before a full stop.
+fn brief(reason: &Reason, age_max: &str) -> String {
+    match reason {
+        Reason::NotSent(why) => why.clone(),
+        Reason::TooOld(trouble) => {
+            format!("older than {age_max}, no way to send it before{}", bracketed(trouble.as_deref()))
+        }
+        Reason::Refused(sentence) => sentence.clone(),
+        Reason::InDoubt(sentence) => {
+            format!("perhaps refused, with others said in quick succession. {sentence}")
+        }
+        Reason::PerhapsLost(why) => format!("perhaps lost, {why}"),
+    }
+}
+
+/// "12 more messages of @ada:hs and @bob:hs".
+fn which(account: &Account) -> String {
+    let more = match account.news {
+        News::First => "",
+        News::More => "more ",
+    };
+    format!("{} {more}messages of {}", account.messages, people(account))
+}
+
+fn people(account: &Account) -> String {
+    let names: Vec<&str> = account.people.iter().map(UserId::as_str).collect();
+    match &names[..] {
+        [all @ .., last] if names.len() <= NAMED_MAX => match all {
+            [] => (*last).to_owned(),
+            all => format!("{} and {last}", all.join(", ")),
+        },
+        many if many.len() > PEOPLE_MAX => format!("more than {PEOPLE_MAX} people"),
+        many => format!("{} people", many.len()),
+    }
+}
+
+fn unmarked(account: &Account, reaction: Option<&str>) -> String {
+    match (account.unmarked, reaction) {
+        (0, _) | (_, None) => String::new(),
+        (1, Some(key)) => format!(" One of them carries no {key}: there were too many."),
+        (count, Some(key)) if count == account.messages => {
+            format!(" They carry no {key}: there were too many.")
+        }
+        (count, Some(key)) => format!(" {count} of them carry no {key}: there were too many."),
+    }
+}
+
+fn bracketed(words: Option<&str>) -> String {
+    words.map(|words| format!(" ({words})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::ids::{ChannelName, EventId};
+    use crate::text::casemap::CaseMap;
+
+    fn account(messages: u32, people: usize, reasons: Vec<(Reason, u32)>) -> Account {
+        let names = ["@ada:hs".to_owned(), "@bob:hs".into(), "@carl:hs".into()];
+        let names = names.into_iter().chain((3..).map(|n| format!("@u{n}:hs")));
+        let people: BTreeSet<UserId> = names.take(people).map(|name| UserId::new(&name).unwrap()).collect();
+        Account {
+            room: RoomId::new("!r").unwrap(),
+            channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
+            event: EventId::new("$e").unwrap(),
+            messages,
+            people,
+            reasons,
+            others: 0,
+            unmarked: 0,
+            news: News::First,
+        }
+    }
+
+    fn said(account: &Account) -> String {
+        told(account, "15 minutes", Some("❌"))
+    }
+
+    fn refused() -> Reason {
+        Reason::Refused("#c is moderated: ask its operators for voice".into())
+    }
+
+    fn old() -> Reason {
+        Reason::TooOld(Some("connection refused".into()))
+    }
+
+    #[test]
+    fn one_message_is_told_of_as_this_one() {
+        let single = |reason| said(&account(1, 1, vec![(reason, 1)]));
+        assert_eq!(
+            single(refused()),
+            "This message did not get through. #c is moderated: ask its operators for voice."
+        );
+        assert_eq!(
+            single(old()),
+            "This message was not sent to #c: it is older than 15 minutes and could not be sent before (connection \
+             refused). Say it again if it still matters."
+        );
+        assert_eq!(
+            single(Reason::NotSent("you left the room".into())),
+            "This message was not sent to #c: you left the room."
+        );
+        assert!(
+            single(Reason::InDoubt("Not here".into())).starts_with("This message may not have got through")
+        );
+    }
+
+    #[test]
+    fn many_are_told_with_their_number_and_their_senders() {
+        assert_eq!(
+            said(&account(12, 4, vec![(old(), 12)])),
+            "12 messages of 4 people were not sent to #c: they are older than 15 minutes and could not be sent before \
+             (connection refused). Say them again if they still matter."
+        );
+        let more = Account { news: News::More, ..account(2, 1, vec![(refused(), 2)]) };
+        assert_eq!(
+            said(&more),
+            "2 more messages of @ada:hs did not get through. #c is moderated: ask its operators for voice."
+        );
+        assert_eq!(
+            said(&account(2, 2, vec![(Reason::PerhapsLost("the connection broke".into()), 2)])),
+            "2 messages of @ada:hs and @bob:hs may not have reached #c: the connection broke."
+        );
+        let named = |count| people(&account(200, count, vec![(old(), 200)]));
+        assert_eq!(named(2), "@ada:hs and @bob:hs");
+        assert_eq!(named(3), "@ada:hs, @bob:hs and @carl:hs");
+        assert_eq!(named(PEOPLE_MAX), "100 people");
+        assert_eq!(named(PEOPLE_MAX + 1), "more than 100 people");
+    }
+
+    #[test]
+    fn several_reasons_are_a_list() {
+        let reasons = vec![(old(), 5), (Reason::NotSent("you left the room".into()), 3), (refused(), 1)];
+        assert_eq!(
+            said(&Account { others: 2, unmarked: 4, ..account(11, 3, reasons) }),
+            "11 messages of @ada:hs, @bob:hs and @carl:hs did not arrive in #c, or not for sure. 4 of them carry no ❌: \
+             there were too many.\n\
+             5: older than 15 minutes, no way to send it before (connection refused).\n\
+             3: you left the room.\n\
+             1: #c is moderated: ask its operators for voice.\n\
+             2: for other reasons."
+        );
+    }
+
+    #[test]
+    fn messages_without_their_sign_are_counted() {
+        let with = |unmarked| Account { unmarked, ..account(60, 1, vec![(refused(), 60)]) };
+        assert!(said(&with(0)).ends_with("for voice."));
+        assert!(said(&with(1)).ends_with(" One of them carries no ❌: there were too many."));
+        assert!(said(&with(10)).ends_with(" 10 of them carry no ❌: there were too many."));
+        assert!(said(&with(60)).ends_with(" They carry no ❌: there were too many."));
+        assert!(told(&with(10), "15 minutes", None).ends_with("for voice."));
     }
 }

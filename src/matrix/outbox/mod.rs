@@ -7,6 +7,9 @@
 //!                                  +-- parked <------+- not now (429, 5xx, no answer): same transaction id
 //! ```
 //!
+//! Marks on people's messages go the same way, in the same lanes. A mark that is refused is counted and forgotten: it
+//! is a comfort, not a line that somebody said.
+//!
 //! A room that is in trouble waits alone; the others go on, by turns, up to [`IN_FLIGHT_MAX`] at once. A line is
 //! never given up because the homeserver is away. Kicks run in the same lanes, so that somebody is told why
 //! before they are gone; they are not kept over a restart.
@@ -33,7 +36,7 @@ pub use homeserver::Homeserver;
 pub use queue::{LANE_MAX, TOTAL_MAX};
 
 use super::client::{Client, ClientError};
-use crate::bridge::effect::Relay;
+use crate::bridge::effect::{Mark, Post, Relay};
 use crate::ids::{RelaySeq, RoomId, UserId};
 use queue::{Attempt, Queue, Work};
 use speak::Voice;
@@ -48,18 +51,21 @@ const TOO_MANY: &str = "too many lines were waiting for this room";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
     Say(Relay),
+    Mark(Mark),
     Kick { room: RoomId, user: UserId, reason: String },
 }
 
-/// Where it is written down what became of each line. Its methods must not block: they are called from the
+/// Where it is written down what became of each line and mark. Its methods must not block: they are called from the
 /// machine's own task.
 pub trait OutboxLog: Send + Sync {
-    /// This line is to be said. Called before it can be sent, and not waited for.
-    fn put(&self, relay: &Relay);
+    /// This is to be sent. Called before it can be, and not waited for.
+    fn put(&self, post: &Post);
     /// The homeserver has it.
     fn done(&self, seq: RelaySeq);
-    /// It will never be said, in these words.
+    /// This line will never be said, in these words.
     fn failed(&self, seq: RelaySeq, why: &str);
+    /// This mark will never be made, and need not be known any more.
+    fn forgotten(&self, seq: RelaySeq);
 }
 
 /// The outbox, to be run. Generic over the homeserver for tests alone.
@@ -89,19 +95,32 @@ struct Desk {
     /// Nothing waits any more.
     empty: Notify,
     dropped: AtomicU64,
+    marks_lost: AtomicU64,
 }
 
 impl OutboxHandle {
     /// Takes a line, in the order of calls per room. Never blocks; above [`LANE_MAX`] lines for a room its
     /// oldest waiting line fails.
     pub fn submit(&self, relay: Relay) {
-        self.desk.log.put(&relay);
-        self.desk.push(Job::Say(relay));
+        self.take(Post::Line(relay));
     }
 
-    /// As [`submit`](Self::submit), for a line that the log holds already: what an earlier run left behind.
-    pub fn restore(&self, relay: Relay) {
-        self.desk.push(Job::Say(relay));
+    /// As [`submit`](Self::submit), for a mark. One that is refused is counted and forgotten.
+    pub fn mark(&self, mark: Mark) {
+        self.take(Post::Mark(mark));
+    }
+
+    fn take(&self, post: Post) {
+        self.desk.log.put(&post);
+        self.restore(post);
+    }
+
+    /// As [`submit`](Self::submit), for what the log holds already: what an earlier run left behind.
+    pub fn restore(&self, post: Post) {
+        self.desk.push(match post {
+            Post::Line(relay) => Job::Say(relay),
+            Post::Mark(mark) => Job::Mark(mark),
+        });
     }
 
     /// Removes somebody from a room in the bot's name, after everything submitted for that room so far.
@@ -122,6 +141,11 @@ impl OutboxHandle {
     /// Lines that went because too many waited, since the start.
     pub fn dropped(&self) -> u64 {
         self.desk.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Marks that were refused or went because too much waited, since the start.
+    pub fn marks_lost(&self) -> u64 {
+        self.desk.marks_lost.load(Ordering::Relaxed)
     }
 
     /// Waits until everything has been said, at most so long. Returns how much is left; the log has it.
@@ -165,6 +189,7 @@ impl<H: Homeserver> Outbox<H> {
             alarm: Notify::new(),
             empty: Notify::new(),
             dropped: AtomicU64::new(0),
+            marks_lost: AtomicU64::new(0),
         });
         let outbox = Self {
             desk: Arc::clone(&desk),
@@ -211,6 +236,7 @@ impl<H: Homeserver> Outbox<H> {
     async fn attempt(&self, room: &RoomId, work: Work) -> Attempt {
         let result = match &work {
             Work::Job(Job::Say(relay)) => self.voice.say(relay).await,
+            Work::Job(Job::Mark(mark)) => self.voice.mark(mark).await,
             Work::Job(Job::Kick { user, reason, .. }) => self.voice.homeserver.kick(room, user, reason).await,
             Work::Missed { lines, notice } => {
                 let txn = format!("bunraku.missed.{:x}.{notice}", self.run);
@@ -248,6 +274,7 @@ impl<H: Homeserver> Outbox<H> {
     fn succeeded(&self, work: &Work) {
         match work {
             Work::Job(Job::Say(relay)) => self.desk.log.done(relay.seq),
+            Work::Job(Job::Mark(mark)) => self.desk.log.done(mark.seq),
             Work::Job(Job::Kick { .. }) | Work::Missed { .. } => {}
         }
     }
@@ -257,6 +284,10 @@ impl<H: Homeserver> Outbox<H> {
             Work::Job(Job::Say(relay)) => {
                 tracing::warn!(%room, seq = relay.seq.0, %error, "a line was refused");
                 self.desk.log.failed(relay.seq, &error.to_string());
+            }
+            Work::Job(Job::Mark(mark)) => {
+                tracing::debug!(%room, seq = mark.seq.0, %error, "a mark was refused");
+                self.desk.lose_mark(mark, &error.to_string());
             }
             Work::Job(Job::Kick { user, .. }) => {
                 tracing::warn!(%room, %user, %error, "could not remove a user")
@@ -281,11 +312,24 @@ impl Desk {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 self.log.failed(relay.seq, TOO_MANY);
             }
+            Some(Job::Mark(mark)) => self.lose_mark(&mark, TOO_MANY),
             Some(Job::Kick { room, user, .. }) => {
                 tracing::error!(%room, %user, "a user was not removed: too much is waiting");
             }
         }
         self.work.notify_one();
+    }
+
+    /// A mark will not be made. Told once for all of them: where the bot may not react, each would say the same.
+    fn lose_mark(&self, mark: &Mark, why: &str) {
+        self.log.forgotten(mark.seq);
+        if self.marks_lost.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                room = %mark.room,
+                why,
+                "a message could not be marked, its sender is told in words alone; further ones are only counted"
+            );
+        }
     }
 
     /// Waits for something to do. A wake-up is never lost: a worker listens before it looks, and one that was

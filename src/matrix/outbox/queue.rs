@@ -1,8 +1,8 @@
 //! The order of things to say: one lane per room, their retries, and what was lost when too much waited.
 //!
 //! Pure: time comes in as a parameter. When a room has [`LANE_MAX`] things waiting, its oldest line goes and is
-//! counted; once the lane has run empty, one notice tells the count. Kicks are not dropped for lines: they
-//! protect what is said from those who may not read it.
+//! counted; once the lane has run empty, one notice tells the count. A mark goes as a line does, but the room is not
+//! told of it. Kicks are not dropped for lines: they protect what is said from those who may not read it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Job;
-use crate::bridge::effect::Relay;
+use crate::bridge::effect::{Mark, Relay};
 use crate::ids::RoomId;
 use crate::lanes::Lanes;
 
@@ -76,7 +76,7 @@ impl Queue {
         self.lanes.len()
     }
 
-    /// Adds a job at the end of its room's lane. Returns what had to go for it: at most one line.
+    /// Adds a job at the end of its room's lane. Returns what had to go for it: at most one line or mark.
     pub(super) fn push(&mut self, job: Job) -> Option<Job> {
         let room = job.room().clone();
         let Err(work) = self.lanes.push(room.clone(), Work::Job(job)) else { return None };
@@ -93,14 +93,14 @@ impl Queue {
         left_out
     }
 
-    /// Takes the oldest line out of a lane, and the kicks before it, which are to be put back.
+    /// Takes the oldest line or mark out of a lane, and the kicks before it, which are to be put back.
     fn make_place(&mut self, room: &RoomId) -> (Vec<Work>, Option<Job>) {
         let mut spared = Vec::new();
         while spared.len() < KICKS_SPARED_MAX
             && let Some(work) = self.lanes.drop_oldest(room)
         {
             match work {
-                Work::Job(Job::Say(relay)) => return (spared, Some(Job::Say(relay))),
+                Work::Job(job @ (Job::Say(_) | Job::Mark(_))) => return (spared, Some(job)),
                 Work::Job(Job::Kick { .. }) => spared.push(work),
                 // Not lost: what it would have told is told later.
                 Work::Missed { lines, .. } => {
@@ -189,7 +189,7 @@ impl Job {
     /// The room it is for.
     pub fn room(&self) -> &RoomId {
         match self {
-            Self::Say(Relay { room, .. }) | Self::Kick { room, .. } => room,
+            Self::Say(Relay { room, .. }) | Self::Mark(Mark { room, .. }) | Self::Kick { room, .. } => room,
         }
     }
 }
@@ -197,9 +197,9 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::effect::Speaker;
+    use crate::bridge::effect::{Sign, Speaker};
     use crate::bridge::input::BodyKind;
-    use crate::ids::{RelaySeq, UserId};
+    use crate::ids::{EventId, RelaySeq, UserId};
 
     fn say(seq: i64) -> Job {
         Job::Say(Relay {
@@ -212,6 +212,11 @@ mod tests {
         })
     }
 
+    fn mark(seq: i64) -> Job {
+        let (room, event) = (RoomId::new("!r").unwrap(), EventId::new("$e").unwrap());
+        Job::Mark(Mark { seq: RelaySeq(seq), room, event, sign: Sign::Reaction("❌".into()) })
+    }
+
     fn kick() -> Job {
         Job::Kick { room: RoomId::new("!r").unwrap(), user: UserId::new("@a:b").unwrap(), reason: "r".into() }
     }
@@ -219,6 +224,7 @@ mod tests {
     fn shown(work: &Work) -> String {
         match work {
             Work::Job(Job::Say(relay)) => relay.seq.0.to_string(),
+            Work::Job(Job::Mark(mark)) => format!("mark {}", mark.seq.0),
             Work::Job(Job::Kick { .. }) => "kick".into(),
             Work::Missed { lines, .. } => format!("missed {lines}"),
         }
@@ -244,6 +250,22 @@ mod tests {
         }
         assert_eq!(seen, ["3", "4", "5", "missed 2"]);
         assert!(queue.len() == 0 && queue.rooms.is_empty());
+    }
+
+    #[test]
+    fn marks_go_like_lines_and_nobody_hears_of_it() {
+        let mut queue = Queue::new(3, 100);
+        let pushed = [mark(1), say(2), say(3), say(4), mark(5)].map(|job| queue.push(job));
+        assert_eq!(pushed, [None, None, None, Some(mark(1)), Some(say(2))]);
+        let mut seen = Vec::new();
+        while let Some((room, work)) = queue.next() {
+            seen.push(shown(&work));
+            if let Some(notice) = queue.settle(&room, Attempt::Over, Instant::now(), 0.0) {
+                seen.push(shown(&notice));
+                queue.settle(&room, Attempt::Over, Instant::now(), 0.0);
+            }
+        }
+        assert_eq!(seen, ["3", "4", "mark 5", "missed 1"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::book::{GhostBook, GhostFact, Known};
 use super::homeserver::Homeserver;
-use crate::bridge::effect::{Relay, Speaker};
-use crate::ids::{RoomId, UserId};
+use crate::bridge::effect::{Mark, Relay, Speaker};
+use crate::ids::{RelaySeq, RoomId, UserId};
 use crate::matrix::client::{As, ClientError, DeviceUse, Registered};
 use crate::matrix::content;
 
@@ -25,20 +25,48 @@ struct Mouth<'a> {
     display_name: Option<&'a str>,
 }
 
+/// One event to send.
+#[derive(Clone)]
+struct Event<'a> {
+    kind: &'static str,
+    txn: &'a str,
+    content: Bytes,
+}
+
+const MESSAGE: &str = "m.room.message";
+/// The homeserver has this reaction of ours on this event already (client-server API, "Avoiding duplicate
+/// annotations").
+const DUPLICATE: &str = "M_DUPLICATE_ANNOTATION";
+
+/// Unique over all our users, because the homeserver does not tell their transactions apart; and the same for the
+/// line's life, also over our restart.
+fn txn(seq: RelaySeq) -> String {
+    format!("bunraku.{}", seq.0)
+}
+
 impl<H: Homeserver> Voice<H> {
     pub(super) async fn say(&self, relay: &Relay) -> Result<(), ClientError> {
         let mouth = match &relay.speaker {
             Speaker::Bot => self.bot_mouth(),
             Speaker::Ghost(ghost) => Mouth { user: &ghost.user, display_name: Some(&ghost.display_name) },
         };
-        // Unique over all our users, because the homeserver does not tell their transactions apart; and the
-        // same for the line's life, also over our restart.
-        let txn = format!("bunraku.{}", relay.seq.0);
-        self.say_as(mouth, &relay.room, &txn, content::of_relay(relay).into()).await
+        let event = Event { kind: MESSAGE, txn: &txn(relay.seq), content: content::of_relay(relay).into() };
+        self.say_as(mouth, &relay.room, event).await
+    }
+
+    /// A reaction that is there already is as good as made: an earlier run, or a transaction that was forgotten.
+    pub(super) async fn mark(&self, mark: &Mark) -> Result<(), ClientError> {
+        let kind = content::mark_kind(&mark.sign);
+        let event = Event { kind, txn: &txn(mark.seq), content: content::of_mark(mark).into() };
+        match self.say_as(self.bot_mouth(), &mark.room, event).await {
+            Err(ClientError::Refused { errcode, .. }) if errcode == DUPLICATE => Ok(()),
+            made => made,
+        }
     }
 
     pub(super) async fn tell(&self, room: &RoomId, txn: &str, words: &str) -> Result<(), ClientError> {
-        self.say_as(self.bot_mouth(), room, txn, content::of_notice(words).into()).await
+        let event = Event { kind: MESSAGE, txn, content: content::of_notice(words).into() };
+        self.say_as(self.bot_mouth(), room, event).await
     }
 
     fn bot_mouth(&self) -> Mouth<'_> {
@@ -46,15 +74,9 @@ impl<H: Homeserver> Voice<H> {
     }
 
     /// When the homeserver knows better than the book, the book is corrected and the line sent once more.
-    async fn say_as(
-        &self,
-        mouth: Mouth<'_>,
-        room: &RoomId,
-        txn: &str,
-        content: Bytes,
-    ) -> Result<(), ClientError> {
+    async fn say_as(&self, mouth: Mouth<'_>, room: &RoomId, event: Event<'_>) -> Result<(), ClientError> {
         let device = self.enter(mouth, room).await?;
-        match self.send(mouth, device, room, txn, content.clone()).await {
+        match self.send(mouth, device, room, event.clone()).await {
             Err(ClientError::Forbidden { .. }) => {
                 self.book.learn_room(GhostFact::Left { room: room.clone(), user: mouth.user.clone() });
             }
@@ -62,7 +84,7 @@ impl<H: Homeserver> Voice<H> {
             sent => return sent,
         }
         let device = self.enter(mouth, room).await?;
-        self.send(mouth, device, room, txn, content).await
+        self.send(mouth, device, room, event).await
     }
 
     async fn send(
@@ -70,11 +92,10 @@ impl<H: Homeserver> Voice<H> {
         mouth: Mouth<'_>,
         device: DeviceUse,
         room: &RoomId,
-        txn: &str,
-        content: Bytes,
+        event: Event<'_>,
     ) -> Result<(), ClientError> {
         let who = As { user: mouth.user, device };
-        self.homeserver.send_event(who, room, "m.room.message", txn, content).await
+        self.homeserver.send_event(who, room, event.kind, event.txn, event.content).await
     }
 
     /// Makes sure that this user can speak in this room, as far as the book knows.

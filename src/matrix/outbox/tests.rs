@@ -6,8 +6,9 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
-use crate::bridge::effect::{Ghost, Speaker};
+use crate::bridge::effect::{Fate, Ghost, Sign, Speaker};
 use crate::bridge::input::BodyKind;
+use crate::ids::{EventId, NetworkId};
 use crate::matrix::client::{As, DeviceUse, Registered};
 
 /// Answers what it is told to, else yes; and notes every call.
@@ -63,18 +64,18 @@ impl Homeserver for Arc<Model> {
         &self,
         who: As<'_>,
         room: &RoomId,
-        _: &str,
+        kind: &str,
         txn: &str,
         content: Bytes,
     ) -> Result<(), ClientError> {
         let content: serde_json::Value = serde_json::from_slice(&content).expect("JSON");
         let device = if who.device == DeviceUse::Named { "" } else { " deviceless" };
-        self.called(format!(
-            "send {room} {txn} {}{device}: {}",
-            who.user,
-            content["body"].as_str().expect("a body")
-        ))
-        .await
+        let what = match kind {
+            "m.room.message" => content["body"].as_str().expect("a body").to_owned(),
+            "m.reaction" => content["m.relates_to"]["key"].as_str().expect("a key").to_owned(),
+            _ => format!("{kind} {}", content["status"].as_str().expect("a status")),
+        };
+        self.called(format!("send {room} {txn} {}{device}: {what}", who.user)).await
     }
 }
 
@@ -83,14 +84,17 @@ impl Homeserver for Arc<Model> {
 struct Diary(Mutex<Vec<String>>);
 
 impl OutboxLog for Diary {
-    fn put(&self, relay: &Relay) {
-        self.0.lock().unwrap().push(format!("put {}", relay.seq.0));
+    fn put(&self, post: &Post) {
+        self.0.lock().unwrap().push(format!("put {}", post.seq().0));
     }
     fn done(&self, seq: RelaySeq) {
         self.0.lock().unwrap().push(format!("done {}", seq.0));
     }
     fn failed(&self, seq: RelaySeq, why: &str) {
         self.0.lock().unwrap().push(format!("failed {}: {why}", seq.0));
+    }
+    fn forgotten(&self, seq: RelaySeq) {
+        self.0.lock().unwrap().push(format!("forgotten {}", seq.0));
     }
 }
 
@@ -178,6 +182,11 @@ fn line(seq: i64, in_room: &str, ghost: &str) -> Relay {
     Relay { seq: RelaySeq(seq), room: room(in_room), speaker: Speaker::Ghost(ghost), kind, text, about: None }
 }
 
+fn reaction(seq: i64, in_room: &str) -> Mark {
+    let (event, sign) = (EventId::new("$e").expect("an id"), Sign::Reaction("❌".into()));
+    Mark { seq: RelaySeq(seq), room: room(in_room), event, sign }
+}
+
 fn away() -> ClientError {
     ClientError::Unavailable("away".into())
 }
@@ -227,7 +236,7 @@ async fn two_rooms_do_not_register_one_ghost_twice() {
 #[tokio::test(start_paused = true)]
 async fn what_was_known_before_the_start_is_not_asked() {
     let mut scene = Scene::settled(vec![], &[("!a", "@g:s")]);
-    scene.handle.restore(line(7, "!a", "@g:s"));
+    scene.handle.restore(Post::Line(line(7, "!a", "@g:s")));
     assert_eq!(scene.play().await, ["send !a bunraku.7 @g:s: line 7"]);
     assert_eq!(*scene.lines.0.lock().unwrap(), ["done 7"]);
     assert!(scene.ghosts.0.lock().unwrap().is_empty());
@@ -361,6 +370,57 @@ async fn a_kick_comes_after_the_notice_that_explains_it_and_outlasts_an_outage()
     let calls = scene.play().await;
     let (send, kick) = ("send !a bunraku.1 @bot:s: line 1", "kick !a @alice:s not on IRC");
     assert_eq!(calls[calls.len() - 4..], [send, send, kick, kick]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_go_in_the_bots_name_and_in_order_with_lines() {
+    let mut scene = Scene::settled(vec![], &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let status = Sign::Status { network: NetworkId::new("net").expect("an id"), fate: Fate::Delivered };
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    scene.handle.mark(reaction(2, "!a"));
+    scene.handle.mark(Mark { sign: status, ..reaction(3, "!a") });
+    scene.handle.submit(line(4, "!a", "@g:s"));
+    let calls = scene.play().await;
+    assert_eq!(
+        calls,
+        [
+            "send !a bunraku.1 @g:s: line 1",
+            "send !a bunraku.2 @bot:s: ❌",
+            "send !a bunraku.3 @bot:s: com.beeper.message_send_status SUCCESS",
+            "send !a bunraku.4 @g:s: line 4"
+        ]
+    );
+    let puts = ["put 1", "put 2", "put 3", "put 4"];
+    assert_eq!(*scene.lines.0.lock().unwrap(), [puts, ["done 1", "done 2", "done 3", "done 4"]].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_is_refused_is_forgotten_and_lines_go_on() {
+    let faults = vec![("send !a bunraku.1 ", forbidden()), ("send !a bunraku.1 ", forbidden())];
+    let mut scene = Scene::settled(faults, &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    scene.handle.mark(reaction(1, "!a"));
+    scene.handle.submit(line(2, "!a", "@g:s"));
+    assert_eq!(scene.play().await.len(), 4, "once more after joining, then no more");
+    assert_eq!(scene.outcome(), ["forgotten 1", "done 2"]);
+    assert_eq!((scene.handle.marks_lost(), scene.handle.dropped()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_outlasts_an_outage_under_its_own_transaction() {
+    let mut scene = Scene::settled(vec![("send", away()), ("send", away())], &[("!a", "@bot:s")]);
+    scene.handle.restore(Post::Mark(reaction(1, "!a")));
+    assert_eq!(scene.play().await, ["send !a bunraku.1 @bot:s: ❌"; 3]);
+    assert_eq!(scene.outcome(), ["done 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reaction_that_is_there_already_is_made() {
+    let (errcode, words) = ("M_DUPLICATE_ANNOTATION".into(), "again".into());
+    let twice = ClientError::Refused { status: 400, errcode, words };
+    let mut scene = Scene::settled(vec![("send", twice)], &[("!a", "@bot:s")]);
+    scene.handle.mark(reaction(1, "!a"));
+    scene.play().await;
+    assert_eq!((scene.outcome(), scene.handle.marks_lost()), (vec!["done 1".to_owned()], 0));
 }
 
 #[tokio::test(start_paused = true)]

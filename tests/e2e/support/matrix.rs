@@ -167,6 +167,34 @@ impl MatrixUser {
         events.map(|e| Message::of(&e.event)).collect()
     }
 
+    /// Every event synced so far in `room`, in the room's order.
+    pub fn events(&self, room: &str) -> Vec<Value> {
+        self.events.iter().filter(|e| e.room == room).map(|e| e.event.clone()).collect()
+    }
+
+    /// Syncs until an event in `room` is what `wanted` says.
+    pub async fn wait_event(
+        &mut self,
+        room: &str,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) {
+        let end = Instant::now() + limit;
+        while !self.events(room).iter().any(&wanted) {
+            assert!(Instant::now() < end, "{} did not get {what}: {:#?}", self.id, self.events(room));
+            self.sync(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Lets only those with this power send such events in a room of the user's own.
+    pub async fn allow(&self, room: &str, kind: &str, power: u64) {
+        let path = format!("rooms/{}/state/m.room.power_levels", escape(room));
+        let mut levels = self.api.ok(Method::GET, &path, &Value::Null).await;
+        levels["events"][kind] = json!(power);
+        self.api.ok(Method::PUT, &path, &levels).await;
+    }
+
     /// The bodies of what `sender` said in `room`, in the room's order.
     pub fn bodies_from(&self, room: &str, sender: &str) -> Vec<String> {
         self.messages(room).into_iter().filter(|m| m.sender == sender).map(|m| m.body).collect()
