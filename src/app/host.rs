@@ -99,7 +99,7 @@ impl Intake {
             tracing::debug!(txn, "a transaction has to wait until its rooms are read back");
             return Accepted::Busy;
         }
-        let is_fresh = events.iter().any(|event| self.is_fresh(event));
+        let is_fresh = self.gaps.is_behind() && events.iter().any(|event| self.is_fresh(event));
         let (accepted, _) = self.store_with(&mut feed, events).await;
         match accepted {
             Accepted::Done if is_fresh => self.gaps.caught_up(),

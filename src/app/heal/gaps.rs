@@ -157,6 +157,11 @@ impl Gaps {
         self.state().is_behind = true;
     }
 
+    /// True when the homeserver may keep something back for us, because we refused it.
+    pub fn is_behind(&self) -> bool {
+        self.state().is_behind
+    }
+
     /// What was just said has come: nothing older is kept by the homeserver.
     pub fn caught_up(&self) {
         self.state().is_behind = false;

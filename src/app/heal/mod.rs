@@ -35,7 +35,7 @@ const TRY_AGAIN: [Duration; 4] =
 /// Events that go into the inbox with one commit.
 const CHUNK_EVENTS: usize = 100;
 /// How long a full inbox is waited for before more goes in all the same.
-const ROOM_MAX: Duration = Duration::from_secs(30);
+const INBOX_WAIT: Duration = Duration::from_secs(30);
 /// When the homeserver is asked to come again, after what it waits for is done; it may not have noted yet that it
 /// was refused.
 const PINGS: [Duration; 4] =
@@ -142,7 +142,7 @@ impl Healer {
     }
 
     async fn wait_for_room(&self) {
-        let end = Instant::now() + ROOM_MAX;
+        let end = Instant::now() + INBOX_WAIT;
         while self.shell.open.load(Ordering::Relaxed) > OPEN_MAX && Instant::now() < end {
             sleep(Duration::from_millis(50)).await;
         }

@@ -128,8 +128,12 @@ impl Watch {
         let oldest = Time(self.shell.clock.now().0.saturating_sub(AGE_MS_MAX));
         tracing::debug!(rooms = rooms.len(), "rooms are read back");
         self.gaps.open(rooms, MARGIN_MS, oldest);
-        if let Err(error) = wake_homeserver(&self.shell).await {
-            tracing::warn!(%error, "the control room cannot be used; events kept for us may come late");
+        match timeout(LOOK_TIMEOUT, wake_homeserver(&self.shell)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the control room cannot be used; events kept for us may come late");
+            }
+            Err(_) => tracing::warn!("the control room does not answer; events kept for us may come late"),
         }
     }
 
