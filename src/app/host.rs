@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde::Deserialize;
 use tokio::sync::{Mutex, oneshot};
 
+use super::heal::gaps::{Admission, Gaps};
+use super::heal::read::Head;
 use super::inbox_pump::Feed;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
@@ -20,68 +21,80 @@ use crate::store::{InboxRow, NewEvent, StoreError};
 /// again by itself.
 pub const OPEN_MAX: i64 = 20_000;
 
+/// What was said so lately was not held up on its way.
+const FRESH_MS: u64 = 10_000;
+
 /// The bridge as the homeserver sees it.
 pub struct BridgeHost {
     intake: Arc<Intake>,
     mailboxes: Mailboxes,
 }
 
-/// The way of a transaction into the inbox.
-struct Intake {
+/// The way of events into the inbox, be they pushed or read back.
+pub struct Intake {
     shell: Arc<Shell>,
-    /// Held over a transaction's commit and its way to the pump, so that rows reach the pump in their order.
+    mailboxes: Mailboxes,
+    gaps: Arc<Gaps>,
+    /// Held over a commit and the rows' way to the pump, so that they reach the pump in their order.
     feed: Mutex<Feed>,
 }
 
 impl BridgeHost {
-    pub fn new(shell: Arc<Shell>, mailboxes: Mailboxes, feed: Feed) -> Self {
-        Self { intake: Arc::new(Intake { shell, feed: Mutex::new(feed) }), mailboxes }
+    pub fn new(shell: Arc<Shell>, mailboxes: Mailboxes, feed: Feed, gaps: Arc<Gaps>) -> Self {
+        let intake = Intake { shell, mailboxes: Arc::clone(&mailboxes), gaps, feed: Mutex::new(feed) };
+        Self { intake: Arc::new(intake), mailboxes }
     }
 
-    /// Messages of our own ghosts and bot come back to us like anybody's. Nothing is to be done for them, so
-    /// they need no place in the inbox.
-    fn is_own_message(&self, event: &RawEvent) -> bool {
-        #[derive(Deserialize)]
-        struct Head<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            sender: std::borrow::Cow<'a, str>,
-        }
-        let Ok(head) = serde_json::from_str::<Head>(&event.json) else { return false };
-        let Some(sender) = UserId::new(&head.sender) else { return false };
-        let ours = |mailbox: &Mailbox| {
-            let policy = &mailbox.policy;
-            sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name)
-        };
-        head.kind == "m.room.message" && self.mailboxes.iter().any(ours)
+    /// For events that come another way than by a transaction.
+    pub fn intake(&self) -> Arc<Intake> {
+        Arc::clone(&self.intake)
     }
 }
 
 impl Intake {
-    async fn take(&self, txn: &str, events: Vec<NewEvent>) -> Accepted {
+    /// Events without those that are of no use to us. Messages of our own ghosts and bot come back to us like
+    /// anybody's: nothing is to be done for them, so they need no place in the inbox.
+    pub fn worth_taking(&self, events: Vec<RawEvent>) -> Vec<RawEvent> {
+        events.into_iter().filter(|event| !self.is_own_message(event)).collect()
+    }
+
+    fn is_own_message(&self, event: &RawEvent) -> bool {
+        let Some(head) = Head::of(event) else { return false };
+        let ours = |mailbox: &Mailbox| {
+            let policy = &mailbox.policy;
+            head.sender == policy.bot || policy.ghosts.owns(&head.sender, &policy.server_name)
+        };
+        head.kind == "m.room.message" && self.mailboxes.iter().any(ours)
+    }
+
+    /// Stores events and gives them to the pump, with how many of them were new.
+    pub async fn store(&self, events: Vec<RawEvent>) -> (Accepted, usize) {
         let mut feed = self.feed.lock().await;
+        self.store_with(&mut feed, events).await
+    }
+
+    async fn store_with(&self, feed: &mut Feed, events: Vec<RawEvent>) -> (Accepted, usize) {
+        let events: Vec<NewEvent> = events.into_iter().map(new_event).collect();
         let stored = match <[NewEvent; 1]>::try_from(events) {
-            Ok([event]) => self.take_one(event, &mut feed).await,
-            Err(events) => self.shell.store.accept(events).await,
+            Ok([event]) => self.store_one(event, feed).await,
+            Err(events) => self.shell.store.accept(events).await.map(|rows| self.push(rows, feed)),
         };
         match stored {
-            Ok(rows) => {
-                self.push(rows, &mut feed);
-                Accepted::Done
+            Ok(count) => {
+                (Accepted::Done, count)
             }
             Err(error) => {
-                tracing::error!(txn, %error, "a transaction could not be stored; the homeserver keeps it");
+                tracing::error!(%error, "events could not be stored; the homeserver keeps them");
                 // What was stored in spite of the error is found on the disk.
                 feed.look_at_disk();
-                Accepted::Busy
+                (Accepted::Busy, 0)
             }
         }
     }
 
     /// An event that comes alone goes on its way while the disk still writes; the homeserver is answered when
     /// it has. A crash in between makes the homeserver send it again, and it may be said twice: one line.
-    async fn take_one(&self, event: NewEvent, feed: &mut Feed) -> Result<Vec<InboxRow>, StoreError> {
+    async fn store_one(&self, event: NewEvent, feed: &mut Feed) -> Result<usize, StoreError> {
         let (early, told) = oneshot::channel::<InboxRow>();
         let handing = async {
             let row = told.await.ok()?;
@@ -92,34 +105,61 @@ impl Intake {
         };
         let (stored, handed) = tokio::join!(self.shell.store.accept_early(event, early), handing);
         let rows = stored?;
-        let Some((seq, reads)) = handed else { return Ok(rows) };
+        let Some((seq, reads)) = handed else { return Ok(self.push(rows, feed)) };
         if feed.reads() != reads || feed.is_behind() {
             // The pump has read the disk meanwhile, where the row was not to be seen yet.
             feed.look_at_disk();
         }
-        Ok(rows.into_iter().filter(|row| row.seq != seq).collect())
+        Ok(1 + self.push(rows.into_iter().filter(|row| row.seq != seq).collect(), feed))
     }
 
-    fn push(&self, rows: Vec<InboxRow>, feed: &mut Feed) {
-        self.shell.open.fetch_add(i64::try_from(rows.len()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    /// Gives new rows to the pump, and says how many they are.
+    fn push(&self, rows: Vec<InboxRow>, feed: &mut Feed) -> usize {
+        let count = rows.len();
+        self.shell.open.fetch_add(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Relaxed);
         feed.push(rows);
+        count
     }
+
+    /// Takes a transaction, unless something older of its rooms may be missing.
+    async fn take(&self, txn: &str, events: Vec<RawEvent>) -> Accepted {
+        let mut feed = self.feed.lock().await;
+        let bridged = events.iter().map(|event| &event.room_id);
+        // Asked under the lock: what is read back goes through it too.
+        if self.gaps.admit(bridged.filter(|room| self.shell.routes.has(room))) == Admission::Wait {
+            tracing::debug!(txn, "a transaction has to wait until its rooms are read back");
+            return Accepted::Busy;
+        }
+        let is_fresh = self.gaps.is_behind() && events.iter().any(|event| self.is_fresh(event));
+        let (accepted, _) = self.store_with(&mut feed, events).await;
+        match accepted {
+            Accepted::Done if is_fresh => self.gaps.caught_up(),
+            Accepted::Done => {}
+            Accepted::Busy => self.gaps.refused(),
+        }
+        accepted
+    }
+
+    /// Said a moment ago by somebody whose clock we can trust: the homeserver keeps nothing back.
+    fn is_fresh(&self, event: &RawEvent) -> bool {
+        let Some(head) = Head::of(event) else { return false };
+        let now = self.shell.clock.now();
+        head.sender.server() == self.shell.client.server_name() && now.since_ms(head.said) < FRESH_MS
+    }
+}
+
+fn new_event(RawEvent { event_id, room_id, json }: RawEvent) -> NewEvent {
+    NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json }
 }
 
 impl Host for BridgeHost {
     async fn accept(&self, txn: &str, events: Vec<RawEvent>) -> Accepted {
         if self.intake.shell.open.load(Ordering::Relaxed) > OPEN_MAX {
             tracing::warn!(txn, "too many events wait; the homeserver is told to keep these");
+            self.intake.gaps.refused();
             return Accepted::Busy;
         }
-        let fresh = events.into_iter().filter(|event| !self.is_own_message(event));
-        let events: Vec<NewEvent> = fresh
-            .map(|RawEvent { event_id, room_id, json }| NewEvent {
-                event_id: event_id.to_string(),
-                room_id: room_id.to_string(),
-                json,
-            })
-            .collect();
+        let events = self.intake.worth_taking(events);
         if events.is_empty() {
             return Accepted::Done;
         }

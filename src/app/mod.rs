@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod dial_plan;
+pub mod heal;
 pub mod heap;
 pub mod host;
 pub mod inbox_pump;

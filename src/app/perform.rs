@@ -83,6 +83,9 @@ impl NetworkTask {
                 }
                 self.note(saved, "a hold could not be remembered; it lasts until the next start");
             }
+            Effect::Duty { channel, conn, epoch, why } => {
+                tracing::debug!(network = %self.id, %channel, %conn, epoch = epoch.0, ?why, "the duty for a channel has moved");
+            }
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;

@@ -16,8 +16,10 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
 use super::dial_plan::dial_plan;
+use super::heal::gaps::Gaps;
+use super::heal::{self, watch};
 use super::heap::{self, Churn};
-use super::host::BridgeHost;
+use super::host::{BridgeHost, Intake};
 use super::inbox_pump::InboxPump;
 use super::logs::Logs;
 use super::network_task::{MAILBOX_MAX, NetworkTask};
@@ -68,6 +70,8 @@ struct Bridge {
     idents: Option<TcpListener>,
     router: axum::Router,
     pump: InboxPump,
+    intake: Arc<Intake>,
+    gaps: Arc<Gaps>,
     outbox: Outbox,
     networks: Vec<NetworkTask>,
     mailboxes: Mailboxes,
@@ -113,14 +117,17 @@ impl Bridge {
         let policies = settings::policies(config, registration);
         let (networks, mailboxes) = networks(config, policies, &shell).await?;
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
-        let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed);
+        let gaps = Arc::new(Gaps::new(watch::good_until(&shell).await?));
+        let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed, Arc::clone(&gaps));
+        let intake = host.intake();
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
         let idents = idents.map(|(listener, _)| listener);
-        Ok(Self { shell, listener, idents, router, pump, outbox: outbox_task, networks, mailboxes })
+        let outbox = outbox_task;
+        Ok(Self { shell, listener, idents, router, pump, intake, gaps, outbox, networks, mailboxes })
     }
 
     async fn run(self, config: Config) -> anyhow::Result<()> {
-        let Self { shell, listener, idents, router, pump, outbox, networks, mailboxes } = self;
+        let Self { shell, listener, idents, router, pump, intake, gaps, outbox, networks, mailboxes } = self;
         let mut stop = Stop::listen()?;
         let (serving, pumping, saying, starting) = (
             CancellationToken::new(),
@@ -161,6 +168,9 @@ impl Bridge {
                     shell.tasks.spawn(pump.run(pumping.clone()));
                     let recalling = recall::watch(Arc::clone(&shell), Arc::clone(&mailboxes), starting.clone());
                     shell.tasks.spawn(recalling);
+                    let (watching, healing) = (starting.clone(), starting.clone());
+                    shell.tasks.spawn(watch::watch(Arc::clone(&shell), Arc::clone(&gaps), watching));
+                    shell.tasks.spawn(heal::heal(Arc::clone(&shell), intake, gaps, healing));
                     tracing::info!("ready");
                     tokio::select! {
                         () = stop.asked() => Ok(()),

@@ -63,6 +63,11 @@ impl Routes {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(room, network);
     }
 
+    /// True when a room belongs to a network.
+    pub fn has(&self, room: &RoomId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(room)
+    }
+
     pub fn of(&self, room: &RoomId) -> Option<NetworkId> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
     }

@@ -1,8 +1,8 @@
 //! What is asked of the homeserver at the start, patiently: it may come up later than we do.
 //!
-//! Making contact: who are we, can it reach us, and one event in the control room. That event is needed: a
-//! Synapse that was restarted while we were away delivers nothing it has kept for us until somebody in one of
-//! our rooms does something, and a ping does not count.
+//! Making contact: who are we, and can it reach us. Then, and whenever the homeserver is back, one event in the
+//! control room: a Synapse that was restarted delivers nothing it has kept for us until somebody in one of our rooms
+//! does something, and a ping does not count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,14 +80,11 @@ pub async fn contact(shell: &Shell, cancel: &CancellationToken) -> Result<(), Cl
             "the homeserver does not reach us: check appservice.url in the configuration and url in the registration"
         ),
     }
-    if let Err(error) = wake_homeserver(shell).await {
-        tracing::warn!(%error, "the control room cannot be used; events kept for us may come late");
-    }
     Ok(())
 }
 
 /// One event in the bridge's own room: with it the homeserver begins to deliver what it has kept.
-async fn wake_homeserver(shell: &Shell) -> Result<(), ClientError> {
+pub(super) async fn wake_homeserver(shell: &Shell) -> Result<(), ClientError> {
     let known = shell.store.meta_get(CONTROL_ROOM).await.ok().flatten();
     if let Some(room) = known.and_then(|room| RoomId::new(&room)) {
         match announce(shell, &room).await {

@@ -5,7 +5,9 @@
 //! their order.
 
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
-use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomAlias, RoomId, UserId};
+use crate::ids::{
+    ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, RelaySeq, RoomAlias, RoomId, UserId,
+};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
@@ -54,6 +56,21 @@ pub enum Effect {
     SaveHold(HoldRow),
     /// Forget the hold of this user.
     DropHold { user: UserId },
+    /// Another connection speaks for a channel now. For people to see; there is nothing to do.
+    Duty { channel: ChannelName, conn: ConnId, epoch: Epoch, why: Moved },
+}
+
+/// Why another connection speaks for a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Nobody did.
+    First,
+    /// The one before left the channel, or its connection ended.
+    Left,
+    /// The one before did not show a line that others showed: it may be dead.
+    Silent,
+    /// This one is preferred.
+    Preferred,
 }
 
 /// Whether a connection passes on what is said in channels.

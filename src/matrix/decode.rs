@@ -20,6 +20,9 @@ const TEXT_BYTES_MAX: usize = 65_536;
 /// The longest name of a person, event type or message type taken, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
+/// The types of events that mean something to the machine: those that [`decode`] knows.
+pub const KINDS: [&str; 2] = ["m.room.message", "m.room.member"];
+
 /// What this event is to the machine; `None` when it names no usable room or sender.
 pub fn decode(json: &str) -> Option<MatrixEvent> {
     let event: Envelope<'_> = object(json)?;

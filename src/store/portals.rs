@@ -2,19 +2,23 @@
 
 use super::change::Write;
 use super::db::{Arg, Conn, Fault, Row};
-use super::{Store, StoreError, ghosts, members};
+use super::{Store, StoreError, ghosts, members, now};
 use crate::bridge::input::{PortalOrigin, PortalRow};
-use crate::ids::{NetworkId, RoomId};
+use crate::ids::{NetworkId, RoomId, Time};
 
-const SAVE: &str = "INSERT INTO portals (room, network, channel, origin) VALUES ($1, $2, $3, $4) \
+const SAVE: &str = "INSERT INTO portals (room, network, channel, origin, since) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (room) DO UPDATE SET channel = excluded.channel, origin = excluded.origin \
     WHERE portals.network = excluded.network";
 const OF_NETWORK: &str = "SELECT room, channel, origin FROM portals WHERE network = $1 ORDER BY room";
+// Rooms where something was said of late come first.
+const ROOMS: &str = "SELECT portals.room, portals.since FROM portals \
+    LEFT JOIN (SELECT room_id, max(seq) AS seq FROM inbox GROUP BY room_id) AS heard ON heard.room_id = portals.room \
+    ORDER BY coalesce(heard.seq, 0) DESC, portals.room";
 const REMOVE: &str = "DELETE FROM portals WHERE network = $1 AND room = $2";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] =
-    &[("SAVE", SAVE), ("OF_NETWORK", OF_NETWORK), ("REMOVE", REMOVE)];
+    &[("SAVE", SAVE), ("OF_NETWORK", OF_NETWORK), ("ROOMS", ROOMS), ("REMOVE", REMOVE)];
 
 impl Store {
     /// Remembers a portal, or its new channel; awaited. [`StoreError::Refused`] when the room is in a
@@ -30,6 +34,17 @@ impl Store {
         rows.iter().filter_map(|row| portal_row(row).transpose()).map(|row| row.map_err(Into::into)).collect()
     }
 
+    /// The rooms of all networks' portals, with the time they became portals; those that said something to us last
+    /// come first.
+    pub async fn portal_rooms(&self) -> Result<Vec<(RoomId, Time)>, StoreError> {
+        let rows = self.read(ROOMS, &[]).await?;
+        let read = |row: &Row| -> Result<_, Fault> { Ok((RoomId::new(&row.text(0)?), row.int(1)?)) };
+        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
+        Ok(rows
+            .filter_map(|(room, since)| Some((room?, Time(u64::try_from(since).unwrap_or_default()))))
+            .collect())
+    }
+
     /// Forgets a portal and who was in its room; awaited. Nothing happens when there is none.
     pub async fn portal_remove(&self, network: &NetworkId, room: &RoomId) -> Result<(), StoreError> {
         let write = Write::PortalRemove { network: network.clone(), room: room.clone() };
@@ -39,8 +54,10 @@ impl Store {
 
 pub(super) async fn save(conn: &mut Conn, network: &NetworkId, row: &PortalRow) -> Result<(), Fault> {
     let origin = origin_name(row.origin);
-    let texts = [row.room.as_str(), network.as_str(), &row.channel, origin];
-    match conn.execute(SAVE, &texts.map(Arg::Text)).await? {
+    let since = Arg::Int(i64::try_from(now().0).unwrap_or(i64::MAX));
+    let [room, network, channel, origin] =
+        [row.room.as_str(), network.as_str(), &row.channel, origin].map(Arg::Text);
+    match conn.execute(SAVE, &[room, network, channel, origin, since]).await? {
         0 => Err(Fault::Change(format!("{} is in a portal of another network", row.room))),
         _ => Ok(()),
     }

@@ -337,6 +337,7 @@ mod tests {
     use super::super::batch::tests::put;
     use super::super::inbox::NewEvent;
     use super::*;
+    use crate::bridge::effect::Outcome;
     use crate::ids::Time;
 
     const LOCK: &str = "BEGIN EXCLUSIVE";
@@ -353,6 +354,45 @@ mod tests {
         other.execute(LOCK, &[]).await.unwrap();
         tokio::spawn(task);
         (writer, other)
+    }
+
+    /// What a full disk says, and its end.
+    #[tokio::test]
+    async fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("db").display());
+        super::super::Store::open(&url).await.unwrap().close().await.unwrap();
+        let Source::Sqlite(options) = Source::parse(&url).unwrap() else { unreachable!() };
+        let mut conn = Source::Sqlite(options.clone()).connect().await.unwrap();
+        let pages = conn.fetch("PRAGMA page_count", &[]).await.unwrap()[0].int(0).unwrap();
+        let source = Source::Sqlite(options.pragma("max_page_count", (pages + 20).to_string()));
+        let conn = source.connect().await.unwrap();
+        let (writer, task) = with_patience(source, conn, Duration::from_secs(60));
+        tokio::spawn(task);
+        let event = |number: i64| NewEvent {
+            event_id: format!("${number}"),
+            room_id: "!r".into(),
+            json: "x".repeat(8_000),
+        };
+        let accept =
+            async |number| writer.write(Write::Accept { events: vec![event(number)], at: Time(1) }).await;
+        let mut taken = 0;
+        let full = loop {
+            match accept(taken + 1).await {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(taken > 0 && matches!(full, StoreError::Unavailable(_)), "{taken}: {full}");
+        assert!(accept(taken + 1).await.is_err(), "and again");
+        // What is settled needs its text no more: that makes room on the disk that is there.
+        for seq in 1..=taken {
+            let settle = Write::Settle { seq: InboxSeq(seq), outcome: Outcome::Delivered };
+            writer.write_soon(settle).await.unwrap();
+        }
+        writer.write(Write::Nothing).await.unwrap();
+        let Reply::Accepted(rows) = accept(taken + 1).await.unwrap() else { panic!("events were given") };
+        assert_eq!(rows.len(), 1, "refused twice, taken once");
     }
 
     #[tokio::test]

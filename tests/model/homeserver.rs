@@ -3,8 +3,8 @@
 //! It answers as a real Synapse does where a bridge could stumble: one idempotency cache for all ghosts,
 //! refusal of unregistered ghosts, `M_USER_IN_USE`, version 12 rooms, one transaction in flight, the same
 //! transaction again after a failure. Faults (429, 5xx, slowness, a lost answer) come on request. Every
-//! send is recorded with the moment its first byte was read. It keeps no history, checks no power levels,
-//! federates with nobody, and forgets everything when dropped. The records grow until they are taken.
+//! send is recorded with the moment its first byte was read. It can go away and come back, and keep its rooms'
+//! history, for which it is asked. It checks no power levels, federates with nobody, and forgets everything when dropped. The records grow until they are taken.
 
 mod api;
 mod push;
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use self::api::{Action, State};
 use super::http::{After, Parsed, Reply, Request};
@@ -39,6 +40,7 @@ pub struct Settings {
     pub transaction_scope: TransactionScope,
     pub unregistered: Unregistered,
     pub echo: Echo,
+    pub history: History,
 }
 
 impl Settings {
@@ -54,6 +56,7 @@ impl Settings {
             transaction_scope: TransactionScope::Path,
             unregistered: Unregistered::Refused,
             echo: Echo::Off,
+            history: History::Forgotten,
         }
     }
 }
@@ -80,6 +83,14 @@ pub enum Unregistered {
 pub enum Echo {
     On,
     Off,
+}
+
+/// Whether rooms have a past (`/messages`). It grows until the server is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    Kept,
+    /// Every room is empty to who looks back.
+    Forgotten,
 }
 
 /// A fault for the next `times` requests whose path, still encoded, contains `path_contains`.
@@ -134,6 +145,13 @@ impl Sent {
     }
 }
 
+/// Whether it is there at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Up,
+    Away,
+}
+
 /// A running model homeserver. Clones are the same server; it runs until the runtime ends.
 #[derive(Clone)]
 pub struct Homeserver(Arc<Inner>);
@@ -143,6 +161,7 @@ struct Inner {
     port: u16,
     state: Mutex<State>,
     bell: Bell,
+    presence: watch::Sender<Presence>,
     pusher: tokio::sync::Mutex<push::Pusher>,
 }
 
@@ -158,6 +177,7 @@ impl Homeserver {
             port: listener.local_addr()?.port(),
             state: Mutex::new(State::new(&settings)),
             bell: Bell::default(),
+            presence: watch::Sender::new(Presence::Up),
             pusher: tokio::sync::Mutex::new(pusher),
             settings,
         }));
@@ -200,6 +220,18 @@ impl Homeserver {
     /// What a restart of Synapse does to its idempotency cache: sends without a device are forgotten.
     pub fn forget_transactions(&self) {
         self.state().forget_transactions();
+    }
+
+    /// Ends every connection, as the end of the process does, and takes none until [`Self::come_back`]. What was made
+    /// with [`Self::event`] and its like and not pushed is pushed by nobody then: a restart loses it.
+    pub fn go_away(&self) {
+        self.forget_transactions();
+        self.0.presence.send_replace(Presence::Away);
+    }
+
+    /// Answers again.
+    pub fn come_back(&self) {
+        self.0.presence.send_replace(Presence::Up);
     }
 
     /// Who is joined to a room, in order; empty for an unknown room.
@@ -270,7 +302,16 @@ impl Homeserver {
 
     async fn accept(self, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(self.clone().serve(stream));
+            if *self.0.presence.borrow() == Presence::Away {
+                continue;
+            }
+            let (server, mut presence) = (self.clone(), self.0.presence.subscribe());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = server.serve(stream) => {}
+                    _ = presence.wait_for(|presence| *presence == Presence::Away) => {}
+                }
+            });
         }
     }
 

@@ -38,6 +38,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::SaveCaseMap { name } => format!("save casemap {name}"),
         Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
         Effect::DropHold { user } => format!("drop hold {user}"),
+        Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
     }
 }
 

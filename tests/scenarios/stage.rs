@@ -227,7 +227,7 @@ impl Stage {
             }
             let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
             let mut fences: Vec<(ConnId, Line)> = Vec::new();
-            for effect in &effects {
+            for effect in effects.iter().filter(|effect| !matches!(effect, Effect::Duty { .. })) {
                 match fence(effect).filter(|_| !self.fences_wait && !self.kernel_waits) {
                     Some(fence) => fences.push(fence),
                     None => lines.push(show::effect(effect)),

@@ -222,7 +222,8 @@ impl Storm {
                 | Effect::CommandAnswered { .. }
                 | Effect::SavePortal(_)
                 | Effect::SaveMember { .. }
-                | Effect::SaveCaseMap { .. } => {}
+                | Effect::SaveCaseMap { .. }
+                | Effect::Duty { .. } => {}
             }
         }
         for conn in closed {

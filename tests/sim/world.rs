@@ -267,7 +267,8 @@ impl World {
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }
             | Effect::SaveMember { .. }
-            | Effect::SaveCaseMap { .. } => {}
+            | Effect::SaveCaseMap { .. }
+            | Effect::Duty { .. } => {}
             Effect::SaveHold(row) => assert!(self.held.insert(row.user), "held twice"),
             Effect::DropHold { user } => assert!(self.held.remove(&user), "nobody held them"),
         }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use self::ledger::{Key, Ledger};
 use self::roster::Roster;
 use self::witness::View;
+use super::effect::Moved;
 use super::input::BodyKind;
 use super::nicks::Nicks;
 use super::session::seen::Speaking;
@@ -40,6 +41,30 @@ pub enum Duty {
     Observe(ConnId),
     /// This connection took the duty over; it has to ask who is in the channel.
     TakeOver(ConnId),
+}
+
+/// Who speaks for a channel at one moment, and how often that changed for which reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    pub owner: Option<ConnId>,
+    pub epoch: Epoch,
+    counters: ledger::Counters,
+}
+
+impl Lease {
+    /// Why it is another one than it was.
+    pub fn why_moved(&self, before: &Self) -> Moved {
+        let (now, before) = (&self.counters, &before.counters);
+        if now.moved_by_hold > before.moved_by_hold {
+            Moved::Silent
+        } else if now.moved_by_leave > before.moved_by_leave {
+            Moved::Left
+        } else if now.moved_by_preference > before.moved_by_preference {
+            Moved::Preferred
+        } else {
+            Moved::First
+        }
+    }
 }
 
 /// One channel.
@@ -324,6 +349,11 @@ impl Channel {
     /// Which of our connections speaks for the channel now.
     pub fn owner(&self) -> Option<ConnId> {
         self.ledger.owner()
+    }
+
+    /// The lease as it is, to be compared with what it will be.
+    pub fn lease(&self) -> Lease {
+        Lease { owner: self.ledger.owner(), epoch: self.ledger.epoch(), counters: self.ledger.counters() }
     }
 
     /// Who is in the channel, as the nominee sees it.

@@ -230,7 +230,13 @@ impl Network {
     ) {
         let (now, mut heard) = (self.now, Vec::new());
         let Some(channel) = self.channels.get_mut(name) else { return };
+        let before = channel.lease();
         let duties = change(channel, now, &self.nicks, &mut heard);
+        let after = channel.lease();
+        if let Some(conn) = after.owner.filter(|_| after.epoch != before.epoch) {
+            let why = after.why_moved(&before);
+            self.out.push(Effect::Duty { channel: name.clone(), conn, epoch: after.epoch, why });
+        }
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
             self.channels.remove(name);

@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Transaction {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Transaction, A::Error> {
                 let mut transaction = Transaction::default();
                 while let Some(raw) = list.next_element::<&RawValue>()? {
-                    match event(raw.get()) {
+                    match RawEvent::read(raw.get()) {
                         Some(event) => transaction.events.push(event),
                         None => transaction.skipped += 1,
                     }
@@ -87,18 +87,21 @@ impl<'de> Deserialize<'de> for Transaction {
     }
 }
 
-fn event(json: &str) -> Option<RawEvent> {
-    #[derive(Deserialize)]
-    struct Ids {
-        event_id: String,
-        room_id: String,
+impl RawEvent {
+    /// One event's text; `None` when it is no object or names no usable event or room.
+    pub fn read(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Ids {
+            event_id: String,
+            room_id: String,
+        }
+        if !json.starts_with('{') {
+            return None;
+        }
+        let ids: Ids = serde_json::from_str(json).ok()?;
+        let (event_id, room_id) = (EventId::new(&ids.event_id)?, RoomId::new(&ids.room_id)?);
+        Some(Self { event_id, room_id, json: json.to_owned() })
     }
-    if !json.starts_with('{') {
-        return None;
-    }
-    let ids: Ids = serde_json::from_str(json).ok()?;
-    let (event_id, room_id) = (EventId::new(&ids.event_id)?, RoomId::new(&ids.room_id)?);
-    Some(RawEvent { event_id, room_id, json: json.to_owned() })
 }
 
 #[cfg(test)]

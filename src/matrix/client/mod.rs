@@ -8,6 +8,8 @@
 //! The token goes out in one header and nowhere else: not in a URL, an error, a log line or a `Debug`.
 
 mod error;
+mod history;
+mod lifeline;
 mod request;
 mod rooms;
 mod send;
@@ -18,9 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 pub use error::ClientError;
+pub use history::Page;
+pub use lifeline::Lifeline;
 pub use rooms::{CreateRoom, Federation};
 pub use send::{As, DeviceUse};
 pub use users::Registered;
@@ -75,7 +79,11 @@ struct Inner {
     http: reqwest::Client,
     /// Without a slash at its end.
     base: String,
+    /// Host and port of the same.
+    address: (String, u16),
     config: ClientConfig,
+    /// Rung when a request went without an answer.
+    missed: Notify,
     /// The room version the homeserver makes when none is named; asked once.
     room_version: OnceCell<String>,
 }
@@ -90,6 +98,8 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !bare {
             return Err(ConfigError::Url(config.homeserver_url.clone()));
         }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let address = (host, url.port_or_known_default().unwrap_or_default());
         // Whoever installed a provider first wins; it is the same one everywhere in this program.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -106,7 +116,8 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|error| ConfigError::Tls(format!("{error:?}")))?;
-        Ok(Self { inner: Arc::new(Inner { http, base, config, room_version: OnceCell::new() }) })
+        let (missed, room_version) = (Notify::new(), OnceCell::new());
+        Ok(Self { inner: Arc::new(Inner { http, base, address, config, missed, room_version }) })
     }
 
     /// Where the homeserver is asked, without a slash at the end. Holds no secret.

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use reqwest::header::RETRY_AFTER;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -73,7 +74,17 @@ impl Client {
         self.call(Method::POST, url, Some(body.to_string().into())).await
     }
 
-    async fn call(
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<reqwest::Body>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let result = self.ask(method, url, body).await;
+        result.inspect_err(|error| self.note_miss(error))
+    }
+
+    async fn ask(
         &self,
         method: Method,
         url: Url,
@@ -107,7 +118,7 @@ impl Client {
 }
 
 /// A good answer's content. One that is not what the specification says counts as no answer.
-pub(super) fn understood<T: DeserializeOwned>(answer: &[u8]) -> Result<T, ClientError> {
+pub(super) fn understood<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, ClientError> {
     serde_json::from_slice(answer)
         .map_err(|_| ClientError::Unavailable("the answer was not understood".to_owned()))
 }

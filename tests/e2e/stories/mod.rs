@@ -5,6 +5,7 @@
 
 mod answers;
 mod duty;
+mod heal;
 mod ident;
 mod life;
 mod login;

@@ -189,6 +189,16 @@ impl Bridge {
         assert!(status.success(), "bunraku ended with {status} on SIGTERM; its log:\n{}", self.log_tail());
     }
 
+    /// SIGSTOP: it stands still, and the kernel keeps its connections.
+    pub fn pause(&self) {
+        self.daemon.as_ref().expect("the bridge was started").signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.daemon.as_ref().expect("the bridge was started").signal("CONT");
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.daemon = None;

@@ -66,7 +66,8 @@ impl Daemon {
         }
     }
 
-    fn signal(&mut self, name: &str) {
+    /// Sends it a signal, by its name without SIG.
+    pub fn signal(&self, name: &str) {
         // std offers only SIGKILL; the shell's own `kill` is on every system.
         let script = format!("kill -{name} {}", self.child.id());
         let _ = Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::http::{Reply, Request, decode};
 use super::rooms::Room;
-use super::{Echo, Event, Fault, FaultKind, Sent, Settings, TransactionScope, Unregistered};
+use super::{Echo, Event, Fault, FaultKind, History, Sent, Settings, TransactionScope, Unregistered};
 
 /// Largest event taken, in bytes (client-server API, "Size limits").
 const EVENT_BYTES_MAX: usize = 65_536;
@@ -42,6 +42,8 @@ pub struct State {
     pub sent: Vec<Sent>,
     pub state_set: Vec<Sent>,
     pub echoes: VecDeque<Event>,
+    /// The events of each room, oldest first, where they are kept.
+    pub history: HashMap<String, Vec<Value>>,
     pub calls: HashMap<&'static str, u64>,
     pub faults: Vec<Fault>,
     last_number: u64,
@@ -83,6 +85,7 @@ impl State {
             sent: Vec::new(),
             state_set: Vec::new(),
             echoes: VecDeque::new(),
+            history: HashMap::new(),
             calls: HashMap::new(),
             faults: Vec::new(),
             last_number: 0,
@@ -198,6 +201,10 @@ impl State {
             ("POST", ["rooms", room, change @ ("leave" | "invite" | "kick" | "ban")]) => {
                 self.count("membership");
                 self.change_member(caller, &decode(room), change, &body_of(request)?)
+            }
+            ("GET", ["rooms", room, "messages"]) => {
+                self.count("messages");
+                self.messages(caller, &decode(room), request)
             }
             ("GET", ["rooms", room, "joined_members"]) => {
                 self.count("joined_members");
@@ -354,18 +361,53 @@ impl State {
         key: Option<&str>,
         body: &[u8],
     ) {
-        if self.settings.echo == Echo::Off {
+        if self.settings.echo == Echo::Off && self.settings.history == History::Forgotten {
             return;
         }
         let content: Value = serde_json::from_slice(body).unwrap_or_default();
         let mut event = json!({
             "type": kind, "event_id": event_id, "room_id": room, "sender": sender,
-            "origin_server_ts": 1, "content": content, "unsigned": {"age": 1},
+            "origin_server_ts": super::push::now_ms(), "content": content, "unsigned": {"age": 1},
         });
         if let Some(key) = key {
             event["state_key"] = key.into();
         }
-        self.echoes.push_back(Event(event.to_string()));
+        self.remember(room, &event);
+        if self.settings.echo == Echo::On {
+            self.echoes.push_back(Event(event.to_string()));
+        }
+    }
+
+    /// Adds an event to its room's past, where there is one.
+    pub fn remember(&mut self, room: &str, event: &Value) {
+        if self.settings.history == History::Kept {
+            self.history.entry(room.to_owned()).or_default().push(event.clone());
+        }
+    }
+
+    /// `GET /rooms/{roomId}/messages?dir=b`. The token `tN` is the place before the N-th event.
+    fn messages(&self, caller: &Caller<'_>, room: &str, request: &Request<'_>) -> Outcome {
+        self.require_joined(room, &caller.user)?;
+        let past = self.history.get(room).map_or(&[][..], Vec::as_slice);
+        let number = |name: &str| request.parameter(name).map(|text| text.trim_start_matches('t').parse());
+        let start = number("from").and_then(Result::ok).unwrap_or(past.len()).min(past.len());
+        let limit = number("limit").and_then(Result::ok).unwrap_or(10);
+        let filter: Value = request
+            .parameter("filter")
+            .map_or(Value::Null, |filter| serde_json::from_str(&filter).unwrap_or_default());
+        let is_wanted =
+            |event: &Value| filter["types"].as_array().is_none_or(|types| types.contains(&event["type"]));
+        let wanted = past[..start].iter().enumerate().rev().filter(|(_, event)| is_wanted(event));
+        let page: Vec<(usize, &Value)> = wanted.take(limit).collect();
+        let mut answer = json!({
+            "start": format!("t{start}"),
+            "chunk": page.iter().map(|(_, event)| event).collect::<Vec<_>>(),
+        });
+        // The last page has no end.
+        if let Some((last, _)) = page.last().filter(|_| page.len() == limit) {
+            answer["end"] = format!("t{last}").into();
+        }
+        Ok(Reply::made(answer.to_string()))
     }
 
     pub fn forget_transactions(&mut self) {

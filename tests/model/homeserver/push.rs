@@ -60,6 +60,11 @@ impl Pusher {
     }
 }
 
+/// Now, as an event says it.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
 /// The body of a transaction with these events.
 pub fn transaction(events: &[Event]) -> Vec<u8> {
     let mut body = br#"{"events":["#.to_vec();
@@ -102,14 +107,14 @@ impl Homeserver {
         content: &serde_json::Value,
     ) -> Event {
         let event_id = self.state().fresh_event_id();
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut event = serde_json::json!({
             "type": kind, "event_id": event_id, "room_id": room, "sender": sender,
-            "origin_server_ts": now_ms, "content": content, "unsigned": {"age": 1},
+            "origin_server_ts": now_ms(), "content": content, "unsigned": {"age": 1},
         });
         if let Some(key) = state_key {
             event["state_key"] = key.into();
         }
+        self.state().remember(room, &event);
         Event(event.to_string())
     }
 
