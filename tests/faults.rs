@@ -95,6 +95,7 @@ impl W {
                 membership: Membership::Join,
                 reason: None,
             },
+            before: Before::New,
         })
     }
     fn leave(&mut self, room: &str, user: &str) -> Vec<Effect> {
@@ -108,6 +109,7 @@ impl W {
                 membership: Membership::Leave,
                 reason: None,
             },
+            before: Before::New,
         })
     }
     fn say(&mut self, room: &str, user: &str, seq: i64, text: &str) -> Vec<Effect> {
@@ -121,6 +123,7 @@ impl W {
                 body: MessageBody { kind: BodyKind::Text, text: text.into() },
                 origin_ms: now,
             },
+            before: Before::New,
         })
     }
     fn l(&mut self, c: ConnId, line: &str) -> Vec<Effect> {

@@ -23,6 +23,9 @@ pub(super) enum Write {
         events: Vec<NewEvent>,
         at: Time,
     },
+    Written {
+        seq: InboxSeq,
+    },
     Settle {
         seq: InboxSeq,
         outcome: Outcome,
@@ -181,6 +184,7 @@ impl Write {
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
+            Self::Written { seq } => inbox::written(conn, &[*seq], now()).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
             Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,

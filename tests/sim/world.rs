@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Chat, Effect};
 use bunraku::bridge::input::{
-    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
+    Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
     PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
@@ -245,6 +245,7 @@ impl World {
                     self.conns[n].skips_chat = chat == Chat::Skip;
                 }
             }
+            Effect::Written { .. } => {}
             Effect::Settle { seq, outcome } => self.audit.settled(seq, outcome),
             Effect::Relay(relay) => self.audit.relayed(self.now, &relay),
             Effect::Kick { room, user, .. } => {
@@ -548,7 +549,7 @@ impl World {
 
     fn event(&mut self, event: MatrixEvent) {
         self.audit.accepted(InboxSeq(self.seq));
-        self.input(Input::Matrix { seq: InboxSeq(self.seq), event });
+        self.input(Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
     }
 
     pub fn member_joins(&mut self, n: usize, user: &UserId, name: &str) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::ledger::Peers;
-use crate::ids::{ConnId, Nick};
+use crate::ids::{ConnId, Nick, Time};
 
 /// One observer's account.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct View {
     present: Peers,
     /// A list of names that is coming in.
     listing: Option<BTreeSet<Nick>>,
+    /// Since when the stream shows all that is said; `None` until it shows itself in the channel.
+    since: Option<Time>,
 }
 
 impl View {
@@ -29,6 +31,16 @@ impl View {
         self.leaves(&nick);
         self.ours.insert(nick, conn);
         Arc::make_mut(&mut self.present).insert(conn);
+    }
+
+    /// From now on the stream shows all that is said.
+    pub fn reads_from(&mut self, now: Time) {
+        self.since = Some(now);
+    }
+
+    /// Since when the stream shows all that is said.
+    pub fn since(&self) -> Option<Time> {
+        self.since
     }
 
     /// The stream shows somebody who may be one of these of ours.

@@ -1,10 +1,11 @@
 //! What became of what was asked of a server, and the commands that people outside give their puppets.
 
-use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
+use super::super::effect::{CommandAnswer, Effect, Extent, Outcome, Refusal, Verdict};
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::question::{Answered, Asker, Command};
+use super::super::session::send::Part;
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
 use crate::text::line::Line;
@@ -89,8 +90,7 @@ impl Network {
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
-            (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),
-            (Asker::Line(part), Verdict::Doubtful(refusal)) => self.line_in_doubt(&part.saying, &refusal),
+            (Asker::Line(part), verdict) => self.line_answered(conn, &part, verdict),
             (Asker::Join(channels), Verdict::Refused(refusal)) if !is_passing(&refusal) => {
                 for channel in channels {
                     self.join_refused(conn, &channel, &refusal);
@@ -105,8 +105,34 @@ impl Network {
                 Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
                 Verdict::Accepted | Verdict::Refused(_) | Verdict::Doubtful(_) | Verdict::Unknown,
             ) => {}
-            (Asker::Line(_), Verdict::Accepted | Verdict::Unknown) => {}
             (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}
+        }
+    }
+
+    /// The server has answered for a line of a message, or will not.
+    fn line_answered(&mut self, conn: ConnId, part: &Part, verdict: Verdict) {
+        let answered = self.with_session(conn.puppet, |session, _| session.line_answered(part));
+        match verdict {
+            Verdict::Accepted if answered == Some(true) => self.line_arrived(part),
+            Verdict::Accepted => {}
+            Verdict::Refused(refusal) => {
+                if self.ends_by_line(part) {
+                    self.settle(part.saying.seq, Outcome::Failed(self.explained(&refusal)));
+                    self.line_refused(&part.saying, &refusal);
+                }
+            }
+            Verdict::Doubtful(refusal) => {
+                if self.ends_by_line(part) {
+                    let why = format!("it may have been refused: {}", self.explained(&refusal));
+                    self.settle(part.saying.seq, Outcome::Failed(why));
+                    self.line_in_doubt(&part.saying, &refusal);
+                }
+            }
+            Verdict::Unknown => {
+                if self.ends_by_line(part) {
+                    self.perhaps_lost(&part.saying, "the server does not answer");
+                }
+            }
         }
     }
 
@@ -139,12 +165,21 @@ impl Network {
         self.disown(conn, nick);
     }
 
-    /// A connection ends: nobody waits for an answer any more.
-    pub(super) fn end_asks(&mut self, id: PuppetId) {
-        let session = self.puppet(id).session.as_mut();
+    /// A connection ends: nobody waits for an answer any more. What became of messages may be known in other ways.
+    pub(super) fn end_asks(&mut self, conn: ConnId) {
+        let session = self.puppet(conn.puppet).session.as_mut();
         for Answered { asker, verdict } in session.map(Session::end_asks).unwrap_or_default() {
-            if let Asker::Command(command) = asker {
-                self.command_answered(*command, verdict);
+            match asker {
+                Asker::Command(command) => self.command_answered(*command, verdict),
+                Asker::Line(part) if verdict != Verdict::Unknown => self.line_answered(conn, &part, verdict),
+                Asker::Line(_)
+                | Asker::Notice(_)
+                | Asker::Join(_)
+                | Asker::Listing(_)
+                | Asker::Part(_)
+                | Asker::Nick(_)
+                | Asker::Names(_)
+                | Asker::Modes(_) => {}
             }
         }
     }

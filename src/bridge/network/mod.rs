@@ -1,13 +1,14 @@
 //! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
 //!
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
-//! that one needs from another is handed over here. The routes are in six files by where the input comes
+//! that one needs from another is handed over here. The routes are in seven files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told), `answers` (what became of what was asked) and `say` (a message's way out).
+//! told), `answers` (what became of what was asked), `say` (a message's way out) and `doubts` (whether it arrived).
 
 mod answers;
 mod away;
 mod connections;
+mod doubts;
 mod from_irc;
 mod from_matrix;
 mod say;
@@ -51,6 +52,8 @@ enum Life {
     /// Portals and members are still being given; nobody dials yet.
     Loading,
     Running,
+    /// Nothing new is said; what was said is being answered.
+    Finishing,
     Stopping,
 }
 
@@ -76,6 +79,8 @@ pub struct Network {
     goodbyes: Spacing,
     /// Bans before any puppet was let in since.
     bans_in_a_row: u32,
+    /// Messages that were given to a connection, until it is known what became of them.
+    under_way: HashMap<InboxSeq, say::Progress>,
     tell: Tell,
     /// The rooms that were told of the present outage.
     outage_told: BTreeSet<RoomId>,
@@ -110,6 +115,7 @@ impl Network {
             pacer,
             goodbyes,
             bans_in_a_row: 0,
+            under_way: HashMap::new(),
             tell: Tell::default(),
             outage_told: BTreeSet::new(),
             connections: 0,
@@ -125,7 +131,7 @@ impl Network {
             Input::Started => self.started(),
             Input::Portal(row) => self.portal_known(&row),
             Input::Members { room, members } => self.members_known(&room, &members),
-            Input::Matrix { seq, event } => self.matrix_event(seq, event),
+            Input::Matrix { seq, event, before } => self.matrix_event(seq, event, before),
             Input::AliasAsked { ask, alias } => self.alias_asked(ask, alias),
             Input::Command { ask, user, line } => self.command(ask, &user, &line),
             Input::RoomCreated { alias, result } => self.room_created(&alias, result),
@@ -139,6 +145,7 @@ impl Network {
             Input::Held(row) => self.hold_known(row),
             Input::Reconnect { user } => self.reconnect(&user),
         }
+        self.goodbye_if_all_is_answered();
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -161,8 +168,11 @@ impl Network {
                 Timer::Tell(room) => self.tell_count(&room),
                 Timer::Idle(puppet) => self.idle_due(puppet),
                 Timer::Outage => self.outage_due(),
+                Timer::Doubts(puppet) => self.weigh(puppet),
+                Timer::Goodbye => self.goodbye(),
             }
         }
+        self.goodbye_if_all_is_answered();
     }
 
     /// Moves what is to be done to the end of `into`, in order.
@@ -185,6 +195,7 @@ impl Network {
     }
 
     fn settle(&mut self, seq: InboxSeq, outcome: Outcome) {
+        self.under_way.remove(&seq);
         self.out.push(Effect::Settle { seq, outcome });
     }
 

@@ -47,6 +47,13 @@ impl Network {
         self.tell(&saying.room, text, Some(saying.event_id.clone()));
     }
 
+    /// Nobody knows whether a message arrived: it is settled as failed, and its sender told.
+    pub(super) fn perhaps_lost(&mut self, saying: &Saying, why: &str) {
+        self.settle(saying.seq, Outcome::Failed(format!("it may be lost: {why}")));
+        let text = format!("This message may not have reached {}: {why}.", saying.channel);
+        self.tell(&saying.room, text, Some(saying.event_id.clone()));
+    }
+
     pub(super) fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
         if lines_cut > 0 {
             let last = if lines_cut == 1 { "line was".to_owned() } else { format!("{lines_cut} lines were") };

@@ -150,7 +150,7 @@ impl Asks {
 
     /// A refusal to the oldest line to this channel, or to a later one before the same fence. Once there are as many
     /// refusals as lines it is known that each of them was refused.
-    fn refuse_line(&mut self, at: usize, channel: &ChannelName, refusal: Refusal) {
+    pub(super) fn refuse_line(&mut self, at: usize, channel: &ChannelName, refusal: Refusal) {
         let (fence, message) = (self.fence_behind(self.open[at].number), self.open[at].asker.message());
         self.be_careful(channel);
         let is_meant = |question: &Question| question.number <= fence && question.is_line_to(channel);

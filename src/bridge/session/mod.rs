@@ -26,6 +26,8 @@ mod registering;
 pub mod replies;
 pub mod seen;
 pub mod send;
+pub mod sent;
+mod settling;
 mod view;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use self::register::{LoginEnd, Registration};
 use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Full, Part, SendQueue};
+use self::sent::Sent;
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
@@ -73,6 +76,15 @@ pub struct Session {
     chat: Chat,
     caps: Negotiation,
     login: LoginEnd,
+    talk: Talk,
+}
+
+/// Whether a connection says more than it has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talk {
+    Free,
+    /// Only what was said is to be answered; the rest waits for the next run.
+    Finishing,
 }
 
 /// Where the connection is in its life.
@@ -115,6 +127,7 @@ impl Session {
             chat: Chat::Read,
             caps: Negotiation::default(),
             login: LoginEnd::None,
+            talk: Talk::Free,
         }
     }
 
@@ -127,6 +140,8 @@ impl Session {
         out: &mut Vec<Effect>,
     ) -> Option<Seen> {
         if matches!(self.phase, Phase::Closing(_)) {
+            // What was said before QUIT is still answered.
+            self.hears(line, isupport);
             return None;
         }
         self.pulse.heard(now);
@@ -135,7 +150,12 @@ impl Session {
             self.control(Line::new("PONG", &[token]).build(), out);
             return None;
         }
-        if self.asks.hears(line, isupport.casemap.unwrap_or_default(), self.nick.as_ref()) == Heard::Answer {
+        let was_full = self.asks.are_full();
+        let heard = self.hears(line, isupport);
+        if was_full && !self.asks.are_full() {
+            self.pump(out);
+        }
+        if heard == Heard::Answer {
             return None;
         }
         if self.chat == Chat::Skip && matches!(line.command.as_str(), "353" | "366") {
@@ -151,6 +171,14 @@ impl Session {
         }
         self.keep(&seen, out);
         Some(seen)
+    }
+
+    /// Takes a line for an answer, where it is one.
+    fn hears(&mut self, line: &Line, isupport: &Isupport) -> Heard {
+        if line.command == "PONG" {
+            self.queue.sent.lives();
+        }
+        self.asks.hears(line, isupport.casemap.unwrap_or_default(), self.nick.as_ref())
     }
 
     /// A greeting is taken once, and ends after it has begun: a server that shows its MOTD again starts nothing.
@@ -301,7 +329,7 @@ impl Session {
     }
 
     fn pump(&mut self, out: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::Closing(_)) {
+        if self.talk == Talk::Finishing || matches!(self.phase, Phase::Closing(_)) {
             // Behind QUIT nothing is heard.
             self.queue.pump_control(self.conn, out);
             self.bucket_opens = None;
@@ -350,6 +378,7 @@ impl Session {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time, pace: &PingPace, out: &mut Vec<Effect>) -> Woken {
         self.asks.check(now);
+        self.queue.sent.rest(now);
         if self.bucket_opens.is_some_and(|opens| opens <= now) {
             self.pump(out);
         }
@@ -393,8 +422,8 @@ impl Session {
         self.queue.withdraw(|saying| saying.channel == *channel)
     }
 
-    /// The connection is over: what the kernel has not taken, in order.
-    pub fn into_unsent(self) -> impl Iterator<Item = ChatLine> {
-        self.queue.into_unsent()
+    /// The connection is over: what the kernel has not taken, in order, and what it has.
+    pub fn end(self) -> (Vec<ChatLine>, Sent) {
+        self.queue.end()
     }
 }
