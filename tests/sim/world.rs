@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Chat, Effect};
 use bunraku::bridge::input::{
-    Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
-    PortalRow,
+    Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening,
+    PortalOrigin, PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};

@@ -219,8 +219,8 @@ impl Channel {
         let view = self.observers.get(&conn)?;
         let mask = named.mask.as_deref();
         let folded = match &line.from {
-            Speaking::Person(nick) if is_ours(view, nick, mask, nicks) => {
-                return whose(view, nick, mask, nicks).map(|speaker| (speaker, line));
+            Speaking::Person(nick) if view.is_ours(nick, mask, nicks) => {
+                return view.whose(nick, mask, nicks).map(|speaker| (speaker, line));
             }
             Speaking::Person(nick) => Arc::from(nick.folded()),
             Speaking::Server(name) => Arc::from(name.as_str()),
@@ -252,7 +252,7 @@ impl Channel {
         nicks: &Nicks,
     ) -> Option<(ConnId, Time)> {
         let view = self.observers.get(&conn)?;
-        Some((whose(view, nick, mask, nicks)?, view.since()?))
+        Some((view.whose(nick, mask, nicks)?, view.since()?))
     }
 
     /// The observers whose streams would have shown what `speaker` said at this time, or are to show it.
@@ -391,20 +391,4 @@ impl Channel {
     pub fn roster(&self) -> &Roster {
         &self.roster
     }
-}
-
-/// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
-/// under a nick that one of ours has now.
-fn is_ours(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
-    let is_named = |conn| nicks.has(conn, nick) && nicks.fits(conn, mask);
-    view.ours(nick).is_some() || nicks.identified(nick, mask).is_some() || view.perhaps(nick).any(is_named)
-}
-
-/// Which of ours somebody is on this stream, where only one of us can be meant.
-fn whose(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> Option<ConnId> {
-    let only = || {
-        let mut perhaps = view.perhaps(nick).filter(|conn| nicks.fits(*conn, mask));
-        perhaps.next().filter(|_| perhaps.next().is_none())
-    };
-    view.ours(nick).or_else(only).or_else(|| nicks.identified(nick, mask))
 }

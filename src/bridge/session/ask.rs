@@ -25,7 +25,6 @@ use std::collections::VecDeque;
 
 use super::labels::Labels;
 use super::question::{Answered, Asker, Proof, Question, Told};
-use super::send::Part;
 use crate::bridge::effect::{Refusal, Verdict};
 use crate::ids::{ChannelName, InboxSeq, Time};
 use crate::text::casemap::CaseMap;
@@ -233,25 +232,6 @@ impl Asks {
     /// The number of the fence behind a question; the highest there is, where it was not sent yet.
     pub(super) fn fence_behind(&self, number: u64) -> u64 {
         self.fences.iter().copied().find(|fence| *fence >= number).unwrap_or(u64::MAX)
-    }
-
-    /// It is known in another way that this line was taken. What was said against it was said against another.
-    pub fn known(&mut self, part: &Part) {
-        let is_it = |question: &Question| {
-            let of = question.asker.line();
-            of.is_some_and(|of| of.saying.seq == part.saying.seq && of.index == part.index)
-        };
-        let Some(mut known) = self.open.iter().position(is_it).and_then(|at| self.open.remove(at)) else {
-            return;
-        };
-        if let Some(refusal) = known.noted.take() {
-            let (channel, fence) = (&part.saying.channel, self.fence_behind(known.number));
-            let is_other = |q: &Question| q.number <= fence && q.is_line_to(channel) && q.noted.is_none();
-            if let Some(at) = self.open.iter().position(is_other) {
-                self.refuse_line(at, channel, *refusal);
-            }
-        }
-        self.rest();
     }
 
     /// The fence behind all that was asked, where one is owed: at once, whatever waits.

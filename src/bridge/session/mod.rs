@@ -248,22 +248,6 @@ impl Session {
         }
     }
 
-    /// Asks for a new nick; the answer is a `Renamed`, or one to [`Asker::Nick`].
-    pub fn ask_nick(&mut self, nick: Nick, out: &mut Vec<Effect>) {
-        self.command("NICK", &[nick.as_str()], Asker::Nick(nick.clone()), out);
-        self.nick_asked = Some(nick);
-    }
-
-    /// Asks the server to tell when this nick comes or goes (`+`), or no longer (`-`) (IRCv3 "monitor").
-    pub fn monitor(&mut self, sign: char, nick: &Nick, out: &mut Vec<Effect>) {
-        self.control(Line::new("MONITOR", &[&sign.to_string(), nick.as_str()]).build(), out);
-    }
-
-    /// Writes to the network's services. What they answer is theirs to say in their own time.
-    pub fn write_to(&mut self, services: &str, words: &str, out: &mut Vec<Effect>) {
-        self.control(Line::new("PRIVMSG", &[services, words]).build(), out);
-    }
-
     /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.
     pub fn join(&mut self, now: Time, channels: &[ChannelName], out: &mut Vec<Effect>) {
         for Joining { line, channels } in self.places.ask(now, channels) {
@@ -284,18 +268,6 @@ impl Session {
         self.places.out(channel)
     }
 
-    /// Asks who is in the channel.
-    pub fn names(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
-        self.command("NAMES", &[channel.as_str()], Asker::Names(channel.clone()), out);
-    }
-
-    /// Sets our own user modes.
-    pub fn user_modes(&mut self, modes: &str, out: &mut Vec<Effect>) {
-        if let Some(nick) = self.nick.clone() {
-            self.command("MODE", &[nick.as_str(), modes], Asker::Modes(nick.clone()), out);
-        }
-    }
-
     /// Says goodbye and closes. Returns the channels that are left by it.
     pub fn quit(&mut self, now: Time, reason: &str, out: &mut Vec<Effect>) -> Vec<ChannelName> {
         if !matches!(self.phase, Phase::Closing(_)) {
@@ -304,11 +276,6 @@ impl Session {
             self.phase = Phase::Closing(now.plus_ms(CLOSE_MS_MAX));
         }
         self.places.take_all()
-    }
-
-    /// Answers somebody with a NOTICE, which nothing may answer (RFC 2812 section 3.3.2).
-    pub fn notice(&mut self, target: &Nick, text: &str, out: &mut Vec<Effect>) {
-        self.command("NOTICE", &[target.as_str(), text], Asker::Notice(target.clone()), out);
     }
 
     /// Queues the lines of a message, all or none.
@@ -322,10 +289,6 @@ impl Session {
         // Full only against a server that reads nothing: its silence ends the connection.
         let _ = self.queue.push_control(line);
         self.pump(out);
-    }
-
-    fn command(&mut self, command: &str, params: &[&str], asker: Asker, out: &mut Vec<Effect>) {
-        self.ask(Line::new(command, params).build(), asker, out);
     }
 
     fn pump(&mut self, out: &mut Vec<Effect>) {
