@@ -97,6 +97,7 @@ impl W {
                 membership: Membership::Join,
                 reason: None,
             },
+            before: Before::New,
         })
     }
     fn leave(&mut self, room: &str, user: &str) -> Vec<Effect> {
@@ -110,6 +111,7 @@ impl W {
                 membership: Membership::Leave,
                 reason: None,
             },
+            before: Before::New,
         })
     }
     fn say(&mut self, room: &str, user: &str, seq: i64, text: &str) -> Vec<Effect> {
@@ -123,6 +125,7 @@ impl W {
                 body: MessageBody { kind: BodyKind::Text, text: text.into() },
                 origin_ms: now,
             },
+            before: Before::New,
         })
     }
     fn l(&mut self, c: ConnId, line: &str) -> Vec<Effect> {

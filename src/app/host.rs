@@ -80,9 +80,7 @@ impl Intake {
             Err(events) => self.shell.store.accept(events).await.map(|rows| self.push(rows, feed)),
         };
         match stored {
-            Ok(count) => {
-                (Accepted::Done, count)
-            }
+            Ok(count) => (Accepted::Done, count),
             Err(error) => {
                 tracing::error!(%error, "events could not be stored; the homeserver keeps them");
                 // What was stored in spite of the error is found on the disk.

@@ -142,7 +142,7 @@ impl InboxPump {
             return self.shell.settle(row.seq, &Outcome::Delivered).await;
         };
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
-        mailbox.inputs.send(Input::Matrix { seq: row.seq, event }).await.ok();
+        mailbox.inputs.send(Input::Matrix { seq: row.seq, event, before: row.before }).await.ok();
     }
 
     /// The way to the network that owns the row's room.

@@ -51,6 +51,10 @@ impl NetworkTask {
                     });
                 }
             }
+            Effect::Written { seq } => {
+                let noted = self.shell.store.written(seq).await;
+                self.note(noted, "what a socket took could not be noted; after a crash it is said again");
+            }
             Effect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
             Effect::Relay(relay) => self.shell.outbox.submit(relay),
             Effect::Mark(mark) => self.shell.outbox.mark(mark),

@@ -30,6 +30,9 @@ pub enum Effect {
     Close { conn: ConnId },
     /// Whether this connection's chat in channels is worth reading; it is, until this says otherwise.
     Observe { conn: ConnId, chat: Chat },
+    /// The kernel has all lines of this inbox row; what becomes of them is not known yet. Worth remembering over a
+    /// restart: it is never said again then.
+    Written { seq: InboxSeq },
     /// This inbox row has reached its end.
     Settle { seq: InboxSeq, outcome: Outcome },
     /// Say something in a room.
@@ -84,9 +87,9 @@ pub enum Chat {
 /// How an accepted Matrix event ended (promise 2: exactly one of these, and the sender is told of the last two).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// On its way to the other side, or nothing had to be done.
+    /// On the other side, proven by label, echo, witness or fence; or nothing had to be done.
     Delivered,
-    /// Refused, with the words the sender was told.
+    /// Refused, or nobody knows whether it arrived; with the reason.
     Failed(String),
     /// Too old to be said.
     Expired,

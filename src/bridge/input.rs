@@ -21,7 +21,7 @@ pub enum Input {
     /// room is new to us, else from the store.
     Members { room: RoomId, members: Vec<Member> },
     /// One event from the inbox, to be answered by exactly one [`Effect::Settle`](super::effect::Effect::Settle).
-    Matrix { seq: InboxSeq, event: MatrixEvent },
+    Matrix { seq: InboxSeq, event: MatrixEvent, before: Before },
     /// The homeserver asks whether an alias of ours exists; answered by one `Effect::Answer`.
     AliasAsked { ask: AskId, alias: RoomAlias },
     /// Somebody lets their puppet say one IRC line; answered by one `Effect::CommandAnswered`.
@@ -171,6 +171,15 @@ pub enum MatrixEvent {
     Member { room: RoomId, sender: UserId, target: Member, membership: Membership, reason: Option<String> },
     /// An event that needs nothing from us, with its type for the log. It is settled at once.
     Other { room: RoomId, kind: String },
+}
+
+/// What an earlier run has done with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing that anybody saw.
+    New,
+    /// It gave the message to a socket, and the answer is not known: it is never said again.
+    Written,
 }
 
 /// What was said, before formatting.

@@ -8,7 +8,8 @@ use super::ending::{Closing, Comeback, End, Ending, LastWords, LoginRefusal};
 use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
-use crate::ids::{ChannelName, ConnId, Nick, PuppetId, Time, UserId};
+use super::session::sent::Sent;
+use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
@@ -16,6 +17,9 @@ use crate::text::casemap::CaseMap;
 pub const WAITING_MAX: usize = 32;
 /// People remembered as told that private messages are not carried.
 const EXPLAINED_MAX: usize = 32;
+/// How long it may take until it is known whether what a lost connection was given arrived; as long as the ledger
+/// holds a line.
+const DOUBT_MS_MAX: u64 = 5_000;
 /// How long a connection must have been good for its loss to count as a first failure again.
 const GOOD_AFTER_MS: u64 = 60_000;
 
@@ -32,6 +36,8 @@ pub struct Puppet {
     failures: u32,
     ready_since: Option<Time>,
     waiting: VecDeque<Waiting>,
+    /// Lines of which it is not known whether they arrived. While there are any, nothing else is said.
+    pub doubts: Option<Box<Doubts>>,
     /// Not to dial before.
     pub not_before: Time,
     /// Channels that would not have them, and when they said so.
@@ -110,6 +116,15 @@ impl Waiting {
     }
 }
 
+/// What a connection that is over had been given, and nobody answered for.
+#[derive(Debug)]
+pub struct Doubts {
+    pub conn: ConnId,
+    /// Until when others may show what became of it.
+    pub until: Time,
+    pub sent: Sent,
+}
+
 impl Puppet {
     pub fn new(id: PuppetId, user: UserId, display_name: Option<String>) -> Self {
         Self {
@@ -122,6 +137,7 @@ impl Puppet {
             failures: 0,
             ready_since: None,
             waiting: VecDeque::new(),
+            doubts: None,
             not_before: Time::default(),
             refused: BTreeMap::new(),
             nick_asked_at: None,
@@ -180,6 +196,38 @@ impl Puppet {
         Vec::from(std::mem::take(&mut self.waiting))
     }
 
+    /// Lets lines wait before everything else: they were said, and did not arrive.
+    pub fn wait_first(&mut self, lines: Vec<ChatLine>) {
+        let rest = std::mem::take(&mut self.waiting);
+        self.waiting = gathered(lines);
+        for waiting in rest {
+            match (self.waiting.back_mut(), waiting) {
+                (
+                    Some(Waiting { saying, lines: Some(lines) }),
+                    Waiting { saying: next, lines: Some(more) },
+                ) if saying.seq == next.seq => lines.extend(more),
+                (_, waiting) => self.waiting.push_back(waiting),
+            }
+        }
+    }
+
+    /// A message will not be said.
+    pub fn drop_waiting(&mut self, seq: InboxSeq) {
+        self.waiting.retain(|waiting| waiting.saying.seq != seq);
+    }
+
+    /// The channels that messages wait for, as this case mapping folds them.
+    pub fn channels_waited_for(&mut self, map: CaseMap) -> BTreeSet<ChannelName> {
+        let refolded = |waiting: &mut Waiting| {
+            let channel = waiting.saying.channel.refolded(map);
+            if channel.folded() != waiting.saying.channel.folded() {
+                Arc::make_mut(&mut waiting.saying).channel = channel.clone();
+            }
+            channel
+        };
+        self.waiting.iter_mut().map(refolded).collect()
+    }
+
     /// Takes the messages of which a part was said already.
     pub fn take_begun(&mut self) -> Vec<Waiting> {
         let (begun, rest) = std::mem::take(&mut self.waiting).into_iter().partition(Waiting::is_begun);
@@ -219,8 +267,9 @@ impl Puppet {
         end
     }
 
-    /// The connection is over: what it had not sent waits again, before what waited already.
-    pub fn connection_over(&mut self, now: Time, ending: Ending) {
+    /// The connection is over: what the kernel has not taken waits again, before what waited already; what it has, and
+    /// nobody answered for, is in doubt. `is_under_way`: whether it is not known yet what became of a message.
+    pub fn connection_over(&mut self, now: Time, ending: Ending, is_under_way: impl Fn(InboxSeq) -> bool) {
         let Some(session) = self.session.take() else { return };
         self.quit_at = None;
         self.nick_disputed = ending == Ending::NickTrouble;
@@ -232,9 +281,15 @@ impl Puppet {
                 self.failures.saturating_add(1)
             }
         };
-        let mut unsent = by_message(session.into_unsent());
+        let conn = session.conn;
+        let (mut unsent, sent) = session.end();
+        unsent.retain(|line| line.of.as_ref().is_some_and(|part| is_under_way(part.saying.seq)));
+        let mut unsent = by_message(unsent);
         unsent.append(&mut self.waiting);
         self.waiting = unsent;
+        if sent.open().next().is_some() {
+            self.doubts = Some(Box::new(Doubts { conn, until: now.plus_ms(DOUBT_MS_MAX), sent }));
+        }
     }
 
     /// The network's case mapping is another than it was thought to be.
@@ -315,7 +370,13 @@ impl Puppet {
 /// Gathers lines into the messages they are parts of. Lines of no message are forgotten: a PART needs no saying
 /// when the connection is gone. So are lines whose message has no end here: the rest was withdrawn, and its
 /// sender told.
-fn by_message(lines: impl Iterator<Item = ChatLine>) -> VecDeque<Waiting> {
+fn by_message(lines: Vec<ChatLine>) -> VecDeque<Waiting> {
+    let mut messages = gathered(lines);
+    messages.retain(|message| message.last_part().is_some_and(Part::is_last));
+    messages
+}
+
+fn gathered(lines: Vec<ChatLine>) -> VecDeque<Waiting> {
     let mut messages: VecDeque<Waiting> = VecDeque::new();
     for line in lines {
         let Some(Part { saying, .. }) = line.of.clone() else { continue };
@@ -324,6 +385,5 @@ fn by_message(lines: impl Iterator<Item = ChatLine>) -> VecDeque<Waiting> {
             _ => messages.push_back(Waiting { saying, lines: Some(vec![line]) }),
         }
     }
-    messages.retain(|message| message.last_part().is_some_and(Part::is_last));
     messages
 }

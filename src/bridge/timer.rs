@@ -27,6 +27,10 @@ pub enum Timer {
     Rename(PuppetId),
     /// A channel's held lines have waited long enough.
     Ledger(ChannelName),
+    /// What a puppet's lost connection was given has been in doubt for long enough.
+    Doubts(PuppetId),
+    /// The answers to what was said before a stop are late.
+    Goodbye,
     /// A room may be told of what was left unsaid.
     Tell(RoomId),
     /// What was gathered of a room's failures may be due.

@@ -1,9 +1,10 @@
 //! Changes that will be committed together, and how they are run.
 //!
-//! Kinds that come in masses (puts, dones, settlements) are kept apart, to be written with one statement
-//! each. A put and its done that meet here cancel each other. It waits for nothing and knows no SQL.
+//! Kinds that come in masses (puts, dones, settlements, what sockets took) are kept apart, to be written with one
+//! statement each. A put and its done that meet here cancel each other; a settlement says more than that a socket
+//! took the row. It waits for nothing and knows no SQL.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -63,6 +64,7 @@ pub(super) enum Due {
 pub(super) struct Batch {
     puts: BTreeMap<RelaySeq, OutboxRow>,
     singles: Vec<Job>,
+    written: BTreeSet<InboxSeq>,
     settles: HashMap<InboxSeq, Outcome>,
     dones: Vec<RelaySeq>,
     /// The highest outbox number seen, also of cancelled puts.
@@ -84,7 +86,13 @@ impl Batch {
                     self.dones.push(seq);
                 }
             }
+            Job { write: Write::Written { seq }, answer: None, .. } => {
+                if !self.settles.contains_key(&seq) {
+                    self.written.insert(seq);
+                }
+            }
             Job { write: Write::Settle { seq, outcome }, answer: None, .. } => {
+                self.written.remove(&seq);
                 self.settles.entry(seq).or_insert(outcome);
             }
             job => {
@@ -99,7 +107,7 @@ impl Batch {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.puts.len() + self.singles.len() + self.settles.len() + self.dones.len()
+        self.puts.len() + self.singles.len() + self.written.len() + self.settles.len() + self.dones.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -158,6 +166,8 @@ impl Batch {
         let mut steps: Vec<_> = mark.map(Step::Mark).into_iter().collect();
         steps.extend((!puts.is_empty()).then_some(Step::Puts(puts)));
         steps.extend(self.singles.iter().map(|job| Step::Single(&job.write)));
+        let written: Vec<_> = self.written.iter().copied().collect();
+        steps.extend((!written.is_empty()).then_some(Step::Written(written)));
         steps.extend((!settles.is_empty()).then_some(Step::Settles(settles)));
         steps.extend((!self.dones.is_empty()).then_some(Step::Dones(&self.dones)));
         steps
@@ -211,6 +221,7 @@ pub(super) enum Step<'a> {
     Mark(RelaySeq),
     Puts(Vec<&'a OutboxRow>),
     Single(&'a Write),
+    Written(Vec<InboxSeq>),
     Settles(Vec<(InboxSeq, &'a Outcome)>),
     Dones(&'a [RelaySeq]),
 }
@@ -286,7 +297,7 @@ impl Results {
     fn note(&mut self, step: &Step<'_>, result: Result<Reply, String>) {
         match step {
             Step::Single(_) => self.singles.push(result),
-            Step::Mark(_) | Step::Puts(_) | Step::Settles(_) | Step::Dones(_) => {
+            Step::Mark(_) | Step::Puts(_) | Step::Written(_) | Step::Settles(_) | Step::Dones(_) => {
                 self.refused.extend(result.err());
             }
         }
@@ -296,7 +307,7 @@ impl Results {
 impl Step<'_> {
     /// True when the step is one statement on the database, so that it needs no transaction around it.
     pub(super) fn is_one_statement(&self) -> bool {
-        matches!(self, Self::Single(Write::Accept { .. }) | Self::Settles(_))
+        matches!(self, Self::Single(Write::Accept { .. }) | Self::Written(_) | Self::Settles(_))
     }
 
     /// The changes of a step that one of them may have spoilt; nothing where it cannot be divided.
@@ -304,7 +315,7 @@ impl Step<'_> {
         match self {
             Self::Puts(rows) => rows.iter().map(|row| Step::Puts(vec![*row])).collect(),
             Self::Settles(rows) => rows.iter().map(|row| Step::Settles(vec![*row])).collect(),
-            Self::Mark(_) | Self::Single(_) | Self::Dones(_) => Vec::new(),
+            Self::Mark(_) | Self::Single(_) | Self::Written(_) | Self::Dones(_) => Vec::new(),
         }
     }
 
@@ -313,6 +324,7 @@ impl Step<'_> {
             Self::Mark(upto) => outbox::mark(conn, *upto).await.map(|()| Reply::Nothing),
             Self::Puts(rows) => outbox::put(conn, rows).await.map(|()| Reply::Nothing),
             Self::Single(write) => write.run(conn).await,
+            Self::Written(seqs) => inbox::written(conn, seqs, now()).await.map(|()| Reply::Nothing),
             Self::Settles(rows) => inbox::settle(conn, rows, now()).await.map(|()| Reply::Nothing),
             Self::Dones(seqs) => outbox::done(conn, seqs).await.map(|()| Reply::Nothing),
         }
@@ -386,6 +398,20 @@ pub(super) mod tests {
         assert_eq!(batch.mark_wanted(Some(wanted)), None, "reserved far enough");
         batch.add(put(wanted.0 - outbox::MARK_MARGIN + 1));
         assert!(batch.mark_wanted(Some(wanted)) > Some(wanted));
+    }
+
+    #[test]
+    fn a_row_that_is_settled_is_not_noted_as_written() {
+        let mut batch = Batch::default();
+        let written = |seq| Job { write: Write::Written { seq: InboxSeq(seq) }, answer: None };
+        batch.add(written(1));
+        batch.add(written(2));
+        let settle = Write::Settle { seq: InboxSeq(1), outcome: Outcome::Delivered };
+        batch.add(Job { write: settle, answer: None });
+        batch.add(written(1));
+        assert_eq!((batch.len(), batch.written.len()), (2, 1));
+        let written = batch.steps(None).iter().filter(|step| matches!(step, Step::Written(_))).count();
+        assert_eq!(written, 1, "one statement for all");
     }
 
     #[test]

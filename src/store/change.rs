@@ -25,6 +25,9 @@ pub(super) enum Write {
         /// The first event's number, the others follow; the writer gives it.
         first: InboxSeq,
     },
+    Written {
+        seq: InboxSeq,
+    },
     Settle {
         seq: InboxSeq,
         outcome: Outcome,
@@ -193,6 +196,7 @@ impl Write {
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
+            Self::Written { seq } => inbox::written(conn, &[*seq], now()).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
             Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,

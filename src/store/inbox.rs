@@ -1,5 +1,10 @@
 //! Table `inbox`: what the homeserver gave us and what became of it.
 //!
+//! ```text
+//!   open ─▶ written: a socket has it, the answer is not known ─▶ delivered | failed | expired
+//!     └────────────────────────────────────────────────────────▲
+//! ```
+//!
 //! A row is open until it is settled; then its text is dropped and its event id stays for a day, so that a
 //! repeated delivery is known: by its event ids, which say all that a transaction's own id could. Ids are kept as the homeserver sent them, legal or not: who decodes an event
 //! judges it, and an id that is nonsense must not block the events around it.
@@ -13,6 +18,7 @@ use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::Outcome;
+use crate::bridge::input::Before;
 use crate::ids::{InboxSeq, Time};
 
 /// Longest id kept as it is, in bytes; twice the longest legal one. PostgreSQL cannot index 2,700.
@@ -36,8 +42,11 @@ const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (seq, event_id, room_id, js
     SELECT seq, event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
     AS events (seq BIGINT, event_id TEXT, room_id TEXT, json TEXT) \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const OPEN_AFTER: &str =
-    "SELECT seq, event_id, room_id, json FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const OPEN_AFTER: &str = "SELECT seq, event_id, room_id, json, COALESCE(written, 0) FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const WRITTEN_SQLITE: &str = "UPDATE inbox SET written = $2 \
+    WHERE state = 0 AND seq IN (SELECT CAST(value AS INTEGER) FROM json_each($1))";
+const WRITTEN_POSTGRES: &str = "UPDATE inbox SET written = $2 \
+    WHERE state = 0 AND seq IN (SELECT value::BIGINT FROM json_array_elements_text($1::json))";
 const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
     settled = $2, json = NULL FROM json_each($1) AS row \
     WHERE inbox.seq = CAST(row.value ->> 'seq' AS INTEGER) AND inbox.state = 0";
@@ -54,6 +63,8 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("EVENTS_ADD_SQLITE", EVENTS_ADD_SQLITE),
     ("EVENTS_ADD_POSTGRES", EVENTS_ADD_POSTGRES),
     ("OPEN_AFTER", OPEN_AFTER),
+    ("WRITTEN_SQLITE", WRITTEN_SQLITE),
+    ("WRITTEN_POSTGRES", WRITTEN_POSTGRES),
     ("SETTLE_SQLITE", SETTLE_SQLITE),
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
     ("LAST", LAST),
@@ -78,6 +89,8 @@ pub struct InboxRow {
     pub event_id: String,
     pub room_id: String,
     pub json: String,
+    /// How far an earlier run has come with it.
+    pub before: Before,
 }
 
 /// How many rows are in which state. Pruned rows are no longer counted.
@@ -119,6 +132,11 @@ impl Store {
     pub async fn inbox_after(&self, after: InboxSeq, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
         let rows = self.read(OPEN_AFTER, &[Arg::Int(after.0), Arg::Int(i64::from(limit))]).await?;
         rows.iter().map(|row| inbox_row(row).map_err(StoreError::from)).collect()
+    }
+
+    /// Notes that a socket has all of this row's message; lazy. Nothing for a row that is settled.
+    pub async fn written(&self, seq: InboxSeq) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::Written { seq }).await
     }
 
     /// Notes the end of a row and drops its text; lazy. The first outcome of a row stays.
@@ -187,7 +205,8 @@ pub(super) async fn accept(
         let Some(event) = known.get(event_id.as_str()) else {
             return Err(Fault::Change("the database changed an event id".to_owned()));
         };
-        rows.push(InboxRow { seq, event_id, room_id: event.room_id.clone(), json: event.json.clone() });
+        let (room_id, json, before) = (event.room_id.clone(), event.json.clone(), Before::New);
+        rows.push(InboxRow { seq, event_id, room_id, json, before });
     }
     rows.sort_by_key(|row| row.seq);
     Ok(rows)
@@ -201,6 +220,13 @@ fn event_row((seq, event): (i64, &NewEvent)) -> serde_json::Value {
         "room_id": escape(&event.room_id),
         "json": escape(&event.json),
     })
+}
+
+pub(super) async fn written(conn: &mut Conn, seqs: &[InboxSeq], at: Time) -> Result<(), Fault> {
+    let list: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+    let list = serde_json::Value::from(list).to_string();
+    let sql = conn.choose(WRITTEN_SQLITE, WRITTEN_POSTGRES);
+    conn.execute(sql, &[Arg::Text(&list), time_arg(at)]).await.map(|_| ())
 }
 
 pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: Time) -> Result<(), Fault> {
@@ -230,6 +256,7 @@ fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {
         event_id: row.text(1)?,
         room_id: row.text(2)?,
         json: row.text(3)?,
+        before: if row.int(4)? == 0 { Before::New } else { Before::Written },
     })
 }
 

@@ -9,7 +9,7 @@ use sqlx::{Executor, SqlSafeStr};
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
 use crate::bridge::effect::{Fate, Ghost, Mark, Outcome, Post, Relay, Sign, Speaker};
-use crate::bridge::input::{BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
+use crate::bridge::input::{Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
@@ -70,6 +70,7 @@ stories![
     a_transaction_is_taken_once,
     fifty_copies_of_a_transaction_give_one_delivery,
     a_settled_row_is_over_and_its_text_gone,
+    a_row_that_a_socket_took_is_known_after_a_crash,
     pruning_keeps_a_day_and_what_is_open,
     hostile_ids_do_not_fail_their_neighbours,
     lines_wait_in_the_outbox_over_a_restart,
@@ -192,6 +193,26 @@ async fn a_settled_row_is_over_and_its_text_gone(place: Place) {
     assert_eq!(left[1].text(1).unwrap(), "no \0 'such' nick");
     assert!(left[3].maybe_text(0).unwrap().is_some());
     assert_eq!(store.accept(vec![event("$a")]).await.unwrap(), [], "the event id is still known");
+}
+
+async fn a_row_that_a_socket_took_is_known_after_a_crash(place: Place) {
+    let store = place.open().await;
+    let rows = store.accept(["$a", "$b", "$c", "$d"].map(event).to_vec()).await.unwrap();
+    assert!(rows.iter().all(|row| row.before == Before::New));
+    for row in &rows[1..] {
+        store.written(row.seq).await.unwrap();
+    }
+    store.settle(rows[3].seq, &Outcome::Delivered).await.unwrap();
+    store.written(rows[3].seq).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();
+    let open: Vec<_> = open.iter().map(|row| (row.event_id.as_str(), row.before)).collect();
+    assert_eq!(open, [("$a", Before::New), ("$b", Before::Written), ("$c", Before::Written)]);
+    store.settle(rows[1].seq, &Outcome::Failed("lost".into())).await.unwrap();
+    store.close().await.unwrap();
+    let counts = InboxCounts { open: 2, delivered: 1, failed: 1, expired: 0 };
+    assert_eq!(place.open().await.inbox_counts().await.unwrap(), counts);
 }
 
 async fn pruning_keeps_a_day_and_what_is_open(place: Place) {

@@ -66,6 +66,7 @@ stories! {
     casemap_message_waits
     casemap_own_nick
     command_disguised
+    fence_unanswered
     flood
     full
     greeting_twice
@@ -80,6 +81,7 @@ stories! {
     kick
     kick_while_holding
     killed
+    late_witness
     leave
     leave_and_return
     linger
@@ -92,6 +94,12 @@ stories! {
     login_settles_first
     login_unanswered
     login_without_services
+    lost_and_said_again
+    lost_and_seen_quitting
+    lost_and_witnessed
+    lost_in_a_split
+    lost_unseen
+    lost_without_witness
     message_expires
     message_forms
     message_waits
@@ -108,14 +116,21 @@ stories! {
     ping_by_server
     private_message
     quit_seen
+    refused_in_part
     regain
     regain_services
     registration
     rename
+    restart_written
     send_refused
+    settled_by_echo
+    settled_by_fence
+    settled_by_label
+    settled_by_witness
     shed
     stale_generation
     statusmsg
+    stop_waits_for_answers
     stopping
     sts
     throttled
@@ -127,6 +142,7 @@ stories! {
     told_without_notices
     too_many_waiting
     two_rooms
+    two_sightings_by_msgid
     webirc
 }
 

@@ -1,15 +1,15 @@
 //! Plays a story: reads what happens, gives it to a machine, and writes down what the machine asks for.
 //!
 //! The kernel takes what is sent at once, unless the story says `kernel waits`; then `irc 0.1 written 3` says
-//! when. Fences (`PING bunraku-N`) are answered at once and not shown, unless the story says `fences wait`. A Matrix
-//! id without a server is one of `hs`.
+//! when. Fences (`PING bunraku-N`) are answered at once and not shown, unless the story says `fences wait`. `written @ada says
+//! in !r: …` is an event that an earlier run gave to a socket. A Matrix id without a server is one of `hs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
-    AskId, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member, Membership,
-    MessageBody, Opening, PortalOrigin, PortalRow, Wire,
+    AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member,
+    Membership, MessageBody, Opening, PortalOrigin, PortalRow, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
@@ -129,7 +129,8 @@ impl Stage {
             "room" | "alias" => self.give(made(verb, rest)),
             "irc" => self.irc(rest),
             "welcome" => self.welcome(rest),
-            "matrix" => self.matrix(rest),
+            "matrix" => self.matrix(rest, Before::New),
+            "written" => self.matrix(rest, Before::Written),
             "times" => self.times(rest),
             "held" => self.give(held(rest)),
             "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
@@ -325,7 +326,7 @@ impl Stage {
         self.irc(&format!("{conn} < :srv 376 {nick} :End of MOTD"));
     }
 
-    fn matrix(&mut self, words: &str) {
+    fn matrix(&mut self, words: &str, before: Before) {
         let mut parts = words.splitn(3, ' ');
         let (sender, verb, rest) = (parts.next(), parts.next(), parts.next());
         let (Some(sender), Some(verb), Some(rest)) = (sender, verb, rest) else {
@@ -341,7 +342,7 @@ impl Stage {
             "does" => MatrixEvent::Other { room: room(rest), kind: "m.reaction".into() },
             _ => panic!("nobody can {verb:?}"),
         };
-        self.give(Input::Matrix { seq: InboxSeq(self.seq), event });
+        self.give(Input::Matrix { seq: InboxSeq(self.seq), event, before });
     }
 
     /// `in !r: text` or `in !r 9m ago: text`.

@@ -279,6 +279,10 @@ impl Audit {
         for seq in &self.accepted {
             assert!(self.settled.contains_key(seq), "never settled: {seq:?}");
         }
+        for (seq, message) in &self.messages {
+            let is_delivered = self.settled.get(seq) == Some(&Outcome::Delivered);
+            assert!(!is_delivered || message.on_irc == 1, "delivered and not on IRC: {seq:?}");
+        }
         for (line, is_answered) in self.asked.values() {
             assert!(is_answered, "never answered: {line}");
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::{Effect, Relay, Speaker};
 use bunraku::bridge::input::{
-    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
-    PortalRow,
+    Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening,
+    PortalOrigin, PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, PingPace, Policy};
@@ -211,6 +211,7 @@ impl Storm {
                 Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                 Effect::Relay(_)
                 | Effect::Mark(_)
+                | Effect::Written { .. }
                 | Effect::Observe { .. }
                 | Effect::Derive { .. }
                 | Effect::Upgrade { .. }
@@ -265,7 +266,7 @@ impl Storm {
             body: MessageBody { kind: BodyKind::Text, text: "hello".into() },
             origin_ms: self.now,
         };
-        self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event });
+        self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
     }
 
     fn member(&mut self, n: usize, membership: Membership, fate: &mut impl FnMut(u64) -> Fate) {
@@ -277,7 +278,7 @@ impl Storm {
             membership,
             reason: None,
         };
-        self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event });
+        self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
     }
 
     /// The server is gone for all at once.

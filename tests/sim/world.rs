@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Chat, Effect};
 use bunraku::bridge::input::{
-    BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
-    PortalRow,
+    Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening,
+    PortalOrigin, PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Failures, Flood, PingPace, Policy};
@@ -247,6 +247,7 @@ impl World {
                     self.conns[n].skips_chat = chat == Chat::Skip;
                 }
             }
+            Effect::Written { .. } => {}
             Effect::Settle { seq, outcome } => self.audit.settled(seq, outcome),
             Effect::Relay(relay) => self.audit.relayed(self.now, &relay),
             Effect::Mark(mark) => self.audit.marked(&mark),
@@ -552,7 +553,7 @@ impl World {
 
     fn event(&mut self, event: MatrixEvent) {
         self.audit.accepted(InboxSeq(self.seq));
-        self.input(Input::Matrix { seq: InboxSeq(self.seq), event });
+        self.input(Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
     }
 
     pub fn member_joins(&mut self, n: usize, user: &UserId, name: &str) {

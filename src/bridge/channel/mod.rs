@@ -34,6 +34,22 @@ pub struct Heard {
     pub text: String,
 }
 
+/// What a line shows beside who says what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The speaker's `user@host`.
+    pub mask: Option<String>,
+    /// The name of this one occurrence (IRCv3 "msgid").
+    pub msgid: Option<String>,
+}
+
+/// Whether a connection is shown the tags of lines (IRCv3 "message-tags").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tags {
+    Shown,
+    Hidden,
+}
+
 /// What a change in a channel asks of the connections in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
@@ -76,6 +92,8 @@ pub struct Channel {
     /// Which server each of them is on: only streams of one server have one order.
     servers: BTreeMap<ConnId, Arc<str>>,
     entries: u64,
+    /// Those whose lines have no name of their own.
+    untagged: BTreeSet<ConnId>,
     observers: BTreeMap<ConnId, View>,
     /// Observers that may be dead: their seats are given to others as well.
     doubted: BTreeSet<ConnId>,
@@ -100,6 +118,7 @@ impl Channel {
             members: BTreeMap::new(),
             servers: BTreeMap::new(),
             entries: 0,
+            untagged: BTreeSet::new(),
             observers: BTreeMap::new(),
             doubted: BTreeSet::new(),
             ledger: Ledger::new(),
@@ -110,8 +129,12 @@ impl Channel {
 
     /// The connection asks to join. Where a seat is free it observes from its entry on: its queues open now,
     /// because a faster stream may show it in the channel before its own does.
-    pub fn asks(&mut self, conn: ConnId, server: Option<&Arc<str>>) {
+    pub fn asks(&mut self, conn: ConnId, server: Option<&Arc<str>>, tags: Tags) {
         self.members.insert(conn, Entry::Asked);
+        match tags {
+            Tags::Shown => self.untagged.remove(&conn),
+            Tags::Hidden => self.untagged.insert(conn),
+        };
         if let Some(server) = server {
             self.servers.insert(conn, Arc::clone(server));
         }
@@ -127,6 +150,7 @@ impl Channel {
         self.members.insert(conn, Entry::In(self.entries));
         if let Some(view) = self.observers.get_mut(&conn) {
             view.shows(nick.clone(), conn);
+            view.reads_from(now);
             self.ledger.joined(now, conn, heard);
         }
         if self.ledger.owner() == Some(conn) {
@@ -144,6 +168,7 @@ impl Channel {
     pub fn gone(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
         self.members.remove(&conn);
         self.servers.remove(&conn);
+        self.untagged.remove(&conn);
         self.doubted.remove(&conn);
         if self.observers.remove(&conn).is_some() {
             self.ledger.left(now, conn, heard);
@@ -171,7 +196,8 @@ impl Channel {
         // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
         while self.observers.len() < OBSERVERS_MAX + self.doubted.len() || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
-            let view = self.owner_view().cloned().unwrap_or_default();
+            let mut view = self.owner_view().cloned().unwrap_or_default();
+            view.reads_from(now);
             self.observers.insert(conn, view);
             self.ledger.watching_on(now, conn, self.servers.get(&conn).cloned(), heard);
             duties.push(Duty::Observe(conn));
@@ -204,30 +230,65 @@ impl Channel {
         self.ledger.owner() == Some(conn)
     }
 
-    /// Somebody speaks on this observer's stream. A line of ours is witnessed and goes no further.
+    /// Somebody speaks on this observer's stream. A line of ours goes no further: it is returned with who of us
+    /// says it, as far as that is known.
     pub fn said(
         &mut self,
         now: Time,
         conn: ConnId,
         line: Heard,
-        mask: Option<&str>,
+        named: &Named,
         nicks: &Nicks,
         heard: &mut Vec<Heard>,
-    ) {
-        let Some(view) = self.observers.get(&conn) else { return };
+    ) -> Option<(ConnId, Heard)> {
+        let view = self.observers.get(&conn)?;
+        let mask = named.mask.as_deref();
         let folded = match &line.from {
-            Speaking::Person(nick) if is_ours(view, nick, mask, nicks) => return,
+            Speaking::Person(nick) if view.is_ours(nick, mask, nicks) => {
+                return view.whose(nick, mask, nicks).map(|speaker| (speaker, line));
+            }
             Speaking::Person(nick) => Arc::from(nick.folded()),
             Speaking::Server(name) => Arc::from(name.as_str()),
         };
-        let key = Key::Said {
-            nick: folded,
-            kind: line.kind,
-            target: Arc::clone(&self.target),
-            text: Arc::from(line.text.as_str()),
+        let key = match &named.msgid {
+            // Only where all who observe can give it: else the sightings of one line would have different keys.
+            Some(msgid) if self.observers.keys().all(|observer| !self.untagged.contains(observer)) => {
+                Key::MsgId(Arc::from(msgid.as_str()))
+            }
+            Some(_) | None => Key::Said {
+                nick: folded,
+                kind: line.kind,
+                target: Arc::clone(&self.target),
+                text: Arc::from(line.text.as_str()),
+            },
         };
         let peers = Arc::clone(view.present());
         self.ledger.observe(now, conn, key, line, &peers, heard);
+        None
+    }
+
+    /// Which of ours goes by this nick on an observer's stream, and since when that stream has shown all that was
+    /// said here.
+    pub fn shown_since(
+        &self,
+        conn: ConnId,
+        nick: &Nick,
+        mask: Option<&str>,
+        nicks: &Nicks,
+    ) -> Option<(ConnId, Time)> {
+        let view = self.observers.get(&conn)?;
+        Some((view.whose(nick, mask, nicks)?, view.since()?))
+    }
+
+    /// The observers whose streams would have shown what `speaker` said at this time, or are to show it.
+    pub fn witnesses(&self, speaker: ConnId, at: Time) -> impl Iterator<Item = ConnId> {
+        let saw = move |view: &View| {
+            view.since().is_some_and(|since| since <= at) && view.present().contains(&speaker)
+        };
+        self.observers
+            .iter()
+            .filter(move |(conn, view)| **conn != speaker && saw(view))
+            .map(|(conn, _)| *conn)
     }
 
     /// Another nick entered, on this observer's stream.
@@ -360,11 +421,4 @@ impl Channel {
     pub fn roster(&self) -> &Roster {
         &self.roster
     }
-}
-
-/// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
-/// under a nick that one of ours has now.
-fn is_ours(view: &View, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
-    let is_named = |conn| nicks.has(conn, nick) && nicks.fits(conn, mask);
-    view.ours(nick).is_some() || nicks.identified(nick, mask).is_some() || view.perhaps(nick).any(is_named)
 }

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::ledger::Peers;
-use crate::ids::{ConnId, Nick};
+use crate::bridge::nicks::Nicks;
+use crate::ids::{ConnId, Nick, Time};
 
 /// One observer's account.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct View {
     present: Peers,
     /// A list of names that is coming in.
     listing: Option<BTreeSet<Nick>>,
+    /// Since when the stream shows all that is said; `None` until it shows itself in the channel.
+    since: Option<Time>,
 }
 
 impl View {
@@ -29,6 +32,16 @@ impl View {
         self.leaves(&nick);
         self.ours.insert(nick, conn);
         Arc::make_mut(&mut self.present).insert(conn);
+    }
+
+    /// From now on the stream shows all that is said.
+    pub fn reads_from(&mut self, now: Time) {
+        self.since = Some(now);
+    }
+
+    /// Since when the stream shows all that is said.
+    pub fn since(&self) -> Option<Time> {
+        self.since
     }
 
     /// The stream shows somebody who may be one of these of ours.
@@ -84,6 +97,24 @@ impl View {
     /// Which of ours may say a line under this nick.
     pub fn perhaps(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
         self.perhaps.get(nick).into_iter().flatten().copied()
+    }
+
+    /// True when who says a line on this stream is one of ours: shown so, known by `user@host`, or named by a list
+    /// under a nick that one of ours has now.
+    pub fn is_ours(&self, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> bool {
+        let is_named = |conn| nicks.has(conn, nick) && nicks.fits(conn, mask);
+        self.ours(nick).is_some()
+            || nicks.identified(nick, mask).is_some()
+            || self.perhaps(nick).any(is_named)
+    }
+
+    /// Which of ours somebody is on this stream, where only one of us can be meant.
+    pub fn whose(&self, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> Option<ConnId> {
+        let only = || {
+            let mut perhaps = self.perhaps(nick).filter(|conn| nicks.fits(*conn, mask));
+            perhaps.next().filter(|_| perhaps.next().is_none())
+        };
+        self.ours(nick).or_else(only).or_else(|| nicks.identified(nick, mask))
     }
 
     /// Those of ours that the stream shows in the channel. Not only those who observe: one of the others may

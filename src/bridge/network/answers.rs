@@ -1,10 +1,13 @@
 //! What became of what was asked of a server, and the commands that people outside give their puppets.
 
-use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
+use std::sync::Arc;
+
+use super::super::effect::{CommandAnswer, Effect, Extent, Outcome, Refusal, Verdict};
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::question::{Answered, Asker, Command, Giver};
+use super::super::session::send::Part;
 use super::Network;
 use super::reasons::Unexplained;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
@@ -90,11 +93,10 @@ impl Network {
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(conn, *command, verdict),
-            (Asker::Line(part), Verdict::Refused(refusal)) => {
-                self.tell_refusal(conn, Unexplained::Refused(part.saying, refusal));
-            }
-            (Asker::Line(part), Verdict::Doubtful(refusal)) => {
-                self.tell_refusal(conn, Unexplained::Doubtful(part.saying, refusal));
+            (Asker::Line(part), verdict) => {
+                if let Some(refused) = self.line_answered(conn, &part, verdict) {
+                    self.tell_refusal(conn, refused);
+                }
             }
             (Asker::Join(channels), Verdict::Refused(refusal)) if !is_passing(&refusal) => {
                 for channel in channels {
@@ -116,9 +118,38 @@ impl Network {
                 Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
                 Verdict::Accepted | Verdict::Refused(_) | Verdict::Doubtful(_) | Verdict::Unknown,
             ) => {}
-            (Asker::Line(_), Verdict::Accepted | Verdict::Unknown) => {}
             (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}
         }
+    }
+
+    /// The server has answered for a line of a message, or will not. Returns what its sender is to be told, with the
+    /// reason.
+    fn line_answered(&mut self, conn: ConnId, part: &Part, verdict: Verdict) -> Option<Unexplained> {
+        let answered = self.with_session(conn.puppet, |session, _| session.line_answered(part));
+        let (seq, saying) = (part.saying.seq, Arc::clone(&part.saying));
+        match verdict {
+            Verdict::Accepted if answered == Some(true) => self.line_arrived(part),
+            Verdict::Accepted => {}
+            Verdict::Refused(refusal) => {
+                if self.ends_by_line(part) {
+                    self.settle(seq, Outcome::Failed(self.explained(&refusal)));
+                    return Some(Unexplained::Refused(saying, refusal));
+                }
+            }
+            Verdict::Doubtful(refusal) => {
+                if self.ends_by_line(part) {
+                    let why = format!("it may have been refused: {}", self.explained(&refusal));
+                    self.settle(seq, Outcome::Failed(why));
+                    return Some(Unexplained::Doubtful(saying, refusal));
+                }
+            }
+            Verdict::Unknown => {
+                if self.ends_by_line(part) {
+                    self.perhaps_lost(&saying, "the server does not answer");
+                }
+            }
+        }
+        None
     }
 
     /// What a refusal means and what can be done, without the last full stop.
@@ -153,18 +184,33 @@ impl Network {
         self.disown(conn, nick);
     }
 
-    /// A connection ends: nobody waits for an answer any more.
-    pub(super) fn end_asks(&mut self, id: PuppetId) {
-        let Some(session) = self.puppet(id).session.as_mut() else { return };
-        let (conn, answers) = (session.conn, session.end_asks());
-        for Answered { asker, verdict } in answers {
-            let Asker::Command(command) = asker else { continue };
-            let giver = command.giver.clone();
-            let answer = command.into_answer(verdict);
-            match giver {
-                // As it came: nothing can be asked here any more.
-                Giver::Outside(ask) => self.out.push(Effect::CommandAnswered { ask, answer }),
-                Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
+    /// A connection ends: nobody waits for an answer any more, and nothing can be asked here. What became of
+    /// messages may be known in other ways.
+    pub(super) fn end_asks(&mut self, conn: ConnId) {
+        let session = self.puppet(conn.puppet).session.as_mut();
+        for Answered { asker, verdict } in session.map(Session::end_asks).unwrap_or_default() {
+            match asker {
+                Asker::Command(command) => {
+                    let giver = command.giver.clone();
+                    let answer = command.into_answer(verdict);
+                    match giver {
+                        Giver::Outside(ask) => self.out.push(Effect::CommandAnswered { ask, answer }),
+                        Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
+                    }
+                }
+                Asker::Line(part) if verdict != Verdict::Unknown => {
+                    if let Some(refused) = self.line_answered(conn, &part, verdict) {
+                        self.tell_as_it_came(refused);
+                    }
+                }
+                Asker::Line(_)
+                | Asker::Notice(_)
+                | Asker::Join(_)
+                | Asker::Listing(_)
+                | Asker::Part(_)
+                | Asker::Nick(_)
+                | Asker::Names(_)
+                | Asker::Modes(_) => {}
             }
         }
     }

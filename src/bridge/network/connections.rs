@@ -5,6 +5,7 @@ use super::super::effect::{Chat, Effect};
 use super::super::ending::{Closing, End, Ending, LastWords, LoginRefusal, clean};
 use super::super::input::{CloseReason, Opening, Salted};
 use super::super::pacer::{Haste, wait_ms};
+use super::super::puppet::Puppet;
 use super::super::session::places::Standing;
 use super::super::session::register::{Applicant, Registration};
 use super::super::session::{Session, Woken};
@@ -14,6 +15,8 @@ use crate::ids::{ChannelName, ConnId, PuppetId};
 
 /// So many bans in a row, and it is not the puppets but the bridge: the network rests.
 const BANS_IN_A_ROW_MAX: u32 = 3;
+/// How long a stop waits for the answers to what was said; the whole has five seconds.
+const FINISH_MS_MAX: u64 = 3_000;
 /// What most servers show of a realname, for one that has not said it yet; they cut a longer one where it may mislead.
 const REALNAME_BYTES_GUESS: usize = 50;
 
@@ -175,8 +178,10 @@ impl Network {
         self.nicks.remove(conn);
         self.forget_wishes(id);
         let now = self.now;
-        self.end_asks(id);
-        self.puppet(id).connection_over(now, end.ending);
+        self.end_asks(conn);
+        let under_way = &self.under_way;
+        let is_under_way = |seq| under_way.contains_key(&seq);
+        self.puppets[id.0 as usize].connection_over(now, end.ending, is_under_way);
         self.connections -= 1;
         self.pacer.done(id);
         for name in channels {
@@ -189,6 +194,7 @@ impl Network {
         self.arm_expiry(id);
         self.network_learns(id, end.ending);
         self.come_back(id, end);
+        self.weigh(id);
         if self.life == Life::Stopping {
             self.close_begun(id);
         }
@@ -268,14 +274,15 @@ impl Network {
     /// Joins channels, where the connection may talk already; else it will when it may.
     pub(super) fn join_channels(&mut self, id: PuppetId, names: Vec<ChannelName>) {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
-        if !session.is_ready() || names.is_empty() {
+        let is_stopping = matches!(self.life, Life::Finishing | Life::Stopping);
+        if !session.is_ready() || names.is_empty() || is_stopping {
             return;
         }
-        let (conn, server) = (session.conn, session.server().cloned());
+        let (conn, server, tags) = (session.conn, session.server().cloned(), session.tags());
         let is_leaving = |name: &ChannelName| matches!(session.standing(name), Some(Standing::Leaving(..)));
         let fresh: Vec<ChannelName> = names.iter().filter(|name| !is_leaving(name)).cloned().collect();
         for name in &fresh {
-            self.channel(name).asks(conn, server.as_ref());
+            self.channel(name).asks(conn, server.as_ref(), tags);
         }
         let now = self.now;
         self.with_session(id, |session, out| session.join(now, &names, out));
@@ -344,9 +351,32 @@ impl Network {
         }
     }
 
-    /// Goodbye on every connection; nobody dials any more. What observers hold is relayed first: nobody will
-    /// see it again.
+    /// Nobody dials any more, and nothing new is said. What was said is answered first, for so long as there is.
     pub(super) fn stopping(&mut self) {
+        if matches!(self.life, Life::Finishing | Life::Stopping) {
+            return;
+        }
+        self.life = Life::Finishing;
+        for id in 0..self.puppets.len() as u32 {
+            self.with_session(PuppetId(id), Session::finish);
+        }
+        self.timers.arm(Timer::Goodbye, self.now.plus_ms(FINISH_MS_MAX));
+    }
+
+    pub(super) fn goodbye_if_all_is_answered(&mut self) {
+        let is_open = |puppet: &Puppet| {
+            puppet.session.as_ref().is_some_and(Session::has_open_lines) || puppet.doubts.is_some()
+        };
+        if self.life == Life::Finishing && !self.puppets.iter().any(is_open) {
+            self.goodbye();
+        }
+    }
+
+    /// Goodbye on every connection. What observers hold is relayed first: nobody will see it again.
+    pub(super) fn goodbye(&mut self) {
+        if self.life != Life::Finishing {
+            return;
+        }
         self.life = Life::Stopping;
         for (name, mut channel) in std::mem::take(&mut self.channels) {
             let mut heard = Vec::new();
@@ -354,6 +384,7 @@ impl Network {
             heard.iter().for_each(|line| self.relay(&name, line));
         }
         for id in 0..self.puppets.len() as u32 {
+            self.weigh(PuppetId(id));
             self.close_begun(PuppetId(id));
             self.end_session(PuppetId(id), "The bridge is restarting");
         }

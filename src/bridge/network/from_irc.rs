@@ -1,6 +1,6 @@
 //! What comes from IRC: one line of one connection, and what it shows.
 
-use super::super::channel::Heard;
+use super::super::channel::{Heard, Named, Tags};
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
@@ -75,12 +75,16 @@ impl Network {
                     Vec::new()
                 });
             }
-            Seen::Said { channel, from, mask, kind, text } => {
-                let line = Heard { from, kind, text };
+            Seen::Said { channel, from, mask, kind, text, msgid } => {
+                let (line, mut ours) = (Heard { from, kind, text }, None);
+                let name = Named { mask, msgid };
                 self.in_channel(&channel, |channel, now, nicks, heard| {
-                    channel.said(now, conn, line, mask.as_deref(), nicks, heard);
+                    ours = channel.said(now, conn, line, &name, nicks, heard);
                     Vec::new()
                 });
+                if let Some((speaker, line)) = ours {
+                    self.witnessed(conn, speaker, &channel, line.kind, &line.text);
+                }
             }
             Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
             Seen::JoinRefused { channel, numeric, words } => {
@@ -198,7 +202,7 @@ impl Network {
         }
         if !self.puppet(id).wanted.contains(&channel) {
             // A forward (470), a services join, or a room left meanwhile: nobody here wants to be there.
-            self.channel(&channel).asks(conn, None);
+            self.channel(&channel).asks(conn, None, Tags::Hidden);
             return self.leave_channel(id, &channel);
         }
         self.puppet(id).forgive(&channel);
@@ -279,6 +283,7 @@ impl Network {
     fn quit(&mut self, conn: ConnId, who: &Person) {
         let names: Vec<ChannelName> = self.channels_of(conn);
         let (mask, mut thrown_off) = (who.mask(), None);
+        self.missed_by_quit(conn, &who.nick, mask.as_deref());
         for name in names {
             self.in_channel(&name, |channel, _, nicks, _| {
                 thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);

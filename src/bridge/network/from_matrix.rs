@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::super::effect::{Effect, Existence, Outcome, Presence};
-use super::super::input::{AskId, MatrixEvent, Member, Membership, PortalOrigin, PortalRow};
+use super::super::input::{AskId, Before, MatrixEvent, Member, Membership, PortalOrigin, PortalRow};
 use super::super::policy::DynamicPortals;
 use super::super::portal::birth::Step;
 use super::super::puppet::Puppet;
 use super::super::timer::Timer;
+use super::say::Arrival;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
 use crate::text::casemap::CaseMap;
@@ -62,10 +63,10 @@ impl Network {
     }
 
     /// Takes one event from the inbox; each is settled exactly once, here or when its message ends.
-    pub(super) fn matrix_event(&mut self, seq: InboxSeq, event: MatrixEvent) {
+    pub(super) fn matrix_event(&mut self, seq: InboxSeq, event: MatrixEvent, before: Before) {
         match event {
             MatrixEvent::Message { room, event_id, sender, body, origin_ms } => {
-                self.message(seq, room, event_id, sender, body, origin_ms);
+                self.message(seq, Arrival { room, event_id, sender, body, origin_ms, before });
             }
             MatrixEvent::Member { room, sender, target, membership, reason } => {
                 self.membership(&room, &sender, target, membership, reason.as_deref());

@@ -3,12 +3,13 @@
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
 //! that one needs from another is handed over here. The routes are in seven files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told), `answers` (what became of what was asked), `reasons` (why, where a server does not say) and `say` (a
-//! message's way out).
+//! told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
+//! message's way out) and `doubts` (whether it arrived).
 
 mod answers;
 mod away;
 mod connections;
+mod doubts;
 mod from_irc;
 mod from_matrix;
 mod reasons;
@@ -55,6 +56,8 @@ enum Life {
     /// Portals and members are still being given; nobody dials yet.
     Loading,
     Running,
+    /// Nothing new is said; what was said is being answered.
+    Finishing,
     Stopping,
 }
 
@@ -81,6 +84,8 @@ pub struct Network {
     goodbyes: Spacing,
     /// Bans before any puppet was let in since.
     bans_in_a_row: u32,
+    /// Messages that were given to a connection, until it is known what became of them.
+    under_way: HashMap<InboxSeq, say::Progress>,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -117,6 +122,7 @@ impl Network {
             pacer,
             goodbyes,
             bans_in_a_row: 0,
+            under_way: HashMap::new(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),
@@ -133,7 +139,7 @@ impl Network {
             Input::Started => self.started(),
             Input::Portal(row) => self.portal_known(&row),
             Input::Members { room, members } => self.members_known(&room, &members),
-            Input::Matrix { seq, event } => self.matrix_event(seq, event),
+            Input::Matrix { seq, event, before } => self.matrix_event(seq, event, before),
             Input::AliasAsked { ask, alias } => self.alias_asked(ask, alias),
             Input::Command { ask, user, line } => self.command(ask, &user, &line),
             Input::RoomCreated { alias, result } => self.room_created(&alias, result),
@@ -150,6 +156,7 @@ impl Network {
             Input::Held(row) => self.hold_known(row),
             Input::Reconnect { user } => self.reconnect(&user),
         }
+        self.goodbye_if_all_is_answered();
         self.tell_failures();
     }
 
@@ -174,8 +181,11 @@ impl Network {
                 Timer::Idle(puppet) => self.idle_due(puppet),
                 Timer::Outage => self.outage_due(),
                 Timer::Failures(room) => self.failures_due(&room),
+                Timer::Doubts(puppet) => self.weigh(puppet),
+                Timer::Goodbye => self.goodbye(),
             }
         }
+        self.goodbye_if_all_is_answered();
         self.tell_failures();
     }
 
@@ -199,6 +209,7 @@ impl Network {
     }
 
     fn settle(&mut self, seq: InboxSeq, outcome: Outcome) {
+        self.under_way.remove(&seq);
         self.out.push(Effect::Settle { seq, outcome });
     }
 

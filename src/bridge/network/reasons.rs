@@ -212,6 +212,11 @@ impl Network {
         }
     }
 
+    /// Tells of a refusal where nothing can be asked any more.
+    pub(super) fn tell_as_it_came(&mut self, refused: Unexplained) {
+        self.tell_explained(refused, None);
+    }
+
     fn tell_explained(&mut self, mut refused: Unexplained, reason: Option<Reason>) {
         if let (Some(reason), Some(refusal)) = (reason, refused.refusal())
             && let Some(words) = refusal.params.last_mut()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Outcome};
-use super::super::input::{BodyKind, MessageBody};
+use super::super::input::{Before, BodyKind, MessageBody};
 use super::super::puppet::Waiting;
 use super::super::relay::to_irc::{Composed, Saying, compose};
 use super::super::relay::to_matrix;
@@ -11,23 +11,65 @@ use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::send::{ChatLine, Full, Part};
 use super::super::timer::Timer;
-use super::Network;
-use crate::ids::{ChannelName, EventId, InboxSeq, PuppetId, RoomId, Time, UserId};
+use super::{Life, Network};
+use crate::ids::{ChannelName, EventId, InboxSeq, Nick, PuppetId, RoomId, Time, UserId};
 
 /// How long a refusal by a channel counts before speaking there makes us ask again.
 const REFUSAL_MS: u64 = 30_000;
 
+/// How far a message that was given to a connection has come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The nick it was said under.
+    nick: Option<Nick>,
+    lines_open: usize,
+    written: Written,
+    again: Again,
+}
+
+/// Whether the kernel has all lines of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    No,
+    Yes,
+}
+
+/// Whether a line of a message was said a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
+}
+
+impl Progress {
+    /// True the first time: what is lost twice is not worth a third.
+    pub(super) fn may_be_said_again(&self) -> bool {
+        self.again == Again::No
+    }
+
+    pub(super) fn said_again(&mut self) {
+        self.again = Again::Yes;
+    }
+}
+
+/// A message as the inbox has it.
+pub(super) struct Arrival {
+    pub room: RoomId,
+    pub event_id: EventId,
+    pub sender: UserId,
+    pub body: MessageBody,
+    pub origin_ms: u64,
+    pub before: Before,
+}
+
 impl Network {
     /// Somebody said something in a room.
-    pub(super) fn message(
-        &mut self,
-        seq: InboxSeq,
-        room: RoomId,
-        event_id: EventId,
-        sender: UserId,
-        body: MessageBody,
-        origin_ms: u64,
-    ) {
+    pub(super) fn message(&mut self, seq: InboxSeq, arrival: Arrival) {
+        let Arrival { room, event_id, sender, body, origin_ms, before } = arrival;
+        if matches!(self.life, Life::Finishing | Life::Stopping) {
+            // It is the next run's.
+            return;
+        }
         let Some(portal) = self.portals.of_room(&room).filter(|_| !self.is_ours(&sender)) else {
             return self.settle(seq, Outcome::Delivered);
         };
@@ -36,6 +78,9 @@ impl Network {
         let said = Time(origin_ms.min(self.now.0));
         let expires = said.plus_ms(self.policy.message_age_ms_max);
         let saying = Arc::new(Saying { seq, room, event_id, sender: sender.clone(), channel, body, expires });
+        if before == Before::Written {
+            return self.perhaps_lost(&saying, "the bridge was interrupted before the server answered");
+        }
         if saying.expires <= self.now {
             return self.expired(&saying);
         }
@@ -54,7 +99,7 @@ impl Network {
         }
         let channel = saying.channel.clone();
         let standing = self.standing(id, &channel);
-        if standing == Some(Standing::In) {
+        if standing == Some(Standing::In) && self.may_talk(id) {
             return self.send_now(id, Waiting { saying, lines: None });
         }
         let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
@@ -70,8 +115,13 @@ impl Network {
         }
     }
 
+    /// Whether a puppet may say something new: not while it is open whether what it said before arrived.
+    fn may_talk(&self, id: PuppetId) -> bool {
+        self.puppets[id.0 as usize].doubts.is_none() && matches!(self.life, Life::Loading | Life::Running)
+    }
+
     /// Asks a channel that we are not in once more. `false` when it refused us just now.
-    fn ask_again(&mut self, id: PuppetId, channel: &ChannelName) -> bool {
+    pub(super) fn ask_again(&mut self, id: PuppetId, channel: &ChannelName) -> bool {
         let now = self.now;
         let refused = self.puppet(id).refused_at(channel);
         if refused.is_some_and(|at| now.since_ms(at) < REFUSAL_MS) {
@@ -92,16 +142,19 @@ impl Network {
                 None => compose(&of, session.source_bytes(), line_bytes_max, lines_max),
             };
             let (lines, cut) = (composed.lines.len(), composed.lines_cut);
-            (lines, cut, session.say(composed.lines, out))
+            (lines, cut, session.nick().cloned(), session.say(composed.lines, out))
         });
         match sent {
             // Only reached for a connection that is in the channel; without one the message waits again.
             None => self.say(id, saying),
-            Some((0, _, _)) => self.failed(&saying, "there is no text that IRC could show"),
-            Some((_, _, Err(Full))) => {
+            Some((0, ..)) => self.failed(&saying, "there is no text that IRC could show"),
+            Some((.., Err(Full))) => {
                 self.failed(&saying, "you are sending faster than the IRC network takes it")
             }
-            Some((_, cut, Ok(()))) => {
+            Some((lines_open, cut, nick, Ok(()))) => {
+                let (written, again) = (Written::No, Again::No);
+                let progress = Progress { nick, lines_open, written, again };
+                self.under_way.entry(saying.seq).or_insert(progress);
                 self.tell_of_cut(&saying, cut);
             }
         }
@@ -109,21 +162,55 @@ impl Network {
 
     /// The channel is open to us: what waited for it goes, in order.
     pub(super) fn flush_waiting(&mut self, id: PuppetId, channel: &ChannelName) {
+        if !self.may_talk(id) {
+            return;
+        }
         for waiting in self.puppet(id).take_waiting(channel) {
             self.send_now(id, waiting);
         }
     }
 
-    /// The kernel has taken a line of a message: with its last one it counts as delivered.
+    /// True until it is known what became of a message that was given to a connection.
+    pub(super) fn is_under_way(&self, seq: InboxSeq) -> bool {
+        self.under_way.contains_key(&seq)
+    }
+
+    /// The kernel has taken a line of a message: its last one is worth remembering over a restart.
     pub(super) fn on_its_way(&mut self, part: &Part) {
-        if part.is_last() {
-            self.delivered(&part.saying);
-            self.show_in_other_rooms(&part.saying);
+        let seq = part.saying.seq;
+        if let Some(progress) = self.under_way.get_mut(&seq).filter(|_| part.is_last())
+            && std::mem::replace(&mut progress.written, Written::Yes) == Written::No
+        {
+            self.out.push(Effect::Written { seq });
         }
     }
 
-    /// A channel's other rooms hear what was said in one of them, in the name of the puppet's nick.
-    fn show_in_other_rooms(&mut self, saying: &Saying) {
+    /// A line of a message arrived: with the last one, the message did.
+    pub(super) fn line_arrived(&mut self, part: &Part) {
+        let Some(progress) = self.under_way.get_mut(&part.saying.seq) else { return };
+        progress.lines_open = progress.lines_open.saturating_sub(1);
+        if progress.lines_open == 0 {
+            let nick = progress.nick.take();
+            self.delivered(&part.saying);
+            self.show_in_other_rooms(&part.saying, nick.as_ref());
+        }
+    }
+
+    /// A line of a message did not arrive, or nobody knows: nothing more is said of the message. `false` where it is
+    /// known already what became of that.
+    pub(super) fn ends_by_line(&mut self, part: &Part) -> bool {
+        let (seq, sender) = (part.saying.seq, &part.saying.sender);
+        let is_open = self.is_under_way(seq);
+        if let Some(id) = self.puppet_ids.get(sender).copied().filter(|_| is_open) {
+            self.puppet(id).drop_waiting(seq);
+            self.with_session(id, |session, _| session.drop_message(seq));
+        }
+        is_open
+    }
+
+    /// A channel's other rooms hear what was said in one of them, in the name of the puppet's nick; not before it is
+    /// known that IRC has it, for they are to show the same.
+    fn show_in_other_rooms(&mut self, saying: &Saying, nick: Option<&Nick>) {
         let others: Vec<RoomId> = self
             .portals
             .of_channel(&saying.channel)
@@ -133,9 +220,8 @@ impl Network {
         if others.is_empty() {
             return;
         }
-        let Some(id) = self.puppet_ids.get(&saying.sender).copied() else { return };
-        let Some(nick) = self.puppet(id).session.as_ref().and_then(Session::nick).cloned() else { return };
-        let ghost = to_matrix::ghost(&nick, &self.policy.ghosts, &self.policy.server_name);
+        let Some(nick) = nick else { return };
+        let ghost = to_matrix::ghost(nick, &self.policy.ghosts, &self.policy.server_name);
         let Some(speaker) = ghost else { return };
         for room in others {
             let MessageBody { kind, text } = saying.body.clone();

@@ -27,24 +27,30 @@ impl Network {
     /// A message did not arrive: settled, and its sender told why.
     pub(super) fn failed(&mut self, saying: &Saying, why: &str) {
         self.settle(saying.seq, Outcome::Failed(why.to_owned()));
-        self.missed(saying, Reason::NotSent(why.to_owned()));
+        self.tell_miss(saying, Reason::NotSent(why.to_owned()));
     }
 
     pub(super) fn expired(&mut self, saying: &Saying) {
         self.settle(saying.seq, Outcome::Expired);
         let id = self.puppet_ids.get(&saying.sender).copied();
         let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(str::to_owned));
-        self.missed(saying, Reason::TooOld(trouble));
+        self.tell_miss(saying, Reason::TooOld(trouble));
     }
 
     /// The server did not take what we said.
     pub(super) fn line_refused(&mut self, saying: &Saying, refusal: &Refusal) {
-        self.missed(saying, Reason::Refused(self.explained(refusal)));
+        self.tell_miss(saying, Reason::Refused(self.explained(refusal)));
     }
 
     /// The server did not take some of what was said together with this.
     pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
-        self.missed(saying, Reason::InDoubt(self.explained(refusal)));
+        self.tell_miss(saying, Reason::InDoubt(self.explained(refusal)));
+    }
+
+    /// Nobody knows whether a message arrived: it is settled as failed, and its sender told.
+    pub(super) fn perhaps_lost(&mut self, saying: &Saying, why: &str) {
+        self.settle(saying.seq, Outcome::Failed(format!("it may be lost: {why}")));
+        self.tell_miss(saying, Reason::PerhapsLost(why.to_owned()));
     }
 
     pub(super) fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
@@ -56,7 +62,7 @@ impl Network {
     }
 
     /// Marks a message that did not arrive; its sender hears why at the end of this step, or later with others.
-    fn missed(&mut self, saying: &Saying, reason: Reason) {
+    fn tell_miss(&mut self, saying: &Saying, reason: Reason) {
         let age_max = spelled(self.policy.message_age_ms_max);
         let marked = self.react(saying);
         self.report(saying, || {

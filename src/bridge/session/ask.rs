@@ -18,8 +18,8 @@
 //! A fence waits [`FENCE_WAIT_MS`] for more lines that it can cover, then for a moment in which nothing else
 //! waits; after [`UNCOVERED_MAX`] questions, [`FENCE_LATE_MS`] or a command of somebody outside it goes first.
 //!
-//! Full: with [`QUESTIONS_MAX`] open the line goes all the same, unasked, and what becomes of it is unknown. Decides
-//! nothing about what an answer means.
+//! Full: with [`QUESTIONS_MAX`] open a message waits in its queue; any other line goes all the same, unasked, and what
+//! becomes of it is unknown. Decides nothing about what an answer means.
 
 use std::collections::VecDeque;
 
@@ -112,7 +112,7 @@ impl Default for Asks {
 impl Asks {
     /// A line leaves for the wire: from here on what becomes of it is asked. Returns it as it has to go.
     pub fn ask(&mut self, now: Time, asker: Asker, line: String) -> String {
-        if self.open.len() >= QUESTIONS_MAX {
+        if self.open.len() >= QUESTIONS_MAX && !self.make_room() {
             self.unasked += 1;
             self.answer(asker, Verdict::Unknown);
             return line;
@@ -141,6 +141,22 @@ impl Asks {
             due => due,
         };
         line
+    }
+
+    /// A question that nobody waits for goes; `false` when there is none.
+    fn make_room(&mut self) -> bool {
+        let at = self.open.iter().position(|question| question.told == Told::Yes);
+        at.and_then(|at| self.open.remove(at)).is_some()
+    }
+
+    /// True when a further question would push out one that somebody waits for.
+    pub fn are_full(&self) -> bool {
+        self.open.len() >= QUESTIONS_MAX && self.open.iter().all(|question| question.told == Told::No)
+    }
+
+    /// True when a fence is to go, now or later.
+    pub fn owe_fence(&self) -> bool {
+        self.due != Due::No
     }
 
     /// A message of which a part was refused is refused; the rest of it asks for nobody.
@@ -216,6 +232,11 @@ impl Asks {
     /// The number of the fence behind a question; the highest there is, where it was not sent yet.
     pub(super) fn fence_behind(&self, number: u64) -> u64 {
         self.fences.iter().copied().find(|fence| *fence >= number).unwrap_or(u64::MAX)
+    }
+
+    /// The fence behind all that was asked, where one is owed: at once, whatever waits.
+    pub fn last_fence(&mut self) -> Option<String> {
+        (self.uncovered > 0 && self.needs_fence()).then(|| self.fence_line())
     }
 
     /// A fence has to go now.

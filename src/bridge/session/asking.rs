@@ -5,7 +5,8 @@ use super::ask::Asks;
 use super::labels::Offer;
 use super::question::{Answered, Asker, Command};
 use crate::bridge::effect::{Effect, Refusal, Verdict};
-use crate::ids::Nick;
+use crate::ids::{ChannelName, Nick};
+use crate::text::line::Line;
 
 /// Commands of somebody outside that wait for their answer on one connection, at most. Full: refused.
 const COMMANDS_MAX: usize = 8;
@@ -40,6 +41,43 @@ impl Session {
             Err(Some(Asker::Command(command))) => Err(command),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Asks for a new nick; the answer is a `Renamed`, or one to [`Asker::Nick`].
+    pub fn ask_nick(&mut self, nick: Nick, out: &mut Vec<Effect>) {
+        self.command("NICK", &[nick.as_str()], Asker::Nick(nick.clone()), out);
+        self.nick_asked = Some(nick);
+    }
+
+    /// Asks the server to tell when this nick comes or goes (`+`), or no longer (`-`) (IRCv3 "monitor").
+    pub fn monitor(&mut self, sign: char, nick: &Nick, out: &mut Vec<Effect>) {
+        self.control(Line::new("MONITOR", &[&sign.to_string(), nick.as_str()]).build(), out);
+    }
+
+    /// Writes to the network's services. What they answer is theirs to say in their own time.
+    pub fn write_to(&mut self, services: &str, words: &str, out: &mut Vec<Effect>) {
+        self.control(Line::new("PRIVMSG", &[services, words]).build(), out);
+    }
+
+    /// Asks who is in the channel.
+    pub fn names(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
+        self.command("NAMES", &[channel.as_str()], Asker::Names(channel.clone()), out);
+    }
+
+    /// Sets our own user modes.
+    pub fn user_modes(&mut self, modes: &str, out: &mut Vec<Effect>) {
+        if let Some(nick) = self.nick.clone() {
+            self.command("MODE", &[nick.as_str(), modes], Asker::Modes(nick.clone()), out);
+        }
+    }
+
+    /// Answers somebody with a NOTICE, which nothing may answer (RFC 2812 section 3.3.2).
+    pub fn notice(&mut self, target: &Nick, text: &str, out: &mut Vec<Effect>) {
+        self.command("NOTICE", &[target.as_str(), text], Asker::Notice(target.clone()), out);
+    }
+
+    fn command(&mut self, command: &str, params: &[&str], asker: Asker, out: &mut Vec<Effect>) {
+        self.ask(Line::new(command, params).build(), asker, out);
     }
 
     /// Whether the server labels its answers, as far as it has said.

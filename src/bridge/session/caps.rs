@@ -17,8 +17,12 @@ pub enum Cap {
     Batch,
     /// A host or user name that changes is told, not shown as QUIT and JOIN.
     Chghost,
+    /// What we say to a channel comes back to us: so it was taken.
+    EchoMessage,
     /// Answers name their question.
     LabeledResponse,
+    /// Lines bear a name of their own (`msgid`), by which two sightings of one are known.
+    MessageTags,
     /// Who is in a channel comes with all signs of rank.
     MultiPrefix,
     Sasl,
@@ -27,10 +31,12 @@ pub enum Cap {
 }
 
 /// All of them, with their names on the wire. `cap-notify` is on by version 302 itself.
-const KNOWN: [(Cap, &str); 6] = [
+const KNOWN: [(Cap, &str); 8] = [
     (Cap::Batch, "batch"),
     (Cap::Chghost, "chghost"),
+    (Cap::EchoMessage, "echo-message"),
     (Cap::LabeledResponse, "labeled-response"),
+    (Cap::MessageTags, "message-tags"),
     (Cap::MultiPrefix, "multi-prefix"),
     (Cap::Sasl, "sasl"),
     (Cap::StandardReplies, "standard-replies"),
@@ -168,7 +174,11 @@ impl Negotiation {
                 // The answers of a label come as batches.
                 Cap::LabeledResponse => self.offered.has(Cap::Batch),
                 Cap::Batch => self.offered.has(Cap::LabeledResponse),
-                Cap::Chghost | Cap::MultiPrefix | Cap::StandardReplies => true,
+                Cap::Chghost
+                | Cap::EchoMessage
+                | Cap::MessageTags
+                | Cap::MultiPrefix
+                | Cap::StandardReplies => true,
             };
             let fresh = !self.on.has(cap) && !self.asked.has(cap) && !self.refused.has(cap);
             if useful && fresh && self.offered.has(cap) {

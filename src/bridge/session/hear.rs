@@ -6,6 +6,7 @@
 use super::ask::{Asks, QUESTIONS_MAX, TOKEN};
 use super::question::{Asker, Proof, Question, Told};
 use super::replies;
+use super::send::Part;
 use crate::bridge::effect::{Refusal, Verdict};
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -169,6 +170,25 @@ impl Asks {
                 self.refuse_whole(at, *refusal);
             }
         }
+    }
+
+    /// It is known in another way that this line was taken. What was said against it was said against another.
+    pub fn known(&mut self, part: &Part) {
+        let is_it = |question: &Question| {
+            let of = question.asker.line();
+            of.is_some_and(|of| of.saying.seq == part.saying.seq && of.index == part.index)
+        };
+        let Some(mut known) = self.open.iter().position(is_it).and_then(|at| self.open.remove(at)) else {
+            return;
+        };
+        if let Some(refusal) = known.noted.take() {
+            let (channel, fence) = (&part.saying.channel, self.fence_behind(known.number));
+            let is_other = |q: &Question| q.number <= fence && q.is_line_to(channel) && q.noted.is_none();
+            if let Some(at) = self.open.iter().position(is_other) {
+                self.refuse_line(at, channel, *refusal);
+            }
+        }
+        self.rest();
     }
 
     fn refuse_whole(&mut self, at: usize, refusal: Refusal) {

@@ -201,7 +201,8 @@ impl Reader<'_> {
                 Some(person) => Speaking::Person(person.nick),
                 None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
             };
-            return Some(Seen::Said { channel, from, mask, kind, text });
+            let msgid = self.line.tag("msgid").filter(|id| !id.is_empty()).map(str::to_owned);
+            return Some(Seen::Said { channel, from, mask, kind, text, msgid });
         }
         Some(Seen::SaidPrivately { from: self.person()?, kind })
     }

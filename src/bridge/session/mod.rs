@@ -26,6 +26,8 @@ mod registering;
 pub mod replies;
 pub mod seen;
 pub mod send;
+pub mod sent;
+mod settling;
 mod view;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use self::register::{LoginEnd, Registration};
 use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
 use self::send::{ChatLine, Full, Part, SendQueue};
+use self::sent::Sent;
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
@@ -73,6 +76,15 @@ pub struct Session {
     chat: Chat,
     caps: Negotiation,
     login: LoginEnd,
+    talk: Talk,
+}
+
+/// Whether a connection says more than it has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Talk {
+    Free,
+    /// Only what was said is to be answered; the rest waits for the next run.
+    Finishing,
 }
 
 /// Where the connection is in its life.
@@ -115,6 +127,7 @@ impl Session {
             chat: Chat::Read,
             caps: Negotiation::default(),
             login: LoginEnd::None,
+            talk: Talk::Free,
         }
     }
 
@@ -127,6 +140,8 @@ impl Session {
         out: &mut Vec<Effect>,
     ) -> Option<Seen> {
         if matches!(self.phase, Phase::Closing(_)) {
+            // What was said before QUIT is still answered.
+            self.hears(line, isupport);
             return None;
         }
         self.pulse.heard(now);
@@ -135,7 +150,12 @@ impl Session {
             self.control(Line::new("PONG", &[token]).build(), out);
             return None;
         }
-        if self.asks.hears(line, isupport.casemap.unwrap_or_default(), self.nick.as_ref()) == Heard::Answer {
+        let was_full = self.asks.are_full();
+        let heard = self.hears(line, isupport);
+        if was_full && !self.asks.are_full() {
+            self.pump(out);
+        }
+        if heard == Heard::Answer {
             return None;
         }
         if self.chat == Chat::Skip && matches!(line.command.as_str(), "353" | "366") {
@@ -151,6 +171,14 @@ impl Session {
         }
         self.keep(&seen, out);
         Some(seen)
+    }
+
+    /// Takes a line for an answer, where it is one.
+    fn hears(&mut self, line: &Line, isupport: &Isupport) -> Heard {
+        if line.command == "PONG" {
+            self.queue.sent.lives();
+        }
+        self.asks.hears(line, isupport.casemap.unwrap_or_default(), self.nick.as_ref())
     }
 
     /// A greeting is taken once, and ends after it has begun: a server that shows its MOTD again starts nothing.
@@ -220,22 +248,6 @@ impl Session {
         }
     }
 
-    /// Asks for a new nick; the answer is a `Renamed`, or one to [`Asker::Nick`].
-    pub fn ask_nick(&mut self, nick: Nick, out: &mut Vec<Effect>) {
-        self.command("NICK", &[nick.as_str()], Asker::Nick(nick.clone()), out);
-        self.nick_asked = Some(nick);
-    }
-
-    /// Asks the server to tell when this nick comes or goes (`+`), or no longer (`-`) (IRCv3 "monitor").
-    pub fn monitor(&mut self, sign: char, nick: &Nick, out: &mut Vec<Effect>) {
-        self.control(Line::new("MONITOR", &[&sign.to_string(), nick.as_str()]).build(), out);
-    }
-
-    /// Writes to the network's services. What they answer is theirs to say in their own time.
-    pub fn write_to(&mut self, services: &str, words: &str, out: &mut Vec<Effect>) {
-        self.control(Line::new("PRIVMSG", &[services, words]).build(), out);
-    }
-
     /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.
     pub fn join(&mut self, now: Time, channels: &[ChannelName], out: &mut Vec<Effect>) {
         for Joining { line, channels } in self.places.ask(now, channels) {
@@ -256,18 +268,6 @@ impl Session {
         self.places.out(channel)
     }
 
-    /// Asks who is in the channel.
-    pub fn names(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
-        self.command("NAMES", &[channel.as_str()], Asker::Names(channel.clone()), out);
-    }
-
-    /// Sets our own user modes.
-    pub fn user_modes(&mut self, modes: &str, out: &mut Vec<Effect>) {
-        if let Some(nick) = self.nick.clone() {
-            self.command("MODE", &[nick.as_str(), modes], Asker::Modes(nick.clone()), out);
-        }
-    }
-
     /// Says goodbye and closes. Returns the channels that are left by it.
     pub fn quit(&mut self, now: Time, reason: &str, out: &mut Vec<Effect>) -> Vec<ChannelName> {
         if !matches!(self.phase, Phase::Closing(_)) {
@@ -276,11 +276,6 @@ impl Session {
             self.phase = Phase::Closing(now.plus_ms(CLOSE_MS_MAX));
         }
         self.places.take_all()
-    }
-
-    /// Answers somebody with a NOTICE, which nothing may answer (RFC 2812 section 3.3.2).
-    pub fn notice(&mut self, target: &Nick, text: &str, out: &mut Vec<Effect>) {
-        self.command("NOTICE", &[target.as_str(), text], Asker::Notice(target.clone()), out);
     }
 
     /// Queues the lines of a message, all or none.
@@ -296,12 +291,8 @@ impl Session {
         self.pump(out);
     }
 
-    fn command(&mut self, command: &str, params: &[&str], asker: Asker, out: &mut Vec<Effect>) {
-        self.ask(Line::new(command, params).build(), asker, out);
-    }
-
     fn pump(&mut self, out: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::Closing(_)) {
+        if self.talk == Talk::Finishing || matches!(self.phase, Phase::Closing(_)) {
             // Behind QUIT nothing is heard.
             self.queue.pump_control(self.conn, out);
             self.bucket_opens = None;
@@ -350,6 +341,7 @@ impl Session {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time, pace: &PingPace, out: &mut Vec<Effect>) -> Woken {
         self.asks.check(now);
+        self.queue.sent.rest(now);
         if self.bucket_opens.is_some_and(|opens| opens <= now) {
             self.pump(out);
         }
@@ -393,8 +385,8 @@ impl Session {
         self.queue.withdraw(|saying| saying.channel == *channel)
     }
 
-    /// The connection is over: what the kernel has not taken, in order.
-    pub fn into_unsent(self) -> impl Iterator<Item = ChatLine> {
-        self.queue.into_unsent()
+    /// The connection is over: what the kernel has not taken, in order, and what it has.
+    pub fn end(self) -> (Vec<ChatLine>, Sent) {
+        self.queue.end()
     }
 }

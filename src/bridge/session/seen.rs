@@ -51,13 +51,15 @@ pub enum Seen {
     NamesEnd {
         channel: ChannelName,
     },
-    /// Something was said in the channel; `mask` is the speaker's `user@host`, where the line shows it.
+    /// Something was said in the channel; `mask` is the speaker's `user@host` and `msgid` the line's own name, where
+    /// the line shows them.
     Said {
         channel: ChannelName,
         from: Speaking,
         mask: Option<String>,
         kind: BodyKind,
         text: String,
+        msgid: Option<String>,
     },
     /// Something was said to this puppet alone.
     SaidPrivately {

@@ -4,6 +4,9 @@
 //! goes before chat (PRIVMSG, NOTICE, PART: what must keep its order among itself); both wait for the flood
 //! bucket, and so do the fences of [`Asks`], behind both unless they are forced. At most [`WINDOW_LINES`] lines are with the socket and not yet taken by the kernel.
 //!
+//! A line of a message waits as well while the server has too many questions to answer: what became of it has to be
+//! known. What was given to the socket is in [`Sent`].
+//!
 //! Full: a message that would make more than [`CHAT_LINES_MAX`] chat lines wait is refused and its sender is
 //! told; a command that finds [`COMMAND_LINES_MAX`] waiting is refused, and whoever waits for its answer asks
 //! again when that wait ends.
@@ -13,6 +16,7 @@ use std::sync::Arc;
 
 use super::ask::{Asks, Fence};
 use super::question::{Asker, Command};
+use super::sent::Sent;
 use crate::bridge::clock::Bucket;
 use crate::bridge::effect::Effect;
 use crate::bridge::relay::to_irc::Saying;
@@ -85,8 +89,17 @@ pub struct SendQueue {
     command: VecDeque<Queued>,
     chat: VecDeque<Queued>,
     /// With the socket, oldest first.
-    in_flight: VecDeque<Option<ChatLine>>,
+    in_flight: VecDeque<Class>,
+    pub(super) sent: Sent,
     bucket: Bucket,
+}
+
+/// What a line with the socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// A line of a message.
+    Chat,
+    Other,
 }
 
 impl SendQueue {
@@ -96,6 +109,7 @@ impl SendQueue {
             command: VecDeque::new(),
             chat: VecDeque::new(),
             in_flight: VecDeque::new(),
+            sent: Sent::default(),
             bucket,
         }
     }
@@ -140,7 +154,7 @@ impl SendQueue {
         while self.in_flight.len() < WINDOW_LINES + CONTROL_LINES
             && let Some(line) = self.control.pop_front()
         {
-            self.in_flight.push_back(None);
+            self.in_flight.push_back(Class::Other);
             out.push(Effect::Send { conn, line });
         }
     }
@@ -150,21 +164,24 @@ impl SendQueue {
         self.pump_control(conn, out);
         let now = self.bucket.now();
         while self.in_flight.len() < WINDOW_LINES {
-            let (line, chat) = match self.take_next(asks, now) {
-                Next::Fence => (asks.fence_line(), None),
+            let (line, class) = match self.take_next(asks, now) {
+                Next::Fence => (asks.fence_line(), Class::Other),
                 Next::Line(queued) => {
                     let part = queued.part().cloned();
-                    let chat = part.map(|part| ChatLine { line: queued.line.clone(), of: Some(part) });
+                    let class = if part.is_some() { Class::Chat } else { Class::Other };
+                    if let Some(part) = part {
+                        self.sent.goes(now, part, queued.line.clone());
+                    }
                     let line = match queued.asker {
                         Some(asker) => asks.ask(now, asker, queued.line),
                         None => queued.line,
                     };
-                    (line, chat)
+                    (line, class)
                 }
                 Next::Wait(until) => return Some(until),
                 Next::Nothing => return None,
             };
-            self.in_flight.push_back(chat);
+            self.in_flight.push_back(class);
             out.push(Effect::Send { conn, line });
         }
         None
@@ -175,8 +192,16 @@ impl SendQueue {
         if self.command.is_empty() && self.chat.is_empty() && fence == Fence::NotNow {
             return Next::Nothing;
         }
+        let next = self.command.front().or(self.chat.front());
+        let waits = asks.are_full() && next.is_some_and(|queued| queued.part().is_some());
+        if waits && !asks.owe_fence() {
+            return Next::Nothing;
+        }
         if let Err(until) = self.bucket.take() {
             return Next::Wait(until);
+        }
+        if waits {
+            return Next::Fence;
         }
         let next = self.command.front().or(self.chat.front());
         if fence == Fence::First
@@ -190,7 +215,8 @@ impl SendQueue {
     /// The kernel took `lines` more: returns the parts of messages among them.
     pub fn written(&mut self, lines: u32) -> Vec<Part> {
         let taken = (lines as usize).min(self.in_flight.len());
-        let parts = self.in_flight.drain(..taken).flatten().filter_map(|chat| chat.of).collect();
+        let chat = self.in_flight.drain(..taken).filter(|class| *class == Class::Chat).count();
+        let parts = (0..chat).map_while(|_| self.sent.taken()).collect();
         if self.in_flight.is_empty() {
             self.shrink();
         }
@@ -207,12 +233,14 @@ impl SendQueue {
         }
     }
 
-    /// Takes out every chat line the kernel has not taken, in order: the connection is over.
-    pub fn into_unsent(self) -> impl Iterator<Item = ChatLine> {
-        self.in_flight.into_iter().flatten().chain(self.chat.into_iter().filter_map(Queued::into_chat))
+    /// The connection is over: every chat line that the kernel has not taken, in order, and what it has taken.
+    pub fn end(mut self) -> (Vec<ChatLine>, Sent) {
+        let mut unsent = self.sent.take_untaken();
+        unsent.extend(self.chat.into_iter().filter_map(Queued::into_chat));
+        (unsent, self.sent)
     }
 
-    /// Takes out the waiting chat lines for which `gone` holds: their channel was left.
+    /// Takes out the waiting chat lines for which `gone` holds.
     pub fn withdraw(&mut self, gone: impl Fn(&Saying) -> bool) -> Vec<ChatLine> {
         let leaves = |queued: &Queued| queued.part().is_some_and(|part| gone(&part.saying));
         let mut withdrawn = Vec::new();

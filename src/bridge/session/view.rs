@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::caps::Cap;
 use super::places::Standing;
 use super::{Phase, Session};
+use crate::bridge::channel::Tags;
 use crate::ids::{ChannelName, Nick};
 
 impl Session {
@@ -45,6 +47,11 @@ impl Session {
     /// The name of the server we are on, once it welcomed us.
     pub fn server(&self) -> Option<&Arc<str>> {
         self.server.as_ref()
+    }
+
+    /// Whether lines come with their tags.
+    pub fn tags(&self) -> Tags {
+        if self.caps.on().has(Cap::MessageTags) { Tags::Shown } else { Tags::Hidden }
     }
 
     /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.

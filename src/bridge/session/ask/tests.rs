@@ -309,6 +309,41 @@ fn bounds_hold_and_nothing_goes_unanswered() {
 }
 
 #[test]
+fn what_is_known_to_be_taken_is_asked_about_no_more() {
+    let line = |asker: &Asker| asker.line().cloned().unwrap();
+    let mut table = Table::default();
+    let (first, second) = (part(1, "#c", 0, 1), part(2, "#c", 0, 1));
+    table.ask(first.clone());
+    table.ask(second.clone());
+    table.0.known(&line(&second));
+    assert_eq!(table.hears(":srv 404 me #c :no"), ["m1 -404"], "only one is left to be refused");
+    table.0.known(&line(&first));
+    table.0.check(Time(FENCE_WAIT_MS));
+    assert_eq!((table.0.fence(Time(FENCE_WAIT_MS)), table.0.last_fence()), (Fence::NotNow, None));
+    table.ask(first.clone());
+    table.ask(second.clone());
+    assert_eq!(table.hears(":srv 404 me #c :no"), NOTHING, "it is one of the two");
+    table.0.known(&line(&first));
+    assert_eq!(table.answers(), ["m2 -404"], "and not the one that was taken");
+}
+
+#[test]
+fn messages_wait_while_a_server_has_too_much_to_answer() {
+    let mut table = Table::default();
+    for seq in 0..QUESTIONS_MAX as i64 {
+        assert!(!table.0.are_full());
+        table.ask(part(seq, "#c", 0, 1));
+    }
+    assert!(table.0.are_full() && table.0.owe_fence());
+    table.0.check(Time(ANSWER_MS_MAX));
+    assert_eq!(table.answers().len(), QUESTIONS_MAX, "nobody waits for ever");
+    assert!(!table.0.are_full(), "those that nobody waits for make room");
+    table.ask(part(1000, "#c", 0, 1));
+    assert_eq!((table.0.open.len(), table.0.unasked), (QUESTIONS_MAX, 0));
+    assert_eq!(table.fence(), ["m1000 +"]);
+}
+
+#[test]
 fn a_fence_waits_for_company_then_for_its_turn_and_then_goes() {
     let mut asks = Asks::default();
     asks.ask(Time(0), part(1, "#c", 0, 1), String::new());
