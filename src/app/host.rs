@@ -38,24 +38,39 @@ impl BridgeHost {
         Self { intake: Arc::new(Intake { shell, feed: Mutex::new(feed) }), mailboxes }
     }
 
-    /// Messages of our own ghosts and bot come back to us like anybody's. Nothing is to be done for them, so
-    /// they need no place in the inbox.
-    fn is_own_message(&self, event: &RawEvent) -> bool {
-        #[derive(Deserialize)]
-        struct Head<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            sender: std::borrow::Cow<'a, str>,
+    /// What of an event goes into the inbox. Messages of our own ghosts and bot come back to us like anybody's;
+    /// nothing is to be done for them, so they need no place there.
+    fn to_keep(&self, event: RawEvent) -> Option<NewEvent> {
+        let sender = message_sender(&event.json);
+        if sender.as_ref().is_some_and(|sender| self.is_ours(sender)) {
+            return None;
         }
-        let Ok(head) = serde_json::from_str::<Head>(&event.json) else { return false };
-        let Some(sender) = UserId::new(&head.sender) else { return false };
+        // What is no message after all is found out by the pump, and is delivered by then.
+        let network = sender.and_then(|_| self.intake.shell.routes.of(&event.room_id));
+        let RawEvent { event_id, room_id, json } = event;
+        Some(NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json, network })
+    }
+
+    fn is_ours(&self, sender: &UserId) -> bool {
         let ours = |mailbox: &Mailbox| {
             let policy = &mailbox.policy;
-            sender == policy.bot || policy.ghosts.owns(&sender, &policy.server_name)
+            *sender == policy.bot || policy.ghosts.owns(sender, &policy.server_name)
         };
-        head.kind == "m.room.message" && self.mailboxes.iter().any(ours)
+        self.mailboxes.iter().any(ours)
     }
+}
+
+/// Who said it, where an event is a message.
+fn message_sender(json: &str) -> Option<UserId> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+        #[serde(borrow)]
+        sender: std::borrow::Cow<'a, str>,
+    }
+    let head = serde_json::from_str::<Head>(json).ok()?;
+    (head.kind == "m.room.message").then(|| UserId::new(&head.sender)).flatten()
 }
 
 impl Intake {
@@ -83,14 +98,7 @@ impl Host for BridgeHost {
             tracing::warn!(txn, "too many events wait; the homeserver is told to keep these");
             return Accepted::Busy;
         }
-        let fresh = events.into_iter().filter(|event| !self.is_own_message(event));
-        let events: Vec<NewEvent> = fresh
-            .map(|RawEvent { event_id, room_id, json }| NewEvent {
-                event_id: event_id.to_string(),
-                room_id: room_id.to_string(),
-                json,
-            })
-            .collect();
+        let events: Vec<NewEvent> = events.into_iter().filter_map(|event| self.to_keep(event)).collect();
         if events.is_empty() {
             return Accepted::Done;
         }

@@ -47,6 +47,11 @@ impl Logs {
         (logs, carry(store, receiver))
     }
 
+    /// Reports dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     fn report(&self, report: Report) {
         if self.reports.try_send(report).is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::error!("the database does not keep up: some lines are kept in memory only");

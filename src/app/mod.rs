@@ -15,6 +15,7 @@ pub mod host;
 pub mod inbox_pump;
 pub mod logs;
 pub mod network_task;
+mod meters;
 mod opening;
 pub mod perform;
 mod recall;

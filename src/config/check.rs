@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
 use super::types::{
-    Appservice, Channel, Config, Connect, Database, Homeserver, Identd, Network, RoomName, Server,
+    Appservice, Channel, Config, Connect, Database, Homeserver, Identd, Metrics, Network, RoomName, Server,
 };
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     appservice(&config.appservice, &config.homeserver, findings);
     database(&config.database, findings);
     identd(&config.identd, findings);
+    metrics(&config.metrics, findings);
     if config.secrets.key_file.as_os_str().is_empty() {
         findings.error(place!["secrets", "key_file"], "must name a file");
     }
@@ -129,6 +130,23 @@ fn identd(identd: &Identd, findings: &mut Findings) {
     {
         let sentence = format!("\"{text}\" is no address with a port, such as 0.0.0.0:113 or [::]:113");
         findings.error(place!["identd", "listen"], sentence);
+    }
+}
+
+fn metrics(metrics: &Metrics, findings: &mut Findings) {
+    let Some(text) = &metrics.listen else { return };
+    let place = place!["metrics", "listen"];
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => {
+            if !address.ip().is_loopback() {
+                let sentence = "whoever reaches this address reads how much the bridge does; nobody is asked for a password";
+                findings.warning(place, sentence);
+            }
+        }
+        Ok(_) | Err(_) => {
+            let sentence = format!("\"{text}\" is no address with a port, such as 127.0.0.1:9003");
+            findings.error(place, sentence);
+        }
     }
 }
 

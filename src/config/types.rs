@@ -33,6 +33,8 @@ pub struct Config {
     pub secrets: Secrets,
     #[serde(default)]
     pub identd: Identd,
+    #[serde(default)]
+    pub metrics: Metrics,
     /// By network id.
     pub networks: BTreeMap<String, Network>,
 }
@@ -147,6 +149,24 @@ pub struct Identd {
 }
 
 impl Identd {
+    /// The address to listen on.
+    ///
+    /// # Panics
+    /// When the configuration was not checked.
+    pub fn listen_address(&self) -> Option<SocketAddr> {
+        self.listen.as_ref().map(|text| text.parse().expect("config::check refuses other addresses"))
+    }
+}
+
+/// Figures and health for those who watch the bridge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port to listen on; none: nobody is told.
+    pub listen: Option<String>,
+}
+
+impl Metrics {
     /// The address to listen on.
     ///
     /// # Panics

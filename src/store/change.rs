@@ -23,6 +23,11 @@ pub(super) enum Write {
         events: Vec<NewEvent>,
         at: Time,
     },
+    /// This network is to get the event.
+    Route {
+        seq: InboxSeq,
+        network: NetworkId,
+    },
     Settle {
         seq: InboxSeq,
         outcome: Outcome,
@@ -181,6 +186,7 @@ impl Write {
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
+            Self::Route { seq, network } => inbox::route(conn, *seq, network).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
             Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,

@@ -11,7 +11,7 @@ use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::Outcome;
-use crate::ids::{InboxSeq, Time};
+use crate::ids::{InboxSeq, NetworkId, Time};
 
 /// Longest id kept as it is, in bytes; twice the longest legal one. PostgreSQL cannot index 2,700.
 const KEY_BYTES_MAX: usize = 512;
@@ -27,15 +27,16 @@ const DELIVERED: i64 = 1;
 const FAILED: i64 = 2;
 const EXPIRED: i64 = 3;
 
-const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
-    SELECT value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
+const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (event_id, room_id, json, network, accepted) \
+    SELECT value ->> 'event_id', value ->> 'room_id', value ->> 'json', value ->> 'network', $2 FROM json_each($1) WHERE true \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (event_id, room_id, json, accepted) \
-    SELECT event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
-    AS events (event_id TEXT, room_id TEXT, json TEXT) \
+const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (event_id, room_id, json, network, accepted) \
+    SELECT event_id, room_id, json, network, $2 FROM json_to_recordset($1::json) \
+    AS events (event_id TEXT, room_id TEXT, json TEXT, network TEXT) \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
 const OPEN_AFTER: &str =
-    "SELECT seq, event_id, room_id, json FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+    "SELECT seq, event_id, room_id, json, network FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const ROUTE: &str = "UPDATE inbox SET network = $2 WHERE seq = $1 AND state = 0 AND network IS NULL";
 const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
     settled = $2, json = NULL FROM json_each($1) AS row \
     WHERE inbox.seq = CAST(row.value ->> 'seq' AS INTEGER) AND inbox.state = 0";
@@ -51,6 +52,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("EVENTS_ADD_SQLITE", EVENTS_ADD_SQLITE),
     ("EVENTS_ADD_POSTGRES", EVENTS_ADD_POSTGRES),
     ("OPEN_AFTER", OPEN_AFTER),
+    ("ROUTE", ROUTE),
     ("SETTLE_SQLITE", SETTLE_SQLITE),
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
     ("COUNT", COUNT),
@@ -64,6 +66,8 @@ pub struct NewEvent {
     pub room_id: String,
     /// The whole event.
     pub json: String,
+    /// The network that is to get it, where it is a message and that is known: it counts as accepted there.
+    pub network: Option<NetworkId>,
 }
 
 /// An accepted event that is not settled. An id beyond 512 bytes is shortened to a fingerprint, still too
@@ -74,6 +78,8 @@ pub struct InboxRow {
     pub event_id: String,
     pub room_id: String,
     pub json: String,
+    /// The network whose message it is counted as.
+    pub network: Option<NetworkId>,
 }
 
 /// How many rows are in which state. Pruned rows are no longer counted.
@@ -108,6 +114,12 @@ impl Store {
     pub async fn inbox_after(&self, after: InboxSeq, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
         let rows = self.read(OPEN_AFTER, &[Arg::Int(after.0), Arg::Int(i64::from(limit))]).await?;
         rows.iter().map(|row| inbox_row(row).map_err(StoreError::from)).collect()
+    }
+
+    /// Counts an event that was taken in without a network as a message for this one; lazy. The first network of a
+    /// row stays.
+    pub async fn inbox_route(&self, seq: InboxSeq, network: &NetworkId) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::Route { seq, network: network.clone() }).await
     }
 
     /// Notes the end of a row and drops its text; lazy. The first outcome of a row stays.
@@ -165,7 +177,8 @@ pub(super) async fn accept(conn: &mut Conn, events: &[NewEvent], at: Time) -> Re
         let Some(event) = first.get(event_id.as_str()) else {
             return Err(Fault::Change("the database changed an event id".to_owned()));
         };
-        rows.push(InboxRow { seq, event_id, room_id: event.room_id.clone(), json: event.json.clone() });
+        let NewEvent { room_id, json, network, .. } = (*event).clone();
+        rows.push(InboxRow { seq, event_id, room_id, json, network });
     }
     rows.sort_by_key(|row| row.seq);
     Ok(rows)
@@ -177,7 +190,12 @@ fn event_row(event: &NewEvent) -> serde_json::Value {
         "event_id": escape(&event_id),
         "room_id": escape(&event.room_id),
         "json": escape(&event.json),
+        "network": event.network.as_ref().map(NetworkId::as_str),
     })
+}
+
+pub(super) async fn route(conn: &mut Conn, seq: InboxSeq, network: &NetworkId) -> Result<(), Fault> {
+    conn.execute(ROUTE, &[Arg::Int(seq.0), Arg::Text(network.as_str())]).await.map(|_| ())
 }
 
 pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: Time) -> Result<(), Fault> {
@@ -207,6 +225,7 @@ fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {
         event_id: row.text(1)?,
         room_id: row.text(2)?,
         json: row.text(3)?,
+        network: row.maybe_text(4)?.and_then(|network| NetworkId::new(&network)),
     })
 }
 

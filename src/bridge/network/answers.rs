@@ -87,6 +87,7 @@ impl Network {
     }
 
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
+        self.counts.answered(&verdict);
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(*command, verdict),
             (Asker::Line(part), Verdict::Refused(refusal)) => self.line_refused(&part.saying, &refusal),

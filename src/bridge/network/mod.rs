@@ -3,11 +3,12 @@
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
 //! that one needs from another is handed over here. The routes are in six files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told), `answers` (what became of what was asked) and `say` (a message's way out).
+//! told), `answers` (what became of what was asked) and `say` (a message's way out). `figures` counts.
 
 mod answers;
 mod away;
 mod connections;
+pub mod figures;
 mod from_irc;
 mod from_matrix;
 mod say;
@@ -81,6 +82,7 @@ pub struct Network {
     outage_told: BTreeSet<RoomId>,
     /// Sessions there are, whatever their state.
     connections: usize,
+    counts: figures::Counts,
     timers: Timers,
     out: Vec<Effect>,
 }
@@ -113,6 +115,7 @@ impl Network {
             tell: Tell::default(),
             outage_told: BTreeSet::new(),
             connections: 0,
+            counts: figures::Counts::default(),
             timers: Timers::default(),
             out: Vec::new(),
         }
@@ -219,6 +222,7 @@ impl Network {
         let duties = change(channel, now, &self.nicks, &mut heard);
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
+            self.counts.ledger(channel.counters());
             self.channels.remove(name);
         }
         for line in &heard {
