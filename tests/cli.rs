@@ -667,7 +667,12 @@ fn who_is_not_held_cannot_be_released() {
 /// A message of `!room:hs` on the network `test`.
 fn message(id: &str) -> NewEvent {
     let network = NetworkId::new("test");
-    NewEvent { event_id: id.into(), room_id: "!room:hs".into(), json: "{\"body\":\"private words\"}".into(), network }
+    NewEvent {
+        event_id: id.into(),
+        room_id: "!room:hs".into(),
+        json: "{\"body\":\"private words\"}".into(),
+        network,
+    }
 }
 
 #[tokio::test]

@@ -157,7 +157,8 @@ impl Bridge {
             shell.tasks.spawn(identd::serve(listener, idents, saying.clone()));
         }
         if let Some((listener, pages)) = watched {
-            let served = axum::serve(listener, pages).with_graceful_shutdown(saying.clone().cancelled_owned());
+            let served =
+                axum::serve(listener, pages).with_graceful_shutdown(saying.clone().cancelled_owned());
             shell.tasks.spawn(async move {
                 served.await.map_err(|error| tracing::error!(%error, "the listener for figures failed"))
             });

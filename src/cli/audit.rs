@@ -245,7 +245,10 @@ newest given up:
     fn programs_read_the_same() {
         let value = for_programs(&example(), 1_090_000);
         assert_eq!((&value["balanced"], &value["messages"][1]["missing"]), (&json!(false), &json!(8)));
-        assert_eq!(value["unsettled"][0], json!({ "seq": 7, "network": "libera", "direction": "to_irc", "room": "!a:hs", "age_s": 90 }));
+        assert_eq!(
+            value["unsettled"][0],
+            json!({ "seq": 7, "network": "libera", "direction": "to_irc", "room": "!a:hs", "age_s": 90 })
+        );
         assert_eq!(value["given_up"][0]["reason"], "M_TOO_LARGE");
     }
 }

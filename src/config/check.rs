@@ -4,15 +4,14 @@
 //! value that may hold a secret.
 
 mod identity;
+mod listeners;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
-use super::types::{
-    Appservice, Channel, Config, Connect, Database, Homeserver, Identd, Metrics, Network, RoomName, Server,
-};
+use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server};
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};
@@ -22,8 +21,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     homeserver(&config.homeserver, findings);
     appservice(&config.appservice, &config.homeserver, findings);
     database(&config.database, findings);
-    identd(&config.identd, findings);
-    metrics(&config.metrics, findings);
+    listeners::identd(&config.identd, findings);
+    listeners::metrics(&config.metrics, findings);
     if config.secrets.key_file.as_os_str().is_empty() {
         findings.error(place!["secrets", "key_file"], "must name a file");
     }
@@ -121,32 +120,6 @@ fn database(database: &Database, findings: &mut Findings) {
         Some(("sqlite", rest)) if !rest.trim_start_matches('/').is_empty() => {}
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") && rest.len() > 2 => {}
         Some(_) | None => findings.error(place, "must begin with sqlite: and a file, or with postgres:// and a host"),
-    }
-}
-
-fn identd(identd: &Identd, findings: &mut Findings) {
-    if let Some(text) = &identd.listen
-        && !text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0)
-    {
-        let sentence = format!("\"{text}\" is no address with a port, such as 0.0.0.0:113 or [::]:113");
-        findings.error(place!["identd", "listen"], sentence);
-    }
-}
-
-fn metrics(metrics: &Metrics, findings: &mut Findings) {
-    let Some(text) = &metrics.listen else { return };
-    let place = place!["metrics", "listen"];
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() > 0 => {
-            if !address.ip().is_loopback() {
-                let sentence = "whoever reaches this address reads how much the bridge does; nobody is asked for a password";
-                findings.warning(place, sentence);
-            }
-        }
-        Ok(_) | Err(_) => {
-            let sentence = format!("\"{text}\" is no address with a port, such as 127.0.0.1:9003");
-            findings.error(place, sentence);
-        }
     }
 }
 

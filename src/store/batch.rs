@@ -71,12 +71,10 @@ impl Batch {
                 self.highest = self.highest.max(Some(row.seq));
                 self.puts.insert(row.seq, row);
             }
-            Job { write: Write::OutboxDone(seq), answer: None } => {
-                match self.puts.remove(&seq) {
-                    Some(row) => self.note_passed(row),
-                    None => self.dones.push(seq),
-                }
-            }
+            Job { write: Write::OutboxDone(seq), answer: None } => match self.puts.remove(&seq) {
+                Some(row) => self.note_passed(row),
+                None => self.dones.push(seq),
+            },
             Job { write: Write::Settle { seq, outcome }, answer: None } => {
                 self.settles.entry(seq).or_insert(outcome);
             }
@@ -360,7 +358,10 @@ pub(super) mod tests {
         assert!(batch.len() == 0 && batch.due.is_none(), "no row is left to commit");
         let passed = Lines::from([(("net".to_owned(), Direction::Notices), 2)]);
         assert!(matches!(batch.steps(None).as_slice(), [Step::Passed(lines)] if **lines == passed));
-        assert!(matches!(batch.due(), Due::At(at) if at > Instant::now() + Duration::from_secs(1)), "by and by");
+        assert!(
+            matches!(batch.due(), Due::At(at) if at > Instant::now() + Duration::from_secs(1)),
+            "by and by"
+        );
         batch.add(done(2));
         assert_eq!(batch.len(), 1, "a done without its put is a delete");
     }

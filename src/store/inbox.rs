@@ -34,8 +34,7 @@ const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (event_id, room_id, json, n
     SELECT event_id, room_id, json, network, $2 FROM json_to_recordset($1::json) \
     AS events (event_id TEXT, room_id TEXT, json TEXT, network TEXT) \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const OPEN_AFTER: &str =
-    "SELECT seq, event_id, room_id, json, network FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const OPEN_AFTER: &str = "SELECT seq, event_id, room_id, json, network FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
 const ROUTE: &str = "UPDATE inbox SET network = $2 WHERE seq = $1 AND state = 0 AND network IS NULL";
 const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
     settled = $2, json = NULL FROM json_each($1) AS row \

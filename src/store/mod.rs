@@ -51,7 +51,7 @@ pub use logins::{LoginSummary, StoredCertificate, StoredLogin};
 pub use outbox::{DeadLetter, OutboxRow};
 pub use sealed::Resealed;
 pub use sts::StsPolicy;
-pub use tallies::{Audit, Direction, GivenUp, Tally, Unsettled};
+pub use tallies::{Audit, Direction, Figure, GivenUp, Tally, Uncounted, Unsettled};
 use writer::Writer;
 
 /// How long [`Store::open`] may take; another process may be changing the schema.

@@ -115,8 +115,7 @@ struct Page(Registry);
 
 impl Page {
     fn messages(&mut self, messages: Option<&[Messages]>) {
-        let up = self.gauges("database_up", "1 while the database answers");
-        set(&up, vec![], u64::from(messages.is_some()));
+        self.gauge("database_up", "1 while the database answers", u64::from(messages.is_some()));
         let totals = self.counters("messages", "Messages by what became of them, since the first start");
         let in_flight = self.gauges("messages_in_flight", "Messages on their way");
         let missing = self.gauges("messages_missing", "Accepted messages whose end is not known: 0 is right");
@@ -143,14 +142,16 @@ impl Page {
             ("outbox_rooms_parked", "Rooms where the last attempt failed", bridge.outbox_rooms_parked),
         ];
         for (name, help, count) in gauges {
-            set(&self.gauges(name, help), vec![], count);
+            self.gauge(name, help, count);
         }
         let counters = [
             ("outbox_dropped", "Lines given up because too many waited", bridge.outbox_dropped),
             ("reports_dropped", "Reports the database was too slow for", bridge.reports_dropped),
         ];
         for (name, help, count) in counters {
-            add(&self.counters(name, help), vec![], count);
+            let counter = Counter::<u64>::default();
+            counter.inc_by(count);
+            self.0.register(name, help, counter);
         }
     }
 
@@ -174,10 +175,17 @@ impl Page {
                 add(&refusals, with("code", code), *count);
             }
             let DutyMoves { by_silence, by_leave, by_preference } = row.duty_moves;
-            for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)] {
+            for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)]
+            {
                 add(&moves, with("why", why), count);
             }
         }
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, count: u64) {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.0.register(name, help, gauge);
     }
 
     fn gauges(&mut self, name: &str, help: &str) -> Family<Labels, Gauge> {

@@ -106,7 +106,10 @@ async fn without_a_database_the_rest_is_told() {
     let source = Arc::new(Fixed { figures: Figures { messages: None, ..figures() }, ..Fixed::default() });
     let (status, _, body) = get(&source, "/metrics").await;
     assert_eq!(status, 200);
-    assert!(body.contains("\nbunraku_database_up 0\n") && body.contains("\nbunraku_inbox_open 2\n"), "{body}");
+    assert!(
+        body.contains("\nbunraku_database_up 0\n") && body.contains("\nbunraku_inbox_open 2\n"),
+        "{body}"
+    );
     assert!(!body.contains("bunraku_messages_total{"), "{body}");
 }
 

@@ -13,6 +13,7 @@ mod rooms;
 mod storm;
 mod talk;
 mod tls;
+mod watched;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
 macro_rules! tell {

@@ -10,9 +10,11 @@ impl Bridge {
         let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match ran.status.code() {
             Some(0) => Ok(()),
-            code => {
-                Err(format!("bunraku audit ended with {code:?}:\n{}{}", words(&ran.stdout), words(&ran.stderr)))
-            }
+            code => Err(format!(
+                "bunraku audit ended with {code:?}:\n{}{}",
+                words(&ran.stdout),
+                words(&ran.stderr)
+            )),
         }
     }
 }
