@@ -60,7 +60,16 @@ impl Logs {
         clock: Clock,
         routes: Arc<Routes>,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
-        let (reports, receiver) = mpsc::channel(QUEUE_MAX);
+        Self::with_queue(QUEUE_MAX, store, clock, routes)
+    }
+
+    fn with_queue(
+        queue_max: usize,
+        store: Store,
+        clock: Clock,
+        routes: Arc<Routes>,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+        let (reports, receiver) = mpsc::channel(queue_max);
         let logs =
             Arc::new(Self { reports, clock, routes, dropped: AtomicU64::new(0), unkept: Mutex::default() });
         (logs, carry(store, receiver))
@@ -222,21 +231,20 @@ mod tests {
     async fn lines_in_memory_only_are_missed_until_their_end_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).await.unwrap();
-        let (logs, carrying) = Logs::new(store.clone(), Clock::start(), Arc::default());
-        let max = QUEUE_MAX as i64;
+        let (logs, carrying) = Logs::with_queue(5, store.clone(), Clock::start(), Arc::default());
         // Nobody carries yet: three lines too many, of which two end at once, without anybody to tell.
-        (1..=max + 3).for_each(|seq| logs.put(&line(seq)));
-        logs.done(RelaySeq(max + 1));
-        logs.failed(RelaySeq(max + 2), "no");
+        (1..=8).for_each(|seq| logs.put(&line(seq)));
+        logs.done(RelaySeq(6));
+        logs.failed(RelaySeq(7), "no");
         assert_eq!(logs.dropped(), 3);
         let carrying = tokio::spawn(carrying);
-        comes_to(&store, (QUEUE_MAX as u64, 0, QUEUE_MAX as u64, 0)).await;
+        comes_to(&store, (5, 0, 5, 0)).await;
         logs.done(RelaySeq(1));
         // A crash now would lose one.
-        comes_to(&store, (QUEUE_MAX as u64 + 3, 3, QUEUE_MAX as u64 - 1, 1)).await;
-        logs.done(RelaySeq(max + 3));
+        comes_to(&store, (8, 3, 4, 1)).await;
+        logs.done(RelaySeq(8));
         drop(logs);
         carrying.await.unwrap();
-        comes_to(&store, (QUEUE_MAX as u64 + 3, 4, QUEUE_MAX as u64 - 1, 0)).await;
+        comes_to(&store, (8, 4, 4, 0)).await;
     }
 }
