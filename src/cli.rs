@@ -3,6 +3,7 @@
 //! Holds no logic of the bridge: each command reads the configuration, does its one thing and ends in an
 //! [`Exit`]. What people asked for goes to standard output, faults and logs to standard error.
 
+mod audit;
 mod check;
 mod desk;
 mod held;
@@ -29,7 +30,8 @@ Exit codes:
   0  good
   1  cannot run, or a fault while running
   2  the configuration, the registration or the command line is wrong
-  3  the homeserver cannot be reached or refuses";
+  3  the homeserver cannot be reached or refuses
+  4  the audit does not balance";
 
 /// A puppeting bridge between Matrix and IRC.
 ///
@@ -49,6 +51,7 @@ enum Command {
     Registration(Registration),
     Login(login::Login),
     Held(held::Held),
+    Audit(audit::Audit),
 }
 
 /// Start the bridge; it runs until it gets SIGTERM or SIGINT.
@@ -124,6 +127,8 @@ enum Exit {
     Usage,
     /// The homeserver is not reachable or refuses.
     Homeserver,
+    /// Messages are missing in the audit.
+    Imbalance,
 }
 
 impl From<Exit> for ExitCode {
@@ -133,6 +138,7 @@ impl From<Exit> for ExitCode {
             Exit::Fault => 1,
             Exit::Usage => 2,
             Exit::Homeserver => 3,
+            Exit::Imbalance => 4,
         })
     }
 }
@@ -145,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Registration(registration) => registration::main(&registration),
         Command::Login(login) => login::main(&login),
         Command::Held(held) => held::main(&held),
+        Command::Audit(audit) => audit::main(&audit),
     };
     exit.into()
 }

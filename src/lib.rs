@@ -15,3 +15,4 @@ pub mod secret;
 pub mod store;
 pub mod text;
 pub mod vault;
+pub mod web;

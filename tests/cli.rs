@@ -5,8 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use bunraku::bridge::effect::Outcome;
 use bunraku::bridge::input::HoldRow;
+use bunraku::ids::NetworkId;
+use bunraku::store::{NewEvent, Store};
 use serde_json::json;
+use sqlx::Connection;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
@@ -61,7 +65,7 @@ fn the_help_says_where_to_begin_and_what_exit_codes_mean() {
     let help = bunraku(here.path(), &["--help"]);
     assert_eq!(help.code, Some(0));
     for part in
-        ["Where to begin", "config.sample.yaml", "Exit codes", "3  the homeserver", "registration", "check"]
+        ["Where to begin", "config.sample.yaml", "Exit codes", "4  the audit", "registration", "check"]
     {
         assert!(help.out.contains(part), "{part}: {}", help.out);
     }
@@ -72,7 +76,7 @@ fn the_help_says_where_to_begin_and_what_exit_codes_mean() {
     );
     assert_eq!(bunraku(here.path(), &[]).code, Some(2));
     assert_eq!(bunraku(here.path(), &["run", "--nonsense"]).code, Some(2));
-    for command in ["run", "check", "registration"] {
+    for command in ["run", "check", "registration", "audit"] {
         let help = bunraku(here.path(), &[command, "--help"]);
         assert!(help.code == Some(0) && help.out.contains("Examples:"), "{command}: {}", help.out);
     }
@@ -681,4 +685,43 @@ async fn all_of_a_network_can_be_released_at_once() {
     assert!(released.code == Some(0) && told("@ada") && told("@bob"), "{} {}", released.out, released.err);
     let again = bunraku(folder.path(), &["held", "release", "test", "--all"]);
     assert_eq!((again.code, again.err.as_str()), (Some(1), "nobody is kept away from test\n"));
+}
+
+/// A message of `!room:hs` on the network `test`.
+fn message(id: &str) -> NewEvent {
+    let network = NetworkId::new("test");
+    NewEvent {
+        event_id: id.into(),
+        room_id: "!room:hs".into(),
+        json: "{\"body\":\"private words\"}".into(),
+        network,
+    }
+}
+
+#[tokio::test]
+async fn the_audit_says_what_became_of_messages_also_while_the_store_is_open() {
+    let folder = folder("http://127.0.0.1:1", "127.0.0.1:9898");
+    let empty = bunraku(folder.path(), &["audit"]);
+    assert_eq!((empty.code, empty.err.as_str()), (Some(0), ""));
+    assert!(empty.out.ends_with("no message was ever accepted\n"), "{}", empty.out);
+
+    let url = format!("sqlite:{}", folder.path().join("bunraku.db").display());
+    let store = Store::open(&url).await.expect("a database");
+    let rows = store.accept(vec![message("$a"), message("$b")]).await.expect("stored");
+    store.settle(rows[0].seq, &Outcome::Delivered).await.expect("stored");
+    store.flush().await.expect("stored");
+    let good = bunraku(folder.path(), &["audit"]);
+    assert_eq!((good.code, good.err.as_str()), (Some(0), ""));
+    let figures = "test     Matrix to IRC         2          1       0        0          1  balanced";
+    assert_eq!(good.out.lines().nth(1), Some(figures), "{}", good.out);
+    assert!(good.out.contains("Matrix to IRC 2 in !room:hs on test: 0 s old, open"), "{}", good.out);
+    assert!(!good.out.contains("private words"), "{}", good.out);
+
+    let mut conn = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
+    sqlx::query("DELETE FROM inbox WHERE event_id = '$b'").execute(&mut conn).await.expect("gone");
+    let bad = bunraku(folder.path(), &["audit", "--json"]);
+    assert_eq!(bad.code, Some(4));
+    assert!(bad.err.starts_with("the figures do not balance."), "{}", bad.err);
+    let value: serde_json::Value = serde_json::from_str(&bad.out).expect("json");
+    assert_eq!((&value["balanced"], &value["messages"][0]["missing"]), (&json!(false), &json!(1)));
 }

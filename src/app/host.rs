@@ -74,7 +74,7 @@ impl Intake {
     }
 
     async fn store_with(&self, feed: &mut Feed, events: Vec<RawEvent>) -> (Accepted, usize) {
-        let events: Vec<NewEvent> = events.into_iter().map(new_event).collect();
+        let events: Vec<NewEvent> = events.into_iter().map(|event| self.new_event(event)).collect();
         let stored = match <[NewEvent; 1]>::try_from(events) {
             Ok([event]) => self.store_one(event, feed).await,
             Err(events) => self.shell.store.accept(events).await.map(|rows| self.push(rows, feed)),
@@ -88,6 +88,14 @@ impl Intake {
                 (Accepted::Busy, 0)
             }
         }
+    }
+
+    /// With the network whose message it is; what is no message after all is found out by the pump.
+    fn new_event(&self, event: RawEvent) -> NewEvent {
+        let is_message = Head::of(&event).is_some_and(|head| head.kind == "m.room.message");
+        let network = self.shell.routes.of(&event.room_id).filter(|_| is_message);
+        let RawEvent { event_id, room_id, json } = event;
+        NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json, network }
     }
 
     /// An event that comes alone goes on its way while the disk still writes; the homeserver is answered when
@@ -144,10 +152,6 @@ impl Intake {
         let now = self.shell.clock.now();
         head.sender.server() == self.shell.client.server_name() && now.since_ms(head.said) < FRESH_MS
     }
-}
-
-fn new_event(RawEvent { event_id, room_id, json }: RawEvent) -> NewEvent {
-    NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json }
 }
 
 impl Host for BridgeHost {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{Input, MatrixEvent};
-use crate::ids::{InboxSeq, RoomAlias, RoomId, UserId};
+use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::matrix::decode::decode;
 use crate::store::InboxRow;
 
@@ -141,8 +141,18 @@ impl InboxPump {
         let (Some(mailbox), Some(event)) = (mailbox, event) else {
             return self.shell.settle(row.seq, &Outcome::Delivered).await;
         };
+        if row.network.is_none() && matches!(event, MatrixEvent::Message { .. }) {
+            self.count(row.seq, &mailbox.network).await;
+        }
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event, before: row.before }).await.ok();
+    }
+
+    /// A message whose network was not known when it was accepted counts from now on.
+    async fn count(&self, seq: InboxSeq, network: &NetworkId) {
+        if let Err(error) = self.shell.store.inbox_route(seq, network).await {
+            tracing::error!(seq = seq.0, %network, %error, "a message could not be counted");
+        }
     }
 
     /// The way to the network that owns the row's room.

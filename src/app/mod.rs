@@ -15,6 +15,7 @@ pub mod heap;
 pub mod host;
 pub mod inbox_pump;
 pub mod logs;
+mod meters;
 pub mod network_task;
 mod opening;
 pub mod perform;

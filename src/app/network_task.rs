@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::shell::Shell;
 use crate::bridge::effect::Effect;
 use crate::bridge::input::{CloseReason, Input};
 use crate::bridge::network::Network;
+use crate::bridge::network::figures::Figures;
 use crate::config;
 use crate::ids::{ConnId, NetworkId};
 use crate::irc::connection::ConnHandle;
@@ -21,6 +22,8 @@ use crate::irc::framer::Charset;
 
 /// Inputs waiting for one network's machine, at most.
 pub const MAILBOX_MAX: usize = 4096;
+/// Questions for figures that may wait: one for each page that watchers can ask for, and some.
+pub const FIGURES_ASKED_MAX: usize = 4;
 /// Inputs handled before their effects are performed.
 const BATCH_MAX: usize = 256;
 
@@ -41,6 +44,8 @@ pub struct NetworkTask {
     /// For connections and calls that answer later.
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) mailbox: mpsc::Receiver<Input>,
+    /// Questions for its figures.
+    pub(super) figures: mpsc::Receiver<oneshot::Sender<Figures>>,
 }
 
 impl NetworkTask {
@@ -50,6 +55,7 @@ impl NetworkTask {
         let mut effects: Vec<Effect> = Vec::new();
         while !self.network.is_stopped() {
             self.wait(&mut batch).await;
+            self.tell_figures();
             for input in batch.drain(..) {
                 self.note_connection(&input);
                 self.network.handle(self.shell.clock.now(), input);
@@ -62,6 +68,13 @@ impl NetworkTask {
             }
         }
         tracing::debug!(network = %self.id, "network stopped");
+    }
+
+    /// Answers one who asked; whoever asks next is answered in the next round.
+    fn tell_figures(&mut self) {
+        if let Ok(asker) = self.figures.try_recv() {
+            asker.send(self.network.figures()).ok();
+        }
     }
 
     /// Waits for inputs or for the machine's next wake-up.
@@ -83,6 +96,7 @@ impl NetworkTask {
         tokio::select! {
             biased;
             _ = self.mailbox.recv_many(batch, BATCH_MAX) => {}
+            Some(asker) = self.figures.recv() => drop(asker.send(self.network.figures())),
             () = sleep => {}
         }
     }

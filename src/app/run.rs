@@ -22,7 +22,8 @@ use super::heap::{self, Churn};
 use super::host::{BridgeHost, Intake};
 use super::inbox_pump::InboxPump;
 use super::logs::Logs;
-use super::network_task::{MAILBOX_MAX, NetworkTask};
+use super::meters::Meters;
+use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
 use super::recall;
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
 use super::{settings, startup};
@@ -62,12 +63,16 @@ pub async fn run(config: Config, registration: Registration) -> anyhow::Result<(
     bridge.run(config).await
 }
 
+/// Where watchers come in, and what they find.
+type Watched = (TcpListener, axum::Router);
+
 /// Everything, put together and not yet moving.
 struct Bridge {
     shell: Arc<Shell>,
     listener: TcpListener,
     /// Where ident questions come in.
     idents: Option<TcpListener>,
+    watched: Option<Watched>,
     router: axum::Router,
     pump: InboxPump,
     intake: Arc<Intake>,
@@ -84,6 +89,7 @@ impl Bridge {
             .await
             .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
         let idents = ident_server(config).await?;
+        let watchers = watchers(config).await?;
         let store = Store::open(config.database.url.expose()).await?;
         if let Err(error) = store.lengthen_log().await {
             tracing::debug!(%error, "the database's log could not be made longer; commits take longer");
@@ -95,7 +101,7 @@ impl Bridge {
         tasks.spawn(carrying);
         let client = client(config, registration)?;
         let book = book(&store, &logs).await?;
-        let (outbox, outbox_task) = Outbox::new(client.clone(), logs.clone(), book);
+        let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, book);
         restore(&store, &outbox).await?;
         let open = store.inbox_counts().await?.open;
         let shell = Arc::new(Shell {
@@ -121,13 +127,33 @@ impl Bridge {
         let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed, Arc::clone(&gaps));
         let intake = host.intake();
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
+        let meters = Meters::new(Arc::clone(&shell), Arc::clone(&mailboxes), logs);
+        let (router, watched) = match watchers {
+            Some(listener) => {
+                let (router, pages) = meters.over(router);
+                (router, Some((listener, pages)))
+            }
+            None => (router, None),
+        };
         let idents = idents.map(|(listener, _)| listener);
         let outbox = outbox_task;
-        Ok(Self { shell, listener, idents, router, pump, intake, gaps, outbox, networks, mailboxes })
+        Ok(Self { shell, listener, idents, watched, router, pump, intake, gaps, outbox, networks, mailboxes })
     }
 
     async fn run(self, config: Config) -> anyhow::Result<()> {
-        let Self { shell, listener, idents, router, pump, intake, gaps, outbox, networks, mailboxes } = self;
+        let Self {
+            shell,
+            listener,
+            idents,
+            watched,
+            router,
+            pump,
+            intake,
+            gaps,
+            outbox,
+            networks,
+            mailboxes,
+        } = self;
         let mut stop = Stop::listen()?;
         let (serving, pumping, saying, starting) = (
             CancellationToken::new(),
@@ -148,6 +174,13 @@ impl Bridge {
         outbox_task.spawn(outbox.run(saying.clone()));
         if let (Some(listener), Some(idents)) = (idents, shell.idents.clone()) {
             shell.tasks.spawn(identd::serve(listener, idents, saying.clone()));
+        }
+        if let Some((listener, pages)) = watched {
+            let served =
+                axum::serve(listener, pages).with_graceful_shutdown(saying.clone().cancelled_owned());
+            shell.tasks.spawn(async move {
+                served.await.map_err(|error| tracing::error!(%error, "the listener for figures failed"))
+            });
         }
         shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
         shell.tasks.spawn(heap::watch(Arc::clone(&shell), starting.clone()));
@@ -225,6 +258,13 @@ async fn ident_server(config: &Config) -> anyhow::Result<Option<(TcpListener, Id
     Ok(Some((listener, Idents::new())))
 }
 
+/// Where figures and health are asked for.
+async fn watchers(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.metrics.listen_address() else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    listener.map(Some).with_context(|| format!("cannot listen on {address} (metrics.listen)"))
+}
+
 fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig {
         homeserver_url: config.homeserver.url.clone(),
@@ -284,7 +324,8 @@ async fn networks(
         let mut network = Network::new(Policy::clone(&policy), casemap, seqs, rand::random());
         remember(&mut network, &policy, settings, shell).await?;
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
-        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone(), policy });
+        let (asking, figures) = mpsc::channel(FIGURES_ASKED_MAX);
+        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone(), policy, figures: asking });
         tasks.push(NetworkTask {
             id,
             network,
@@ -297,6 +338,7 @@ async fn networks(
             ident_bytes_max: settings.ident_bytes_max,
             inputs,
             mailbox,
+            figures,
         });
     }
     Ok((tasks, Arc::new(mailboxes)))

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::heap::Churn;
 use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
+use crate::bridge::network::figures::Figures;
 use crate::bridge::policy::Policy;
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::irc::identd::Idents;
@@ -128,12 +129,17 @@ impl<A> Asks<A> {
     }
 }
 
+/// Questions for a network's figures.
+pub type FiguresAsked = mpsc::Sender<oneshot::Sender<Figures>>;
+
 /// The way into a network's task.
 #[derive(Clone)]
 pub struct Mailbox {
     pub network: NetworkId,
     pub inputs: mpsc::Sender<Input>,
     pub policy: Arc<Policy>,
+    /// Where to ask for its figures.
+    pub figures: FiguresAsked,
 }
 
 impl Mailbox {

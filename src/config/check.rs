@@ -4,6 +4,7 @@
 //! value that may hold a secret.
 
 mod identity;
+mod listeners;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
 use super::types::{
-    Appservice, Channel, Config, Connect, Database, Failures, Homeserver, Identd, Network, RoomName, Server,
+    Appservice, Channel, Config, Connect, Database, Failures, Homeserver, Network, RoomName, Server,
 };
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
@@ -25,7 +26,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     homeserver(&config.homeserver, findings);
     appservice(&config.appservice, &config.homeserver, findings);
     database(&config.database, findings);
-    identd(&config.identd, findings);
+    listeners::identd(&config.identd, findings);
+    listeners::metrics(&config.metrics, findings);
     if config.secrets.key_file.as_os_str().is_empty() {
         findings.error(place!["secrets", "key_file"], "must name a file");
     }
@@ -123,15 +125,6 @@ fn database(database: &Database, findings: &mut Findings) {
         Some(("sqlite", rest)) if !rest.trim_start_matches('/').is_empty() => {}
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") && rest.len() > 2 => {}
         Some(_) | None => findings.error(place, "must begin with sqlite: and a file, or with postgres:// and a host"),
-    }
-}
-
-fn identd(identd: &Identd, findings: &mut Findings) {
-    if let Some(text) = &identd.listen
-        && !text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0)
-    {
-        let sentence = format!("\"{text}\" is no address with a port, such as 0.0.0.0:113 or [::]:113");
-        findings.error(place!["identd", "listen"], sentence);
     }
 }
 

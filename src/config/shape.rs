@@ -71,6 +71,7 @@ pub(super) static CONFIG: Shape = Shape::Table(&[
     ),
     may("secrets", Shape::Table(&[may("key_file", Shape::Text)])),
     may("identd", Shape::Table(&[may("listen", Shape::Text)])),
+    may("metrics", Shape::Table(&[may("listen", Shape::Text)])),
     must("networks", Shape::Named(&NETWORK)),
 ]);
 

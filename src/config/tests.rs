@@ -687,3 +687,15 @@ fn an_ident_server_listens_on_a_port() {
         ["config.yaml:7: identd.listen: \"113\" is no address with a port, such as 0.0.0.0:113 or [::]:113"]
     );
 }
+
+#[test]
+fn figures_are_for_those_who_may_reach_the_port() {
+    let told = faults(&format!("{SMALL}metrics: {{ listen: \":9003\" }}\n"));
+    assert_eq!(
+        told,
+        ["config.yaml:7: metrics.listen: \":9003\" is no address with a port, such as 127.0.0.1:9003"]
+    );
+    assert_eq!(faults(&format!("{SMALL}metrics: {{ listen: \"127.0.0.1:9003\" }}\n")), [""; 0]);
+    let told = faults(&format!("{SMALL}metrics: {{ listen: \"0.0.0.0:9003\" }}\n"));
+    assert!(told.len() == 1 && told[0].contains("nobody is asked for a password"), "{told:?}");
+}

@@ -6,6 +6,7 @@
 //! in before these types are made, so none of them is an `Option` without a meaning of its own.
 
 mod identity;
+mod listeners;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use crate::ids::{RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
+pub use listeners::{Identd, Metrics};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub struct Config {
     pub secrets: Secrets,
     #[serde(default)]
     pub identd: Identd,
+    #[serde(default)]
+    pub metrics: Metrics,
     /// By network id.
     pub networks: BTreeMap<String, Network>,
 }
@@ -135,24 +139,6 @@ pub struct Secrets {
 impl Default for Secrets {
     fn default() -> Self {
         Self { key_file: "bunraku.key".into() }
-    }
-}
-
-/// Our answer to servers that ask who is behind a connection (RFC 1413).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Identd {
-    /// Address and port to listen on; none: nobody is answered.
-    pub listen: Option<String>,
-}
-
-impl Identd {
-    /// The address to listen on.
-    ///
-    /// # Panics
-    /// When the configuration was not checked.
-    pub fn listen_address(&self) -> Option<SocketAddr> {
-        self.listen.as_ref().map(|text| text.parse().expect("config::check refuses other addresses"))
     }
 }
 

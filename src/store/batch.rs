@@ -1,8 +1,9 @@
 //! Changes that will be committed together, and how they are run.
 //!
 //! Kinds that come in masses (puts, dones, settlements, what sockets took) are kept apart, to be written with one
-//! statement each. A put and its done that meet here cancel each other; a settlement says more than that a socket
-//! took the row. It waits for nothing and knows no SQL.
+//! statement each. A put and its done that meet here cancel each other; what is left of them is that they are counted,
+//! which rides along with the next commit. A settlement says more than that a socket took the row. It waits for
+//! nothing and knows no SQL.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use super::change::{Reply, Write};
 use super::db::{Conn, Fault};
 use super::inbox::InboxRow;
 use super::outbox::OutboxRow;
-use super::{StoreError, inbox, now, outbox};
+use super::tallies::Lines;
+use super::{StoreError, inbox, now, outbox, tallies};
 use crate::bridge::effect::Outcome;
 use crate::ids::{InboxSeq, RelaySeq};
 
@@ -25,6 +27,9 @@ const BATCH_LEN_MAX: usize = 4096;
 const SINGLES_LEN_MAX: usize = 512;
 /// The longest a lazy change waits for company.
 const LAZY_MS_MAX: u64 = 20;
+/// The longest that counts of cancelled lines wait for another commit to ride along with. A crash forgets them; that
+/// they came and went is forgotten together, so the audit holds.
+const PASSED_MS_MAX: u64 = 5_000;
 
 pub(super) type Answer = oneshot::Sender<Result<Reply, StoreError>>;
 
@@ -67,6 +72,9 @@ pub(super) struct Batch {
     written: BTreeSet<InboxSeq>,
     settles: HashMap<InboxSeq, Outcome>,
     dones: Vec<RelaySeq>,
+    /// Lines whose put and done cancelled each other, and when they are counted at the latest.
+    passed: Lines,
+    passed_due: Option<Instant>,
     /// The highest outbox number seen, also of cancelled puts.
     highest: Option<RelaySeq>,
     due: Option<Instant>,
@@ -81,11 +89,10 @@ impl Batch {
                 self.highest = self.highest.max(Some(row.seq));
                 self.puts.insert(row.seq, row);
             }
-            Job { write: Write::OutboxDone(seq), answer: None, .. } => {
-                if self.puts.remove(&seq).is_none() {
-                    self.dones.push(seq);
-                }
-            }
+            Job { write: Write::OutboxDone(seq), answer: None, .. } => match self.puts.remove(&seq) {
+                Some(row) => self.note_passed(row),
+                None => self.dones.push(seq),
+            },
             Job { write: Write::Written { seq }, answer: None, .. } => {
                 if !self.settles.contains_key(&seq) {
                     self.written.insert(seq);
@@ -100,18 +107,31 @@ impl Batch {
                 self.singles.push(job);
             }
         }
-        match self.is_empty() {
-            true => self.due = None,
-            false => self.due = self.due.or(Some(Instant::now() + wait)),
+        match self.len() {
+            0 => self.due = None,
+            _ => self.due = self.due.or(Some(Instant::now() + wait)),
         }
     }
 
+    fn note_passed(&mut self, row: OutboxRow) {
+        let direction = row.direction();
+        *self.passed.entry((row.network, direction)).or_default() += 1;
+        self.passed_due = self.passed_due.or(Some(Instant::now() + Duration::from_millis(PASSED_MS_MAX)));
+    }
+
+    /// Changes of rows.
     pub(super) fn len(&self) -> usize {
         self.puts.len() + self.singles.len() + self.written.len() + self.settles.len() + self.dones.len()
     }
 
+    /// True when there is nothing to commit, not even counts.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.passed.is_empty()
+    }
+
+    /// Lets counts wait once more: they alone are not worth a store that breaks.
+    pub(super) fn postpone_counts(&mut self) {
+        self.passed_due = self.passed_due.map(|_| Instant::now() + Duration::from_millis(PASSED_MS_MAX));
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -119,7 +139,7 @@ impl Batch {
     }
 
     pub(super) fn due(&self) -> Due {
-        match self.due {
+        match self.due.or(self.passed_due) {
             Some(_) if self.awaited > 0 => Due::Now,
             Some(moment) => Due::At(moment),
             None => Due::Never,
@@ -131,9 +151,9 @@ impl Batch {
     /// Gives what was set aside; it touches no row that the events do.
     pub(super) fn set_aside(&mut self) -> Option<Self> {
         let only_events = self.singles.iter().all(|job| matches!(job.write, Write::Accept { .. }));
-        let is_due = self.due.is_some_and(|due| due <= Instant::now());
-        let masses = self.len() - self.singles.len();
-        if self.awaited == 0 || masses == 0 || !only_events || is_due || self.is_full() {
+        let is_due = self.due.or(self.passed_due).is_some_and(|due| due <= Instant::now());
+        let is_all = self.len() == self.singles.len() && self.passed.is_empty();
+        if self.awaited == 0 || is_all || !only_events || is_due || self.is_full() {
             return None;
         }
         let urgent = Self {
@@ -142,6 +162,9 @@ impl Batch {
             due: self.due,
             ..Self::default()
         };
+        if self.len() == 0 {
+            self.due = None;
+        }
         Some(std::mem::replace(self, urgent))
     }
 
@@ -170,6 +193,7 @@ impl Batch {
         steps.extend((!written.is_empty()).then_some(Step::Written(written)));
         steps.extend((!settles.is_empty()).then_some(Step::Settles(settles)));
         steps.extend((!self.dones.is_empty()).then_some(Step::Dones(&self.dones)));
+        steps.extend((!self.passed.is_empty()).then_some(Step::Passed(&self.passed)));
         steps
     }
 
@@ -201,8 +225,8 @@ impl Batch {
         }
         self.singles = kept;
         self.awaited = 0;
-        if self.is_empty() {
-            *self = Self { highest: self.highest, ..Self::default() };
+        if self.len() == 0 {
+            self.due = None;
         }
     }
 }
@@ -224,6 +248,8 @@ pub(super) enum Step<'a> {
     Written(Vec<InboxSeq>),
     Settles(Vec<(InboxSeq, &'a Outcome)>),
     Dones(&'a [RelaySeq]),
+    /// To be counted alone.
+    Passed(&'a Lines),
 }
 
 /// What became of a committed batch.
@@ -297,7 +323,12 @@ impl Results {
     fn note(&mut self, step: &Step<'_>, result: Result<Reply, String>) {
         match step {
             Step::Single(_) => self.singles.push(result),
-            Step::Mark(_) | Step::Puts(_) | Step::Written(_) | Step::Settles(_) | Step::Dones(_) => {
+            Step::Mark(_)
+            | Step::Puts(_)
+            | Step::Written(_)
+            | Step::Settles(_)
+            | Step::Dones(_)
+            | Step::Passed(_) => {
                 self.refused.extend(result.err());
             }
         }
@@ -315,7 +346,9 @@ impl Step<'_> {
         match self {
             Self::Puts(rows) => rows.iter().map(|row| Step::Puts(vec![*row])).collect(),
             Self::Settles(rows) => rows.iter().map(|row| Step::Settles(vec![*row])).collect(),
-            Self::Mark(_) | Self::Single(_) | Self::Written(_) | Self::Dones(_) => Vec::new(),
+            Self::Mark(_) | Self::Single(_) | Self::Written(_) | Self::Dones(_) | Self::Passed(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -327,6 +360,7 @@ impl Step<'_> {
             Self::Written(seqs) => inbox::written(conn, seqs, now()).await.map(|()| Reply::Nothing),
             Self::Settles(rows) => inbox::settle(conn, rows, now()).await.map(|()| Reply::Nothing),
             Self::Dones(seqs) => outbox::done(conn, seqs).await.map(|()| Reply::Nothing),
+            Self::Passed(lines) => tallies::passed(conn, lines).await.map(|()| Reply::Nothing),
         }
     }
 }
@@ -339,6 +373,7 @@ fn warn_refused(why: Option<String>) {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::tallies::Direction;
     use super::*;
     use crate::bridge::effect::{Post, Relay, Speaker};
     use crate::bridge::input::BodyKind;
@@ -383,7 +418,13 @@ pub(super) mod tests {
         batch.add(done(1));
         assert_eq!(batch.len(), 1, "only the second put is left");
         batch.add(done(2));
-        assert!(batch.is_empty() && matches!(batch.due(), Due::Never), "nothing is left to commit");
+        assert!(batch.len() == 0 && batch.due.is_none(), "no row is left to commit");
+        let passed = Lines::from([(("net".to_owned(), Direction::Notices), 2)]);
+        assert!(matches!(batch.steps(None).as_slice(), [Step::Passed(lines)] if **lines == passed));
+        assert!(
+            matches!(batch.due(), Due::At(at) if at > Instant::now() + Duration::from_secs(1)),
+            "by and by"
+        );
         batch.add(done(2));
         assert_eq!(batch.len(), 1, "a done without its put is a delete");
     }

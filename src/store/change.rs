@@ -1,7 +1,7 @@
 //! The list of everything that can change in the store, and which table does it.
 //!
 //! A change is data only, so that it can be tried again: after a commit of unknown end too, hence each is
-//! written to be harmless twice. No SQL here: the table's file has it.
+//! written to be harmless twice, but for counts of lines without rows, which may then be too high. No SQL here: the table's file has it.
 
 use super::db::{Conn, Fault};
 use super::identities::{self, StoredIdentity};
@@ -9,6 +9,7 @@ use super::inbox::{self, InboxRow, NewEvent};
 use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
+use super::tallies::{self, Uncounted};
 use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{HoldRow, PortalRow};
@@ -28,6 +29,11 @@ pub(super) enum Write {
     Written {
         seq: InboxSeq,
     },
+    /// This network is to get the event.
+    Route {
+        seq: InboxSeq,
+        network: NetworkId,
+    },
     Settle {
         seq: InboxSeq,
         outcome: Outcome,
@@ -43,6 +49,7 @@ pub(super) enum Write {
         at: Time,
     },
     OutboxReserve,
+    Count(Vec<Uncounted>),
     PortalSave {
         network: NetworkId,
         row: PortalRow,
@@ -197,9 +204,11 @@ impl Write {
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
             Self::Written { seq } => inbox::written(conn, &[*seq], now()).await,
+            Self::Route { seq, network } => inbox::route(conn, *seq, network).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
             Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,
+            Self::Count(lines) => tallies::count(conn, lines).await,
             Self::OutboxFail { seq, reason, at } => outbox::fail(conn, *seq, reason, *at).await,
             Self::PortalSave { network, row } => portals::save(conn, network, row).await,
             Self::PortalRemove { network, room } => portals::remove(conn, network, room).await,

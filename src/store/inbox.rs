@@ -19,7 +19,7 @@ use super::db::{Arg, Conn, Fault, Row, escape};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::Before;
-use crate::ids::{InboxSeq, Time};
+use crate::ids::{InboxSeq, NetworkId, Time};
 
 /// Longest id kept as it is, in bytes; twice the longest legal one. PostgreSQL cannot index 2,700.
 const KEY_BYTES_MAX: usize = 512;
@@ -35,18 +35,20 @@ const DELIVERED: i64 = 1;
 const FAILED: i64 = 2;
 const EXPIRED: i64 = 3;
 
-const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (seq, event_id, room_id, json, accepted) \
-    SELECT value ->> 'seq', value ->> 'event_id', value ->> 'room_id', value ->> 'json', $2 FROM json_each($1) WHERE true \
+const EVENTS_ADD_SQLITE: &str = "INSERT INTO inbox (seq, event_id, room_id, json, network, accepted) \
+    SELECT value ->> 'seq', value ->> 'event_id', value ->> 'room_id', value ->> 'json', value ->> 'network', $2 \
+    FROM json_each($1) WHERE true ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
+const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (seq, event_id, room_id, json, network, accepted) \
+    OVERRIDING SYSTEM VALUE SELECT seq, event_id, room_id, json, network, $2 FROM json_to_recordset($1::json) \
+    AS events (seq BIGINT, event_id TEXT, room_id TEXT, json TEXT, network TEXT) \
     ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const EVENTS_ADD_POSTGRES: &str = "INSERT INTO inbox (seq, event_id, room_id, json, accepted) OVERRIDING SYSTEM VALUE \
-    SELECT seq, event_id, room_id, json, $2 FROM json_to_recordset($1::json) \
-    AS events (seq BIGINT, event_id TEXT, room_id TEXT, json TEXT) \
-    ON CONFLICT (event_id) DO NOTHING RETURNING seq, event_id";
-const OPEN_AFTER: &str = "SELECT seq, event_id, room_id, json, COALESCE(written, 0) FROM inbox WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
+const OPEN_AFTER: &str = "SELECT seq, event_id, room_id, json, COALESCE(written, 0), network FROM inbox \
+    WHERE state = 0 AND seq > $1 ORDER BY seq LIMIT $2";
 const WRITTEN_SQLITE: &str = "UPDATE inbox SET written = $2 \
     WHERE state = 0 AND seq IN (SELECT CAST(value AS INTEGER) FROM json_each($1))";
 const WRITTEN_POSTGRES: &str = "UPDATE inbox SET written = $2 \
     WHERE state = 0 AND seq IN (SELECT value::BIGINT FROM json_array_elements_text($1::json))";
+const ROUTE: &str = "UPDATE inbox SET network = $2 WHERE seq = $1 AND state = 0 AND network IS NULL";
 const SETTLE_SQLITE: &str = "UPDATE inbox SET state = row.value ->> 'state', reason = row.value ->> 'reason', \
     settled = $2, json = NULL FROM json_each($1) AS row \
     WHERE inbox.seq = CAST(row.value ->> 'seq' AS INTEGER) AND inbox.state = 0";
@@ -65,6 +67,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("OPEN_AFTER", OPEN_AFTER),
     ("WRITTEN_SQLITE", WRITTEN_SQLITE),
     ("WRITTEN_POSTGRES", WRITTEN_POSTGRES),
+    ("ROUTE", ROUTE),
     ("SETTLE_SQLITE", SETTLE_SQLITE),
     ("SETTLE_POSTGRES", SETTLE_POSTGRES),
     ("LAST", LAST),
@@ -79,6 +82,8 @@ pub struct NewEvent {
     pub room_id: String,
     /// The whole event.
     pub json: String,
+    /// The network that is to get it, where it is a message and that is known: it counts as accepted there.
+    pub network: Option<NetworkId>,
 }
 
 /// An accepted event that is not settled. An id beyond 512 bytes is shortened to a fingerprint, still too
@@ -91,6 +96,8 @@ pub struct InboxRow {
     pub json: String,
     /// How far an earlier run has come with it.
     pub before: Before,
+    /// The network whose message it is counted as.
+    pub network: Option<NetworkId>,
 }
 
 /// How many rows are in which state. Pruned rows are no longer counted.
@@ -137,6 +144,12 @@ impl Store {
     /// Notes that a socket has all of this row's message; lazy. Nothing for a row that is settled.
     pub async fn written(&self, seq: InboxSeq) -> Result<(), StoreError> {
         self.writer.write_soon(Write::Written { seq }).await
+    }
+
+    /// Counts an event that was taken in without a network as a message for this one; lazy. The first network of a
+    /// row stays.
+    pub async fn inbox_route(&self, seq: InboxSeq, network: &NetworkId) -> Result<(), StoreError> {
+        self.writer.write_soon(Write::Route { seq, network: network.clone() }).await
     }
 
     /// Notes the end of a row and drops its text; lazy. The first outcome of a row stays.
@@ -205,8 +218,8 @@ pub(super) async fn accept(
         let Some(event) = known.get(event_id.as_str()) else {
             return Err(Fault::Change("the database changed an event id".to_owned()));
         };
-        let (room_id, json, before) = (event.room_id.clone(), event.json.clone(), Before::New);
-        rows.push(InboxRow { seq, event_id, room_id, json, before });
+        let NewEvent { room_id, json, network, .. } = (*event).clone();
+        rows.push(InboxRow { seq, event_id, room_id, json, before: Before::New, network });
     }
     rows.sort_by_key(|row| row.seq);
     Ok(rows)
@@ -219,6 +232,7 @@ fn event_row((seq, event): (i64, &NewEvent)) -> serde_json::Value {
         "event_id": escape(&event_id),
         "room_id": escape(&event.room_id),
         "json": escape(&event.json),
+        "network": event.network.as_ref().map(NetworkId::as_str),
     })
 }
 
@@ -227,6 +241,10 @@ pub(super) async fn written(conn: &mut Conn, seqs: &[InboxSeq], at: Time) -> Res
     let list = serde_json::Value::from(list).to_string();
     let sql = conn.choose(WRITTEN_SQLITE, WRITTEN_POSTGRES);
     conn.execute(sql, &[Arg::Text(&list), time_arg(at)]).await.map(|_| ())
+}
+
+pub(super) async fn route(conn: &mut Conn, seq: InboxSeq, network: &NetworkId) -> Result<(), Fault> {
+    conn.execute(ROUTE, &[Arg::Int(seq.0), Arg::Text(network.as_str())]).await.map(|_| ())
 }
 
 pub(super) async fn settle(conn: &mut Conn, rows: &[(InboxSeq, &Outcome)], at: Time) -> Result<(), Fault> {
@@ -257,6 +275,7 @@ fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {
         room_id: row.text(2)?,
         json: row.text(3)?,
         before: if row.int(4)? == 0 { Before::New } else { Before::Written },
+        network: row.maybe_text(5)?.and_then(|network| NetworkId::new(&network)),
     })
 }
 

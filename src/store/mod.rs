@@ -30,6 +30,7 @@ mod outbox;
 mod portals;
 mod sealed;
 mod sts;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -37,6 +38,8 @@ mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use prometheus_client::metrics::histogram::Histogram;
 
 use crate::ids::Time;
 use crate::vault::VaultError;
@@ -48,6 +51,7 @@ pub use logins::{LoginSummary, StoredCertificate, StoredLogin};
 pub use outbox::{DeadLetter, OutboxRow};
 pub use sealed::Resealed;
 pub use sts::StsPolicy;
+pub use tallies::{Audit, Direction, Figure, GivenUp, Tally, Uncounted, Unsettled};
 use writer::Writer;
 
 /// How long [`Store::open`] may take; another process may be changing the schema.
@@ -128,6 +132,11 @@ impl Store {
         Ok(Self { db: Arc::new(db), writer })
     }
 
+    /// How long commits took, in seconds; counted on.
+    pub fn commit_seconds(&self) -> Histogram {
+        self.writer.commit_seconds.clone()
+    }
+
     /// Waits until everything handed over before is committed.
     pub async fn flush(&self) -> Result<(), StoreError> {
         self.writer.write(Write::Nothing).await.map(|_| ())
@@ -183,5 +192,6 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     logins::STATEMENTS,
     channel_keys::STATEMENTS,
     sts::STATEMENTS,
+    tallies::STATEMENTS,
     wal::STATEMENTS,
 ];

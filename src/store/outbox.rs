@@ -8,6 +8,7 @@
 
 use super::change::{Reply, Write};
 use super::db::{Arg, Conn, Fault, Row, escape};
+use super::tallies::{self, Direction, Lines};
 use super::{Store, StoreError, now};
 use crate::bridge::effect::{Fate, Ghost, Mark, Post, Relay, Sign, Speaker};
 use crate::bridge::input::BodyKind;
@@ -27,9 +28,10 @@ const PUT_POSTGRES: &str = "INSERT INTO outbox (seq, network, room, speaker, dis
     SELECT seq, network, room, speaker, display_name, kind, text, about, created FROM json_to_recordset($1::json) \
     AS rows (seq BIGINT, network TEXT, room TEXT, speaker TEXT, display_name TEXT, kind TEXT, text TEXT, about TEXT, \
     created BIGINT) ON CONFLICT (seq) DO NOTHING";
-const DONE_SQLITE: &str = "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each($1))";
-const DONE_POSTGRES: &str =
-    "DELETE FROM outbox WHERE seq IN (SELECT value::bigint FROM json_array_elements_text($1::json))";
+const DONE_SQLITE: &str =
+    "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each($1)) RETURNING network, speaker";
+const DONE_POSTGRES: &str = "DELETE FROM outbox WHERE seq IN \
+    (SELECT value::bigint FROM json_array_elements_text($1::json)) RETURNING network, speaker";
 const LOAD: &str =
     "SELECT seq, network, room, speaker, display_name, kind, text, about, created FROM outbox ORDER BY seq";
 const MARK: &str = "INSERT INTO outbox_mark (id, reserved) VALUES (1, $1) ON CONFLICT (id) DO UPDATE \
@@ -72,6 +74,16 @@ pub struct DeadLetter {
     pub row: OutboxRow,
     pub reason: String,
     pub failed: Time,
+}
+
+impl OutboxRow {
+    /// An IRC user's line, or the bridge's own.
+    pub fn direction(&self) -> Direction {
+        match &self.post {
+            Post::Line(Relay { speaker: Speaker::Ghost(_), .. }) => Direction::ToMatrix,
+            Post::Line(Relay { speaker: Speaker::Bot, .. }) | Post::Mark(_) => Direction::Notices,
+        }
+    }
 }
 
 impl Store {
@@ -128,7 +140,11 @@ pub(super) async fn done(conn: &mut Conn, seqs: &[RelaySeq]) -> Result<(), Fault
     let list: Vec<_> = seqs.iter().map(|seq| seq.0).collect();
     let list = serde_json::Value::from(list).to_string();
     let sql = conn.choose(DONE_SQLITE, DONE_POSTGRES);
-    conn.execute(sql, &[Arg::Text(&list)]).await.map(|_| ())
+    let mut lines = Lines::new();
+    for row in conn.fetch(sql, &[Arg::Text(&list)]).await? {
+        *lines.entry((row.text(0)?, Direction::of_speaker(row.maybe_text(1)?.as_deref()))).or_default() += 1;
+    }
+    tallies::delivered(conn, &lines).await
 }
 
 pub(super) async fn fail(conn: &mut Conn, seq: RelaySeq, reason: &str, at: Time) -> Result<(), Fault> {

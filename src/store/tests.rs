@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::{Executor, SqlSafeStr};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
@@ -29,7 +31,7 @@ impl Place {
 
     #[cfg(feature = "real-parts")]
     async fn postgres() -> Self {
-        use sqlx::{AssertSqlSafe, Connection};
+        use sqlx::Connection;
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("BUNRAKU_TEST_POSTGRES").expect("BUNRAKU_TEST_POSTGRES names a server");
@@ -76,6 +78,11 @@ stories![
     lines_wait_in_the_outbox_over_a_restart,
     marks_wait_in_the_outbox_over_a_restart,
     a_refused_line_becomes_a_dead_letter,
+    every_message_is_counted_once,
+    what_goes_in_another_way_is_missed,
+    a_line_that_never_touched_the_disk_is_counted,
+    an_older_database_is_counted_from_here_on,
+    random_days_keep_the_balance,
     outbox_numbers_are_never_used_again,
     a_room_is_in_one_portal,
     a_refused_change_leaves_its_neighbours,
@@ -100,7 +107,8 @@ stories![
 ];
 
 fn event(id: &str) -> NewEvent {
-    NewEvent { event_id: id.into(), room_id: "!room:hs".into(), json: format!("{{\"id\":\"{id}\"}}") }
+    let json = format!("{{\"id\":\"{id}\"}}");
+    NewEvent { event_id: id.into(), room_id: "!room:hs".into(), json, network: None }
 }
 
 fn ids(rows: &[InboxRow]) -> Vec<&str> {
@@ -314,6 +322,332 @@ async fn a_refused_line_becomes_a_dead_letter(place: Place) {
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].row, line(1, Speaker::Bot, "too long"));
     assert_eq!(dead[0].reason, "M_TOO_LARGE");
+}
+
+/// The figures of one network in one direction: accepted, delivered, failed, expired, in flight.
+async fn figures(store: &Store, network: &str, direction: Direction) -> [u64; 5] {
+    let tallies = store.tallies().await.unwrap();
+    let tally = tallies.iter().find(|tally| tally.network == network && tally.direction == direction);
+    tally.map_or([0; 5], |tally| {
+        let Tally { accepted, delivered, failed, expired, in_flight, .. } = tally;
+        [*accepted, *delivered, *failed, *expired, *in_flight]
+    })
+}
+
+/// A message for this network.
+fn message(id: &str, network: &str) -> NewEvent {
+    NewEvent { network: Some(net(network)), ..event(id) }
+}
+
+fn ghost_line(seq: i64) -> OutboxRow {
+    line(seq, Speaker::Ghost(Ghost { user: user("irc_nick"), display_name: "nick".into() }), "hi")
+}
+
+async fn every_message_is_counted_once(place: Place) {
+    let store = place.open().await;
+    let events = [message("$a", "one"), message("$b", "one"), event("$member"), message("$c", "two")];
+    let rows = store.accept(events.to_vec()).await.unwrap();
+    assert_eq!(rows[0].network, Some(net("one")));
+    store.accept(events.to_vec()).await.unwrap();
+    let late = store.accept(vec![event("$late")]).await.unwrap();
+    assert_eq!(store.inbox_after(rows[3].seq, 10).await.unwrap(), late);
+    for network in ["one", "two"] {
+        store.inbox_route(late[0].seq, &net(network)).await.unwrap();
+    }
+    assert_eq!(figures(&store, "one", Direction::ToIrc).await, [3, 0, 0, 0, 3], "the late one, too");
+    for _ in 0..2 {
+        store.settle(rows[0].seq, &Outcome::Delivered).await.unwrap();
+        store.settle(rows[1].seq, &Outcome::Failed("no".into())).await.unwrap();
+        store.settle(rows[2].seq, &Outcome::Delivered).await.unwrap();
+        store.settle(rows[3].seq, &Outcome::Expired).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    assert_eq!(figures(&store, "one", Direction::ToIrc).await, [3, 1, 1, 0, 1]);
+    assert_eq!(figures(&store, "two", Direction::ToIrc).await, [1, 0, 0, 1, 0]);
+    assert_eq!(store.prune_before(now().plus_ms(60_000)).await.unwrap(), 4);
+    for row in [ghost_line(1), ghost_line(2), ghost_line(3), line(4, Speaker::Bot, "told")] {
+        store.outbox_put(row).await.unwrap();
+    }
+    store.flush().await.unwrap();
+    store.outbox_done(RelaySeq(1)).await.unwrap();
+    store.outbox_done(RelaySeq(1)).await.unwrap();
+    store.outbox_fail(RelaySeq(2), "too many waited").await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(figures(&store, "one", Direction::ToIrc).await, [3, 1, 1, 0, 1], "also of what was pruned");
+    assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [3, 1, 1, 0, 1]);
+    assert_eq!(figures(&store, "net", Direction::Notices).await, [1, 0, 0, 0, 1]);
+    let audit = store.audit(1).await.unwrap();
+    audit.assert_balanced();
+    let seqs: Vec<_> = audit.unsettled.iter().map(|row| (row.direction, row.seq)).collect();
+    assert_eq!(seqs, [(Direction::ToIrc, late[0].seq.0), (Direction::ToMatrix, 3)], "the oldest of each");
+    assert_eq!(audit.unsettled[1].since, Time(77));
+    let [dead] = &audit.given_up[..] else { panic!("{audit:?}") };
+    assert_eq!((dead.row.seq, dead.reason.as_str()), (2, "too many waited"));
+    assert!(!format!("{audit:?}").contains("hi\""), "no text: {audit:?}");
+}
+
+async fn what_goes_in_another_way_is_missed(place: Place) {
+    let store = place.open().await;
+    store.accept(vec![message("$a", "one"), message("$b", "one")]).await.unwrap();
+    store.outbox_put(ghost_line(1)).await.unwrap();
+    store.flush().await.unwrap();
+    store.audit(0).await.unwrap().assert_balanced();
+    let mut conn = place.conn().await;
+    conn.execute("DELETE FROM inbox WHERE event_id = '$a'", &[]).await.unwrap();
+    conn.execute("DELETE FROM outbox", &[]).await.unwrap();
+    let audit = store.audit(0).await.unwrap();
+    assert!(!audit.is_balanced());
+    assert_eq!(audit.tallies.iter().map(Tally::missing).collect::<Vec<_>>(), [1, 1]);
+    conn.execute("INSERT INTO tallies VALUES ('one', 'to_irc', 'expired', 3)", &[]).await.unwrap();
+    let tallies = store.tallies().await.unwrap();
+    let tally = tallies.iter().find(|tally| tally.network == "one").unwrap();
+    assert_eq!(tally.missing(), -2, "more ends than messages");
+}
+
+async fn a_line_that_never_touched_the_disk_is_counted(place: Place) {
+    let store = place.open().await;
+    for seq in 1..=500 {
+        store.outbox_put(ghost_line(seq)).await.unwrap();
+        store.outbox_done(RelaySeq(seq)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [500, 500, 0, 0, 0]);
+    // Events do not wait for counts, and counts do not get lost behind events.
+    store.outbox_put(ghost_line(501)).await.unwrap();
+    store.outbox_done(RelaySeq(501)).await.unwrap();
+    store.accept(vec![message("$a", "net")]).await.unwrap();
+    assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [501, 501, 0, 0, 0]);
+}
+
+async fn an_older_database_is_counted_from_here_on(place: Place) {
+    let store = place.open().await;
+    let rows = store.accept(vec![event("$open"), event("$settled")]).await.unwrap();
+    store.settle(rows[1].seq, &Outcome::Delivered).await.unwrap();
+    for row in [ghost_line(1), ghost_line(2), line(3, Speaker::Bot, "told")] {
+        store.outbox_put(row).await.unwrap();
+    }
+    store.outbox_fail(RelaySeq(2), "no").await.unwrap();
+    store.close().await.unwrap();
+    // Back to the version before the tallies, as far as this table and its helpers go.
+    let mut conn = place.conn().await;
+    let triggers = conn.choose(OLDER_SQLITE, OLDER_POSTGRES);
+    for sql in triggers.split(';').filter(|sql| !sql.trim().is_empty()) {
+        match &mut conn {
+            Conn::Sqlite(conn) => {
+                drop((&mut **conn).execute(AssertSqlSafe(sql).into_sql_str()).await.unwrap())
+            }
+            Conn::Postgres(conn) => {
+                drop((&mut **conn).execute(AssertSqlSafe(sql).into_sql_str()).await.unwrap())
+            }
+        }
+    }
+    let store = place.open().await;
+    assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [2, 0, 1, 0, 1]);
+    assert_eq!(figures(&store, "net", Direction::Notices).await, [1, 0, 0, 0, 1]);
+    store.inbox_route(rows[0].seq, &net("net")).await.unwrap();
+    store.settle(rows[0].seq, &Outcome::Expired).await.unwrap();
+    assert_eq!(figures(&store, "net", Direction::ToIrc).await, [1, 0, 0, 1, 0], "what was open then");
+    store.audit(0).await.unwrap().assert_balanced();
+}
+
+const OLDER_SQLITE: &str = "DROP TRIGGER inbox_accepted; DROP TRIGGER inbox_routed; DROP TRIGGER inbox_settled; \
+    DROP TRIGGER outbox_accepted; DROP TRIGGER dead_letters_failed; DROP TABLE tallies; \
+    ALTER TABLE inbox DROP COLUMN network; DELETE FROM _sqlx_migrations WHERE version = 7";
+const OLDER_POSTGRES: &str = "DROP TABLE tallies; DROP FUNCTION tally_inbox_accepted CASCADE; \
+    DROP FUNCTION tally_inbox_changed CASCADE; DROP FUNCTION tally_lines CASCADE; \
+    ALTER TABLE inbox DROP COLUMN network; DELETE FROM _sqlx_migrations WHERE version = 7";
+
+/// One thing that happens; numbers pick among what is there.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Events, messages or not, some of them known already.
+    Accept(Vec<(u8, bool)>),
+    Route(usize),
+    Settle(usize, Outcome),
+    Put(bool),
+    Done(usize),
+    Fail(usize),
+    Flush,
+    Prune,
+    Restart,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let outcome =
+        prop_oneof![Just(Outcome::Delivered), Just(Outcome::Failed("no".into())), Just(Outcome::Expired)];
+    prop_oneof![
+        4 => proptest::collection::vec((0..40u8, any::<bool>()), 1..4).prop_map(Happening::Accept),
+        1 => any::<usize>().prop_map(Happening::Route),
+        6 => (any::<usize>(), outcome).prop_map(|(pick, outcome)| Happening::Settle(pick, outcome)),
+        6 => any::<bool>().prop_map(Happening::Put),
+        5 => any::<usize>().prop_map(Happening::Done),
+        1 => any::<usize>().prop_map(Happening::Fail),
+        2 => Just(Happening::Flush),
+        1 => Just(Happening::Prune),
+        1 => Just(Happening::Restart),
+    ]
+}
+
+/// What ought to be in the database after what happened.
+#[derive(Default)]
+struct Expected {
+    /// Event ids that are known: those that are open, by place, with whether they count, and those that are settled.
+    open: Vec<(InboxSeq, String, bool)>,
+    settled: HashSet<String>,
+    /// Lines on their way.
+    lines: Vec<(RelaySeq, Direction)>,
+    counts: std::collections::HashMap<Direction, [u64; 5]>,
+}
+
+impl Expected {
+    fn count(&mut self, direction: Direction, figure: usize) {
+        self.counts.entry(direction).or_default()[figure] += 1;
+    }
+
+    fn in_flight(&mut self) {
+        let inbox = self.open.iter().filter(|(.., counts)| *counts).count() as u64;
+        self.counts.entry(Direction::ToIrc).or_default()[4] = inbox;
+        for direction in [Direction::ToMatrix, Direction::Notices] {
+            let lines = self.lines.iter().filter(|line| line.1 == direction).count() as u64;
+            self.counts.entry(direction).or_default()[4] = lines;
+        }
+    }
+}
+
+/// A place, its store, and the number of the next line.
+struct Days {
+    place: Place,
+    store: Option<Store>,
+    next: i64,
+    day: usize,
+}
+
+impl Days {
+    fn store(&self) -> &Store {
+        self.store.as_ref().expect("it is open")
+    }
+
+    async fn day(&mut self, happenings: Vec<Happening>) {
+        self.day += 1;
+        let network = format!("day{}", self.day);
+        let mut expected = Expected::default();
+        for happening in happenings {
+            self.happen(&network, happening, &mut expected).await;
+        }
+        expected.in_flight();
+        for direction in Direction::ALL {
+            let counted = figures(self.store(), &network, direction).await;
+            let right = expected.counts.get(&direction).copied().unwrap_or_default();
+            assert_eq!(counted, right, "{direction:?}: accepted, delivered, failed, expired, in flight");
+        }
+        self.store().audit(3).await.unwrap().assert_balanced();
+    }
+
+    async fn happen(&mut self, network: &str, happening: Happening, expected: &mut Expected) {
+        match happening {
+            Happening::Accept(events) => self.accept(network, &events, expected).await,
+            Happening::Route(pick) => {
+                let open = expected.open.len().max(1);
+                let Some((seq, _, counts)) = expected.open.get_mut(pick % open) else { return };
+                self.store().inbox_route(*seq, &net(network)).await.unwrap();
+                if !std::mem::replace(counts, true) {
+                    expected.count(Direction::ToIrc, 0);
+                }
+            }
+            Happening::Settle(pick, outcome) => {
+                if expected.open.is_empty() {
+                    return;
+                }
+                let (seq, id, counts) = expected.open.remove(pick % expected.open.len());
+                self.store().settle(seq, &outcome).await.unwrap();
+                self.store().settle(seq, &Outcome::Expired).await.unwrap();
+                expected.settled.insert(id);
+                let figure = match outcome {
+                    Outcome::Delivered => 1,
+                    Outcome::Failed(_) => 2,
+                    Outcome::Expired => 3,
+                };
+                if counts {
+                    expected.count(Direction::ToIrc, figure);
+                }
+            }
+            Happening::Put(is_own) => {
+                self.next += 1;
+                let row = if is_own { line(self.next, Speaker::Bot, "x") } else { ghost_line(self.next) };
+                let row = OutboxRow { network: network.to_owned(), ..row };
+                expected.lines.push((row.seq, row.direction()));
+                expected.count(row.direction(), 0);
+                self.store().outbox_put(row).await.unwrap();
+            }
+            Happening::Done(pick) => {
+                if expected.lines.is_empty() {
+                    return;
+                }
+                let (seq, direction) = expected.lines.remove(pick % expected.lines.len());
+                self.store().outbox_done(seq).await.unwrap();
+                self.store().outbox_done(seq).await.unwrap();
+                expected.count(direction, 1);
+            }
+            Happening::Fail(pick) => {
+                if expected.lines.is_empty() {
+                    return;
+                }
+                let (seq, direction) = expected.lines.remove(pick % expected.lines.len());
+                self.store().outbox_fail(seq, "no").await.unwrap();
+                expected.count(direction, 2);
+            }
+            Happening::Flush => self.store().flush().await.unwrap(),
+            Happening::Prune => {
+                self.store().flush().await.unwrap();
+                self.store().prune_before(now().plus_ms(60_000)).await.unwrap();
+                expected.settled.clear();
+            }
+            Happening::Restart => {
+                self.store.take().expect("it is open").close().await.unwrap();
+                self.store = Some(self.place.open().await);
+            }
+        }
+    }
+
+    async fn accept(&self, network: &str, events: &[(u8, bool)], expected: &mut Expected) {
+        let name = |id: u8| format!("${network}.{id}");
+        let new = events.iter().map(|(id, counts)| match counts {
+            true => message(&name(*id), network),
+            false => event(&name(*id)),
+        });
+        let rows = self.store().accept(new.collect()).await.unwrap();
+        for row in rows {
+            let is_known = expected.settled.contains(&row.event_id)
+                || expected.open.iter().any(|(_, id, _)| *id == row.event_id);
+            assert!(!is_known, "{} was known", row.event_id);
+            if row.network.is_some() {
+                expected.count(Direction::ToIrc, 0);
+            }
+            expected.open.push((row.seq, row.event_id, row.network.is_some()));
+        }
+    }
+}
+
+async fn random_days_keep_the_balance(place: Place) {
+    let store = Some(place.open().await);
+    let days = std::cell::RefCell::new(Days { place, store, next: 0, day: 0 });
+    let handle = tokio::runtime::Handle::current();
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
+    let day = proptest::collection::vec(happening(), 1..80);
+    tokio::task::block_in_place(|| {
+        let ran = runner.run(&day, |happenings| {
+            let mut days = days.borrow_mut();
+            let ran = std::panic::AssertUnwindSafe(|| handle.block_on(days.day(happenings)));
+            std::panic::catch_unwind(ran).map_err(|why| {
+                let words = why.downcast_ref::<String>().cloned().unwrap_or_default();
+                TestCaseError::fail(words)
+            })
+        });
+        ran.unwrap_or_else(|why| panic!("{why}"));
+    });
 }
 
 async fn outbox_numbers_are_never_used_again(place: Place) {
@@ -788,7 +1122,7 @@ async fn a_newer_database_is_left_alone(place: Place) {
         SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
     place.conn().await.execute(newer, &[]).await.unwrap();
     let told = Store::open(&place.url).await.err().expect("refused");
-    assert_eq!(told, StoreError::Newer { found: 9999, known: 3 });
+    assert_eq!(told, StoreError::Newer { found: 9999, known: 7 });
 }
 
 async fn every_statement_is_understood(place: Place) {

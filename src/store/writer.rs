@@ -16,6 +16,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -46,6 +47,8 @@ enum Message {
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
     broken: Arc<OnceLock<String>>,
+    /// How long commits took, in seconds.
+    pub(super) commit_seconds: Histogram,
 }
 
 impl Writer {
@@ -106,9 +109,12 @@ fn with_patience(
 ) -> (Writer, impl Future<Output = ()> + Send) {
     let (queue, incoming) = mpsc::channel(QUEUE_LEN_MAX);
     let broken = Arc::new(OnceLock::new());
+    // Half a millisecond, doubled up to sixteen seconds.
+    let commit_seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
     let task = Task {
         incoming,
         broken: Arc::clone(&broken),
+        commit_seconds: commit_seconds.clone(),
         source,
         conn: Some(conn),
         batch: Batch::default(),
@@ -118,12 +124,13 @@ fn with_patience(
         patience,
         closing: Closing::No,
     };
-    (Writer { queue, broken }, task.run())
+    (Writer { queue, broken, commit_seconds }, task.run())
 }
 
 struct Task {
     incoming: mpsc::Receiver<Message>,
     broken: Arc<OnceLock<String>>,
+    commit_seconds: Histogram,
     source: Source,
     /// Given up after a failure, made again before the next try.
     conn: Option<Conn>,
@@ -209,7 +216,7 @@ impl Task {
             self.last.0 = self.last.0.saturating_add(i64::try_from(events.len()).unwrap_or(i64::MAX));
         }
         self.batch.add(job);
-        if self.batch.is_empty() && self.batch.mark_wanted(self.mark).is_some() {
+        if self.batch.len() == 0 && self.batch.mark_wanted(self.mark).is_some() {
             // Cancelled puts use numbers up too.
             self.batch.add(Job::new(Write::Nothing, None));
         }
@@ -227,11 +234,12 @@ impl Task {
     }
 
     async fn store_all(&mut self) {
-        let limit = Duration::from_millis(ATTEMPT_MS_MAX);
+        let (limit, begun) = (Duration::from_millis(ATTEMPT_MS_MAX), Instant::now());
         let tried = timeout(limit, self.try_batch()).await;
         let tried = tried.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         match tried {
             Ok(results) => {
+                self.commit_seconds.observe(begun.elapsed().as_secs_f64());
                 self.failing = None;
                 self.batch.finish(results);
             }
@@ -308,9 +316,13 @@ impl Task {
         let first = Failing { since: Instant::now(), pause_ms: PAUSE_MS_MIN };
         let failing = *self.failing.get_or_insert(first);
         self.batch.refuse_awaited(&StoreError::Unavailable(why.clone()));
-        if self.batch.is_empty() {
+        if self.batch.len() == 0 {
             tracing::warn!(%why, "a commit failed, its callers were told");
             self.failing = None;
+            match self.closing {
+                Closing::No => self.batch.postpone_counts(),
+                Closing::Abandoned | Closing::Asked(_) => self.batch = Batch::default(),
+            }
             return;
         }
         if failing.since.elapsed() > self.patience {

@@ -403,6 +403,11 @@ impl Channel {
         self.members.len() == 1 && self.members.contains_key(&conn)
     }
 
+    /// What its ledger has counted.
+    pub fn counters(&self) -> ledger::Counters {
+        self.ledger.counters()
+    }
+
     pub fn name(&self) -> &ChannelName {
         &self.name
     }

@@ -91,6 +91,7 @@ impl Network {
     }
 
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
+        self.counts.answered(&verdict);
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(conn, *command, verdict),
             (Asker::Line(part), verdict) => {

@@ -65,6 +65,7 @@ impl Network {
         let conn = puppet.next_conn();
         puppet.session = Some(Session::new(conn, now, bucket));
         let user = puppet.user.clone();
+        self.counts.connect(conn);
         self.out.push(Effect::Connect { conn, user });
     }
 

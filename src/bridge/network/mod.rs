@@ -4,12 +4,13 @@
 //! that one needs from another is handed over here. The routes are in seven files by where the input comes
 //! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
 //! told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
-//! message's way out) and `doubts` (whether it arrived).
+//! message's way out) and `doubts` (whether it arrived). `figures` counts.
 
 mod answers;
 mod away;
 mod connections;
 mod doubts;
+pub mod figures;
 mod from_irc;
 mod from_matrix;
 mod reasons;
@@ -92,6 +93,7 @@ pub struct Network {
     outage_told: BTreeSet<RoomId>,
     /// Sessions there are, whatever their state.
     connections: usize,
+    counts: figures::Counts,
     timers: Timers,
     out: Vec<Effect>,
 }
@@ -127,6 +129,7 @@ impl Network {
             gather: Gather::default(),
             outage_told: BTreeSet::new(),
             connections: 0,
+            counts: figures::Counts::default(),
             timers: Timers::default(),
             out: Vec::new(),
         }
@@ -250,6 +253,7 @@ impl Network {
         }
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
+            self.counts.ledger(channel.counters());
             self.channels.remove(name);
         }
         for line in &heard {

@@ -14,6 +14,11 @@ impl Session {
         matches!(self.phase, Phase::Closing(_))
     }
 
+    /// True until the socket is open.
+    pub fn is_dialing(&self) -> bool {
+        matches!(self.phase, Phase::Dialing)
+    }
+
     /// True when commands may be sent.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready)

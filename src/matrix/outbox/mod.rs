@@ -138,6 +138,11 @@ impl OutboxHandle {
         self.len() == 0
     }
 
+    /// Rooms that wait because the last attempt there failed.
+    pub fn rooms_parked(&self) -> usize {
+        self.desk.queue().parked()
+    }
+
     /// Lines that went because too many waited, since the start.
     pub fn dropped(&self) -> u64 {
         self.desk.dropped.load(Ordering::Relaxed)

@@ -15,6 +15,7 @@ mod storm;
 mod talk;
 mod tls;
 mod told;
+mod watched;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
 macro_rules! tell {

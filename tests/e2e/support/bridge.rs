@@ -249,7 +249,7 @@ impl Bridge {
         tail(&self.log())
     }
 
-    fn command(&self, name: &str) -> Command {
+    pub(super) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.arg(name).arg("--config").arg(self.config_path()).current_dir(&self.dir).stdin(Stdio::null());
         command

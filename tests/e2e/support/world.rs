@@ -138,6 +138,17 @@ impl World {
         witness.wait_member(PLUMBED_CHANNEL, &puppet("plumber")).await;
     }
 
+    /// Every story's last word: the end of each message is known. Of one that fails, the logs are what counts.
+    fn end(&self) {
+        if std::thread::panicking() {
+            return self.print_logs_once();
+        }
+        if let Err(words) = self.bridge.audit() {
+            self.print_logs_once();
+            panic!("{words}");
+        }
+    }
+
     fn print_logs_once(&self) {
         if self.logs_printed.swap(true, Ordering::Relaxed) {
             return;
@@ -179,16 +190,12 @@ impl DerefMut for Story {
 impl Drop for Story {
     fn drop(&mut self) {
         // Others may go on with the world.
-        if std::thread::panicking() {
-            self.print_logs_once();
-        }
+        self.world.end();
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.print_logs_once();
-        }
+        self.end();
     }
 }
