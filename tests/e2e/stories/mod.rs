@@ -5,6 +5,7 @@
 
 mod answers;
 mod duty;
+mod faults;
 mod ident;
 mod life;
 mod login;
