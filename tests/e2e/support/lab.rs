@@ -15,7 +15,7 @@ use super::judge::Mark;
 use super::process::{sub_dir, temp_dir};
 use super::proxy::StallProxy;
 use super::synapse::DOMAIN;
-use super::world::{ghost, puppet};
+use super::world::ghost;
 use super::{PATIENT, SOON};
 use crate::model::homeserver::{Homeserver, JoinRule, Settings as HomeserverSettings};
 use crate::model::ircd::{Ircd, Settings as IrcdSettings};
@@ -163,9 +163,4 @@ pub fn name(number: usize) -> String {
 
 pub fn user(number: usize) -> String {
     format!("@{}:{DOMAIN}", name(number))
-}
-
-/// The nick of a Matrix user.
-pub fn nick(number: usize) -> String {
-    puppet(&name(number))
 }

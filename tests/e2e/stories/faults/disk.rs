@@ -28,7 +28,7 @@ const PADDING_BYTES: usize = 30_000;
 const REFUSALS: usize = 5;
 const RETRY: Duration = Duration::from_millis(200);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disk_full() {
     let times = count(1, 20);
     let dir = temp_dir();
@@ -45,7 +45,7 @@ async fn disk_full() {
     flow.end(&format!("full disk × {times}")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn database_locked() {
     let times = count(1, 20);
     let mut flow = Flow::start(None).await;
