@@ -28,8 +28,9 @@ use super::{PATIENT, QUIET, eventually, join_all};
 const VOICES: usize = 3;
 /// How long one message is tried at a homeserver that is away.
 const SEND_TIME_MAX: Duration = Duration::from_secs(120);
-/// What a bridge that is killed may take with it of what it has read from IRC and not yet written down.
-pub const INPUT_LOST_MAX: Duration = Duration::from_millis(20);
+/// What was said so shortly before a kill may be lost with it: the bridge has it in memory for 20 ms at most, and on a
+/// busy machine it and we take our time to get at it.
+const INPUT_LOST_MAX: Duration = Duration::from_millis(250);
 /// How long after the end of a bridge its connections may still be shown as there.
 const GHOSTLY: Duration = Duration::from_secs(2);
 
@@ -99,13 +100,13 @@ struct MatrixSight {
 pub struct Outcome {
     pub to_irc: Verdict,
     pub to_matrix: Verdict,
-    /// Read from IRC in the last [`INPUT_LOST_MAX`] before a kill, and lost with it.
+    /// Said on IRC just before a kill, and lost with it.
     pub input_lost: usize,
-    /// The oldest of those.
+    /// How long before it the oldest of those was said.
     pub input_lost_ms: u128,
     /// Most messages of one puppet that one kill doubled on IRC.
     pub doubled_at_once: usize,
-    /// Lines that were said while no puppet was there.
+    /// Lines that were said while no puppet was there, or none any more and the server did not know yet.
     pub unheard: usize,
 }
 
@@ -319,22 +320,26 @@ impl Crowd {
         let mut to_irc = judge(book.accepted.iter().map(|(mark, _)| mark), said, &told);
         to_irc.excuse(self.matrix.counted);
         let mut to_matrix = judge(&self.irc.heard, &self.matrix.said, &HashSet::new());
-        let (mut input_lost, mut input_lost_ms) = (0, 0);
+        let (mut input_lost, mut input_lost_ms, mut unheard) = (0, 0, self.irc.unheard);
         to_matrix.lost.retain(|mark| match self.before_kill(book.said_at[mark]) {
+            Some(Duration::ZERO) => {
+                unheard += 1;
+                false
+            }
             Some(before) => {
                 (input_lost, input_lost_ms) = (input_lost + 1, before.as_millis().max(input_lost_ms));
                 false
             }
             None => true,
         });
-        to_matrix.accepted -= input_lost;
+        to_matrix.accepted = to_matrix.arrived + to_matrix.lost.len();
         Outcome {
             doubled_at_once: self.doubled_at_once(),
             to_irc,
             to_matrix,
             input_lost,
             input_lost_ms,
-            unheard: self.irc.unheard,
+            unheard,
         }
     }
 
