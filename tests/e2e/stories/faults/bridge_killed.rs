@@ -36,7 +36,10 @@ async fn bridge_killed() {
 
     let fault = format!("bridge `kill -9` × {kills}");
     let (at_once, unheard) = (outcome.doubled_at_once, outcome.unheard);
-    report(&fault, "Matrix to IRC", &outcome.to_irc, &format!("<= {at_once} doubled per puppet and kill"));
+    let kept = world.synapse.kept_transactions();
+    let words =
+        format!("<= {at_once} doubled per puppet and kill; {kept} transactions still with the homeserver");
+    report(&fault, "Matrix to IRC", &outcome.to_irc, &words);
     let (input, oldest) = (outcome.input_lost, outcome.input_lost_ms);
     let words = format!(
         "{input} more, said up to {oldest} ms before a kill, went with it; {unheard} were said while nobody was there"
