@@ -26,7 +26,7 @@ use super::{PATIENT, QUIET, eventually, join_all};
 
 /// Speakers on Matrix, and people on IRC.
 const VOICES: usize = 3;
-/// How long one message is tried at a homeserver that is away.
+/// How long one message is tried at a homeserver that is away or slow.
 const SEND_TIME_MAX: Duration = Duration::from_secs(120);
 /// What was said so shortly before a kill may be lost with it: the bridge has it in memory for 20 ms at most, and on a
 /// busy machine it and we take our time to get at it.
@@ -245,7 +245,7 @@ impl Crowd {
         self.matrix.told.len()
     }
 
-    /// What has become of everything: once nothing is missing any more, or after `limit`, and then as long as a hold
+    /// What has become of everything: once nothing is missing any more, or nothing has come for `limit`, and then as long as a hold
     /// that runs out may still double something. Everybody must be silent.
     pub async fn outcome(&mut self, limit: Duration) -> Outcome {
         self.arrive(limit).await;
@@ -255,18 +255,35 @@ impl Crowd {
         self.judge()
     }
 
-    /// Waits until nothing is missing any more, at most for `limit`.
+    /// Waits until nothing is missing any more, or until for `limit` nothing more has come: a homeserver may be slow.
     pub async fn arrive(&mut self, limit: Duration) -> Outcome {
-        let end = Instant::now() + limit;
+        let (mut end, mut missing_before) = (Instant::now() + limit, usize::MAX);
         loop {
             self.watch();
             self.read().await;
             let outcome = self.judge();
-            if outcome.to_irc.lost.is_empty() && outcome.to_matrix.lost.is_empty() || Instant::now() > end {
+            let missing = outcome.to_irc.lost.len() + outcome.to_matrix.lost.len();
+            if missing < missing_before {
+                (end, missing_before) = (Instant::now() + limit, missing);
+            }
+            if missing == 0 || Instant::now() > end {
                 return outcome;
             }
             sleep(Duration::from_millis(300)).await;
         }
+    }
+
+    /// Every speaker says one message in each room, all at the same time; returns when all are answered. Nobody else may
+    /// talk meanwhile.
+    pub async fn burst(&self) {
+        let voice =
+            |number| Voice { name: self.speaker(number), book: Arc::clone(&self.book), pace: Duration::ZERO };
+        let voices: Vec<(Voice, &MatrixUser)> =
+            self.speakers.iter().enumerate().map(|(number, user)| (voice(number), user.as_ref())).collect();
+        let all = voices.iter().flat_map(|(voice, user)| {
+            (0..self.rooms.len()).map(|place| voice.say_on_matrix(user, &self.rooms, place))
+        });
+        join_all(all).await;
     }
 
     /// Each person says one line in each channel and each speaker one in each room; all arrive.
@@ -458,6 +475,11 @@ pub struct Talk {
 }
 
 impl Talk {
+    /// Nobody's.
+    pub fn silent() -> Talk {
+        Talk { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+    }
+
     /// Lets everybody finish what they are saying.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
@@ -482,12 +504,15 @@ impl Voice {
             if *stop.borrow() {
                 return;
             }
-            let place = turn % rooms.len();
-            let mark = self.next(place);
-            let sent = user.text_at_last(&rooms[place], &mark.text(), SEND_TIME_MAX).await;
-            let event = sent.unwrap_or_else(|| panic!("no answer for {mark:?} within {SEND_TIME_MAX:?}"));
-            book(&self.book).accepted.push((mark, event));
+            self.say_on_matrix(&user, &rooms, turn % rooms.len()).await;
         }
+    }
+
+    async fn say_on_matrix(&self, user: &MatrixUser, rooms: &[String], place: usize) {
+        let mark = self.next(place);
+        let sent = user.text_at_last(&rooms[place], &mark.text(), SEND_TIME_MAX).await;
+        let event = sent.unwrap_or_else(|| panic!("no answer for {mark:?} within {SEND_TIME_MAX:?}"));
+        book(&self.book).accepted.push((mark, event));
     }
 
     async fn on_irc(self, client: Arc<IrcClient>, channels: Vec<String>, stop: watch::Receiver<bool>) {

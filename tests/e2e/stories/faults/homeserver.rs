@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::support::figures::{count, rate, report};
 use crate::support::ircd::{IrcdKind, Setup};
-use crate::support::load::Crowd;
+use crate::support::load::{Crowd, Talk};
 use crate::support::random::Random;
 use crate::support::world::World;
 
@@ -31,18 +31,26 @@ async fn homeserver_killed() {
 
 async fn restarted(name: &str, tag: &str, end: End) {
     let mut random = Random::of(name);
-    let times = count(1, 20);
+    let times = count(2, 20);
     let mut world = World::with(IrcdKind::InspIrcd, &Setup::default(), |_, _| {}).await;
     let mut crowd = Crowd::gather(&world, tag).await;
 
-    let talk = crowd.talk(rate());
-    for _ in 0..times {
+    let mut talk = crowd.talk(rate());
+    for turn in 0..times {
         sleep(random.between_ms(500, 3_000)).await;
+        // In turns in the midst of talk, and right after a burst: what was answered last is the easiest to lose.
+        if turn % 2 == 0 {
+            talk.stop().await;
+            crowd.burst().await;
+            talk = Talk::silent();
+        }
         match end {
             End::Term => world.synapse.stop(),
             End::Kill => world.synapse.kill(),
         }
         world.synapse.run().await;
+        talk.stop().await;
+        talk = crowd.talk(rate());
         // Something must be said after it, or nobody would know of a gap.
         let before = crowd.accepted();
         while crowd.accepted() < before + 10 {
