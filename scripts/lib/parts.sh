@@ -158,6 +158,33 @@ close_ipv6_block() {
     IPV6_BLOCK_IS_OURS=no
 }
 
+# open_small_disk: a disk small enough to be filled, for tests of users who may not mount one; root's tests mount their
+# own. Whoever sources this calls close_small_disk when it ends, too.
+SMALL_DISK=''
+open_small_disk() {
+    [ "$(id -u)" != 0 ] || return 0
+    SMALL_DISK=$(mktemp -d "${TMPDIR:-/tmp}/bunraku-small.XXXXXX")
+    as_root mount -t tmpfs -o "size=16m,uid=$(id -u),mode=700" tmpfs "$SMALL_DISK"
+    export BUNRAKU_SMALL_DISK=$SMALL_DISK
+}
+close_small_disk() {
+    [ -n "$SMALL_DISK" ] || return 0
+    as_root umount "$SMALL_DISK"
+    rmdir "$SMALL_DISK"
+    SMALL_DISK=''
+}
+
+# end_group PID: ends a process group that we started, and waits for it.
+end_group() {
+    kill -TERM -- "-$1" 2>/dev/null || return 0
+    local _
+    for _ in $(seq 50); do
+        kill -0 -- "-$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL -- "-$1" 2>/dev/null || true
+}
+
 # free_port: a loopback port nobody listens on, below those the kernel gives to outgoing connections.
 free_port() {
     python3 - <<'PY'

@@ -1,9 +1,11 @@
 //! The harness itself, without the bridge: when these fail, the stories say nothing about the bridge.
 
+use crate::support::door::Door;
 use crate::support::irc::IrcClient;
 use crate::support::ircd::{Ircd, IrcdKind};
 use crate::support::process::temp_dir;
 use crate::support::proxy::StallProxy;
+use crate::support::small_disk::SmallDisk;
 use crate::support::synapse::Synapse;
 use crate::support::{QUIET, SOON};
 
@@ -113,4 +115,35 @@ async fn stall_loses_nothing(ada: &mut IrcClient, silent: &mut IrcClient, proxy:
     proxy.resume(&silent.nick);
     assert_eq!(silent.wait_said("ada", "#here").await, "are you there?");
     assert_eq!(ada.wait_said(&silent.nick, "#here").await, "yes");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_shut_lets_nobody_through() {
+    let dir = temp_dir();
+    let ircd = Ircd::start(IrcdKind::InspIrcd, dir.path()).await;
+    let proxy = StallProxy::start(ircd.port);
+    let mut ada = IrcClient::connect(proxy.port, "ada").await;
+    proxy.shut();
+    ada.ended().await;
+    let mut early = IrcClient::open(&Door::plain(proxy.port), "early").await;
+    early.ended().await;
+    proxy.open();
+    let mut bea = IrcClient::connect(proxy.port, "bea").await;
+
+    let stalled = proxy.stall_newest("be");
+    bea.send("PING :held").await;
+    stalled.cut();
+    bea.ended().await;
+    assert!(!bea.lines().iter().any(|l| l.command == "PONG"), "nothing came through");
+}
+
+#[test]
+fn a_small_disk_runs_full_and_is_relieved() {
+    let dir = temp_dir();
+    let disk = SmallDisk::mount(dir.path());
+    let file = disk.dir().join("file");
+    disk.fill();
+    assert!(std::fs::write(&file, [0; 4096]).is_err(), "it is full");
+    disk.relieve();
+    std::fs::write(&file, [0; 4096]).expect("there is room again");
 }

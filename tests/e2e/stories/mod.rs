@@ -5,6 +5,7 @@
 
 mod answers;
 mod duty;
+mod faults;
 mod heal;
 mod ident;
 mod life;

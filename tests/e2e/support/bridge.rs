@@ -23,6 +23,8 @@ pub struct BridgeConfig {
     pub irc_wire: Wire,
     /// The network's `connect`, as YAML.
     pub connect: String,
+    /// The network's `ping`, as YAML.
+    pub ping: String,
     pub database_url: String,
     /// Channels with the rooms that the configuration maps to them.
     pub channels: Vec<(String, Vec<String>)>,
@@ -55,6 +57,9 @@ pub enum Wire {
 /// Pace of connections where none is asked for: no limit, and lost ones come back soon.
 const CONNECT: &str = "{ burst: 100, interval_ms: 0, retry_ms_min: 200, retry_ms_max: 2000 }";
 
+/// No sign of life is asked for within a story.
+const PING: &str = "{ after_ms: 60000, timeout_ms: 60000 }";
+
 /// The bridge and its files. `daemon` is `None` while it is stopped.
 pub struct Bridge {
     pub config: BridgeConfig,
@@ -70,6 +75,7 @@ impl BridgeConfig {
             irc_port,
             irc_wire: Wire::Plain,
             connect: CONNECT.to_owned(),
+            ping: PING.to_owned(),
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
             network_lines: Vec::new(),
@@ -80,7 +86,7 @@ impl BridgeConfig {
     /// The configuration file. Limits that protect a public network are off, so that a story takes no longer than
     /// its servers.
     pub fn yaml(&self) -> String {
-        let BridgeConfig { homeserver_url, listen_port, irc_port, connect, database_url, .. } = self;
+        let BridgeConfig { homeserver_url, listen_port, irc_port, connect, ping, database_url, .. } = self;
         let mapping = |(channel, rooms): &(String, Vec<String>)| {
             format!("{{ channel: {}, rooms: {} }}", quoted(channel), serde_json::json!(rooms))
         };
@@ -112,7 +118,7 @@ networks:
     channels: [ {channels} ]
     flood: {{ burst: 100, line_ms: 0 }}
     connect: {connect}
-    ping: {{ after_ms: 60000, timeout_ms: 60000 }}
+    ping: {ping}
 {more}{top}"#
         )
     }
@@ -149,10 +155,15 @@ impl Bridge {
 
     /// The Matrix id of the bridge's own user, from the registration.
     pub fn bot(&self) -> String {
+        format!("@{}:{DOMAIN}", self.registered("sender_localpart"))
+    }
+
+    /// A value of the registration, such as `hs_token`.
+    pub fn registered(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.registration()).expect("the registration was made");
-        let value =
-            text.lines().find_map(|l| l.strip_prefix("sender_localpart:")).expect("a sender_localpart");
-        format!("@{}:{DOMAIN}", value.trim().trim_matches(['"', '\'']))
+        let value = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("the registration has {name}"));
+        value.trim().trim_matches(['"', '\'']).to_owned()
     }
 
     /// `bunraku run`, until its listener answers.
@@ -180,6 +191,16 @@ impl Bridge {
 
     pub fn is_running(&mut self) -> bool {
         self.daemon.as_mut().is_some_and(Daemon::is_running)
+    }
+
+    /// The process; panics while it is stopped.
+    pub fn pid(&self) -> u32 {
+        self.daemon.as_ref().expect("the bridge was started").pid()
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// SIGTERM; it must end with success within 10 s.

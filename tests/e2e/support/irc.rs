@@ -213,6 +213,17 @@ impl IrcClient {
         self.inbox.lines.lock().expect("no reader panics").clone()
     }
 
+    /// How many lines came so far.
+    pub fn lines_len(&self) -> usize {
+        self.inbox.lines.lock().expect("no reader panics").len()
+    }
+
+    /// The lines from the `from`th on, taken or not.
+    pub fn lines_from(&self, from: usize) -> Vec<IrcLine> {
+        let lines = self.inbox.lines.lock().expect("no reader panics");
+        lines.get(from..).map(<[IrcLine]>::to_vec).unwrap_or_default()
+    }
+
     async fn wait_names(&mut self, channel: &str, what: &str, good: impl Fn(&[String]) -> bool) {
         let client = AsyncMutex::new(self);
         eventually(&format!("{what} in {channel}"), PATIENT, || async {

@@ -200,11 +200,49 @@ impl MatrixUser {
         self.messages(room).into_iter().filter(|m| m.sender == sender).map(|m| m.body).collect()
     }
 
+    /// Says a text as a good client does: under one transaction id until the homeserver has answered with an event
+    /// id. `None` when it has not after `limit`.
+    pub async fn text_at_last(&self, room: &str, body: &str, limit: Duration) -> Option<String> {
+        let (path, content) = (message_path(room), json!({ "msgtype": "m.text", "body": body }));
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            match self.api.attempt(Method::PUT, &path, &content).await {
+                Ok((status, answer)) if status.is_success() => return Some(text(&answer, "event_id")),
+                Ok((status, answer)) => {
+                    assert!(status.is_server_error(), "PUT {path}: {status} {answer}");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        None
+    }
+
+    /// A place in the timeline of every room: now.
+    pub async fn now(&mut self) -> String {
+        self.sync(Duration::ZERO).await;
+        self.since.clone().expect("a sync gives a place")
+    }
+
+    /// What is in a room's timeline behind `place`, with the place behind it; in the room's order. `None` when the
+    /// homeserver does not answer.
+    pub async fn timeline(&self, room: &str, place: &str) -> Option<(Vec<Value>, String)> {
+        let (mut events, mut place) = (Vec::new(), place.to_owned());
+        loop {
+            let path = format!("rooms/{}/messages?dir=f&limit=1000&from={}", escape(room), escape(&place));
+            let (status, answer) = self.api.attempt(Method::GET, &path, &Value::Null).await.ok()?;
+            let chunk = answer["chunk"].as_array().filter(|_| status.is_success())?;
+            let Some(end) = answer["end"].as_str().filter(|_| !chunk.is_empty()) else {
+                return Some((events, place));
+            };
+            events.extend(chunk.iter().cloned());
+            place = end.to_owned();
+        }
+    }
+
     async fn send(&self, room: &str, kind: &str, body: &str) -> String {
-        static NEXT_TXN: AtomicU64 = AtomicU64::new(1);
-        let txn = NEXT_TXN.fetch_add(1, Ordering::Relaxed);
-        let path = format!("rooms/{}/send/m.room.message/t{txn}", escape(room));
-        text(&self.api.ok(Method::PUT, &path, &json!({ "msgtype": kind, "body": body })).await, "event_id")
+        let content = json!({ "msgtype": kind, "body": body });
+        text(&self.api.ok(Method::PUT, &message_path(room), &content).await, "event_id")
     }
 
     /// One `/sync`. A homeserver that is down for the moment is waited for by the caller's own limit.
@@ -248,6 +286,15 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.attempt(method.clone(), path, body).await.unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+    }
+
+    async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<(StatusCode, Value), reqwest::Error> {
         let url = format!("{}/_matrix/client/v3/{path}", self.base);
         let mut request = self.client.request(method.clone(), &url).timeout(Duration::from_secs(90));
         if !self.token.is_empty() {
@@ -256,10 +303,18 @@ impl Api {
         if method != Method::GET {
             request = request.json(body);
         }
-        let answer = request.send().await.unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        let answer = request.send().await?;
         let status = answer.status();
-        (status, answer.json().await.unwrap_or(Value::Null))
+        // A body cut short is no answer.
+        Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null)))
     }
+}
+
+/// Where to put a message; the transaction id is one of its own.
+fn message_path(room: &str) -> String {
+    static NEXT_TXN: AtomicU64 = AtomicU64::new(1);
+    let txn = NEXT_TXN.fetch_add(1, Ordering::Relaxed);
+    format!("rooms/{}/send/m.room.message/t{txn}", escape(room))
 }
 
 /// An HTTP client for plain loopback.

@@ -5,6 +5,7 @@
 //! on, or cut it. Lives on a thread of its own, so that it outlasts the test that started it.
 
 use std::net::TcpListener as StdListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ pub struct StallProxy {
     pub port: u16,
     links: Links,
     arrivals: Arrivals,
+    is_shut: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,6 +38,16 @@ struct Link {
     state: watch::Sender<Flow>,
 }
 
+/// A connection that was stalled.
+pub struct Stalled(Arc<Link>);
+
+impl Stalled {
+    /// Closes both sides.
+    pub fn cut(self) {
+        self.0.state.send_replace(Flow::Cut);
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     Open,
@@ -49,18 +61,29 @@ impl StallProxy {
         let port = free_port();
         let listener = StdListener::bind(("127.0.0.1", port)).expect("the port was free");
         listener.set_nonblocking(true).expect("a socket can be non-blocking");
-        let (links, arrivals) = (Links::default(), Arrivals::default());
+        let (links, arrivals, is_shut) = (Links::default(), Arrivals::default(), Arc::default());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn({
-            let (links, arrivals) = (links.clone(), arrivals.clone());
-            move || serve(listener, target_port, (links, arrivals), stopped)
+            let state = (links.clone(), arrivals.clone(), Arc::clone(&is_shut));
+            move || serve(listener, target_port, state, stopped)
         });
-        StallProxy { port, links, arrivals, stop: Some(stop), thread: Some(thread) }
+        StallProxy { port, links, arrivals, is_shut, stop: Some(stop), thread: Some(thread) }
     }
 
     /// From now on nothing goes through the connection of `nick`, and it stays open.
     pub fn stall(&self, nick: &str) {
         self.link(nick).state.send_replace(Flow::Stalled);
+    }
+
+    /// As [`StallProxy::stall`] for whoever's nick begins so; gives the connection, to cut it when its nick is another's.
+    pub fn stall_newest(&self, nick: &str) -> Stalled {
+        let links = self.links.lock().expect("no holder panics");
+        let carries = |l: &&Arc<Link>| {
+            l.nick.lock().expect("no holder panics").as_deref().is_some_and(|n| n.starts_with(nick))
+        };
+        let link = links.iter().rev().find(carries).unwrap_or_else(|| panic!("no connection carries {nick}"));
+        link.state.send_replace(Flow::Stalled);
+        Stalled(Arc::clone(link))
     }
 
     /// What waited goes through, late.
@@ -77,6 +100,17 @@ impl StallProxy {
     pub fn cut_all(&self) -> usize {
         let links = self.links.lock().expect("no holder panics");
         links.iter().filter(|l| l.state.send_replace(Flow::Cut) != Flow::Cut).count()
+    }
+
+    /// Cuts every connection, and from now on closes each new one at once: the server behind is away.
+    pub fn shut(&self) {
+        self.is_shut.store(true, Ordering::Release);
+        self.cut_all();
+    }
+
+    /// Lets connections through again.
+    pub fn open(&self) {
+        self.is_shut.store(false, Ordering::Release);
     }
 
     /// When connections came since `from`, oldest first: also those that the server then refused.
@@ -111,7 +145,9 @@ pub fn busiest_second(times: &[Instant]) -> usize {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn serve(listener: StdListener, target_port: u16, state: (Links, Arrivals), stopped: oneshot::Receiver<()>) {
+type State = (Links, Arrivals, Arc<AtomicBool>);
+
+fn serve(listener: StdListener, target_port: u16, state: State, stopped: oneshot::Receiver<()>) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener).expect("inside a runtime");
@@ -122,9 +158,12 @@ fn serve(listener: StdListener, target_port: u16, state: (Links, Arrivals), stop
     });
 }
 
-async fn accept(listener: TcpListener, target_port: u16, (links, arrivals): (Links, Arrivals)) {
+async fn accept(listener: TcpListener, target_port: u16, (links, arrivals, is_shut): State) {
     while let Ok((client, _)) = listener.accept().await {
         arrivals.lock().expect("no holder panics").push(Instant::now());
+        if is_shut.load(Ordering::Acquire) {
+            continue;
+        }
         // A refused target shows the client a closed connection, as a dead server behind a balancer does.
         let Ok(server) = TcpStream::connect(("127.0.0.1", target_port)).await else { continue };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));

@@ -74,6 +74,17 @@ impl Synapse {
         MatrixUser::register(&self.url(), name).await
     }
 
+    /// How many transactions it has written down for application services and not delivered.
+    pub fn kept_transactions(&self) -> usize {
+        const COUNT: &str = "import sqlite3, sys\n\
+            c = sqlite3.connect(sys.argv[1], timeout=20)\n\
+            print(c.execute('SELECT count(*) FROM application_services_txns').fetchone()[0])";
+        let mut command = Command::new(part("BUNRAKU_SYNAPSE_PYTHON"));
+        let output =
+            command.args(["-c", COUNT]).arg(self.dir.join("homeserver.db")).output().expect("Python runs");
+        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+    }
+
     pub fn log_tail(&self) -> String {
         format!("{}\n{}", tail(&self.dir.join("homeserver.log")), tail(&self.dir.join("stdout.log")))
     }
