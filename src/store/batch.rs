@@ -107,7 +107,7 @@ impl Batch {
                 self.singles.push(job);
             }
         }
-        match self.len() {
+        match self.rows() {
             0 => self.due = None,
             _ => self.due = self.due.or(Some(Instant::now() + wait)),
         }
@@ -120,13 +120,13 @@ impl Batch {
     }
 
     /// Changes of rows.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.puts.len() + self.singles.len() + self.written.len() + self.settles.len() + self.dones.len()
     }
 
     /// True when there is nothing to commit, not even counts.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0 && self.passed.is_empty()
+        self.rows() == 0 && self.passed.is_empty()
     }
 
     /// Lets counts wait once more: they alone are not worth a store that breaks.
@@ -135,7 +135,7 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.len() >= BATCH_LEN_MAX || self.singles.len() >= SINGLES_LEN_MAX
+        self.rows() >= BATCH_LEN_MAX || self.singles.len() >= SINGLES_LEN_MAX
     }
 
     pub(super) fn due(&self) -> Due {
@@ -152,7 +152,7 @@ impl Batch {
     pub(super) fn set_aside(&mut self) -> Option<Self> {
         let only_events = self.singles.iter().all(|job| matches!(job.write, Write::Accept { .. }));
         let is_due = self.due.or(self.passed_due).is_some_and(|due| due <= Instant::now());
-        let is_all = self.len() == self.singles.len() && self.passed.is_empty();
+        let is_all = self.rows() == self.singles.len() && self.passed.is_empty();
         if self.awaited == 0 || is_all || !only_events || is_due || self.is_full() {
             return None;
         }
@@ -162,10 +162,17 @@ impl Batch {
             due: self.due,
             ..Self::default()
         };
-        if self.len() == 0 {
+        if self.rows() == 0 {
             self.due = None;
         }
         Some(std::mem::replace(self, urgent))
+    }
+
+    /// Takes back what was set aside, and keeps what is left of the urgent part.
+    pub(super) fn join(&mut self, aside: Self) {
+        let urgent = std::mem::replace(self, aside);
+        self.due = self.due.or(urgent.due.filter(|_| !urgent.singles.is_empty()));
+        self.singles.extend(urgent.singles);
     }
 
     /// The number up to which to reserve now, when what is reserved comes to its end.
@@ -177,7 +184,7 @@ impl Batch {
 
     /// The event that may be handled early: with nothing else to commit, and not tried before.
     pub(super) fn early(&mut self) -> Option<&mut Job> {
-        let is_alone = self.len() == 1;
+        let is_alone = self.rows() == 1 && self.passed.is_empty();
         let job = self.singles.first_mut().filter(|_| is_alone)?;
         matches!(job.early, Some(Early::Waiting(_))).then_some(job)
     }
@@ -225,7 +232,7 @@ impl Batch {
         }
         self.singles = kept;
         self.awaited = 0;
-        if self.len() == 0 {
+        if self.rows() == 0 {
             self.due = None;
         }
     }
@@ -405,7 +412,7 @@ pub(super) mod tests {
         let (job, _waiting) = accept();
         batch.add(job);
         let aside = batch.set_aside().expect("the put may wait");
-        assert_eq!((batch.len(), aside.len()), (1, 1));
+        assert_eq!((batch.rows(), aside.rows()), (1, 1));
         assert!(matches!(aside.due(), Due::At(_)));
         assert!(batch.set_aside().is_none(), "nothing is left to set aside");
     }
@@ -416,9 +423,9 @@ pub(super) mod tests {
         batch.add(put(1));
         batch.add(put(2));
         batch.add(done(1));
-        assert_eq!(batch.len(), 1, "only the second put is left");
+        assert_eq!(batch.rows(), 1, "only the second put is left");
         batch.add(done(2));
-        assert!(batch.len() == 0 && batch.due.is_none(), "no row is left to commit");
+        assert!(batch.rows() == 0 && batch.due.is_none(), "no row is left to commit");
         let passed = Lines::from([(("net".to_owned(), Direction::Notices), 2)]);
         assert!(matches!(batch.steps(None).as_slice(), [Step::Passed(lines)] if **lines == passed));
         assert!(
@@ -426,7 +433,7 @@ pub(super) mod tests {
             "by and by"
         );
         batch.add(done(2));
-        assert_eq!(batch.len(), 1, "a done without its put is a delete");
+        assert_eq!(batch.rows(), 1, "a done without its put is a delete");
     }
 
     #[test]
@@ -450,7 +457,7 @@ pub(super) mod tests {
         let settle = Write::Settle { seq: InboxSeq(1), outcome: Outcome::Delivered };
         batch.add(Job { write: settle, answer: None });
         batch.add(written(1));
-        assert_eq!((batch.len(), batch.written.len()), (2, 1));
+        assert_eq!((batch.rows(), batch.written.len()), (2, 1));
         let written = batch.steps(None).iter().filter(|step| matches!(step, Step::Written(_))).count();
         assert_eq!(written, 1, "one statement for all");
     }
@@ -473,7 +480,7 @@ pub(super) mod tests {
             batch.add(Job { early, ..Job::new(write, Some(answer)) });
         }
         batch.refuse_awaited(&StoreError::Closed);
-        assert_eq!(batch.len(), 1);
+        assert_eq!(batch.rows(), 1);
         assert!(batch.early().is_none(), "it is told of once");
     }
 }

@@ -216,7 +216,7 @@ impl Task {
             self.last.0 = self.last.0.saturating_add(i64::try_from(events.len()).unwrap_or(i64::MAX));
         }
         self.batch.add(job);
-        if self.batch.len() == 0 && self.batch.mark_wanted(self.mark).is_some() {
+        if self.batch.rows() == 0 && self.batch.mark_wanted(self.mark).is_some() {
             // Cancelled puts use numbers up too.
             self.batch.add(Job::new(Write::Nothing, None));
         }
@@ -227,9 +227,8 @@ impl Task {
         let aside = self.batch.set_aside();
         self.store_all().await;
         if let Some(aside) = aside {
-            // The urgent part has been stored or refused; of it nothing is left.
-            debug_assert!(self.batch.is_empty());
-            self.batch = aside;
+            // The urgent part has been stored or refused, but for what is being handled already.
+            self.batch.join(aside);
         }
     }
 
@@ -316,7 +315,7 @@ impl Task {
         let first = Failing { since: Instant::now(), pause_ms: PAUSE_MS_MIN };
         let failing = *self.failing.get_or_insert(first);
         self.batch.refuse_awaited(&StoreError::Unavailable(why.clone()));
-        if self.batch.len() == 0 {
+        if self.batch.rows() == 0 {
             tracing::warn!(%why, "a commit failed, its callers were told");
             self.failing = None;
             match self.closing {
@@ -326,12 +325,12 @@ impl Task {
             return;
         }
         if failing.since.elapsed() > self.patience {
-            tracing::error!(%why, lost = self.batch.len(), "the database failed for too long, the store has stopped");
+            tracing::error!(%why, lost = self.batch.rows(), "the database failed for too long, the store has stopped");
             self.broken.set(why).ok();
             self.batch = Batch::default();
             return;
         }
-        tracing::warn!(%why, waiting = self.batch.len(), "a commit failed, trying again");
+        tracing::warn!(%why, waiting = self.batch.rows(), "a commit failed, trying again");
         sleep(Duration::from_millis(failing.pause_ms)).await;
         let pause_ms = (failing.pause_ms * 2).min(PAUSE_MS_MAX);
         self.failing = Some(Failing { pause_ms, ..failing });
