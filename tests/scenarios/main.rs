@@ -94,10 +94,12 @@ stories! {
     login_settles_first
     login_unanswered
     login_without_services
+    lost_and_left
     lost_and_said_again
     lost_and_seen_quitting
     lost_and_witnessed
     lost_in_a_split
+    lost_in_part
     lost_unseen
     lost_without_witness
     message_expires

@@ -49,7 +49,7 @@ impl Network {
     }
 
     /// An observer's stream shows one of ours quitting; it had been in the channel since then.
-    pub(super) fn missed(&mut self, by: ConnId, speaker: ConnId, channel: &ChannelName, since: Time) {
+    pub(super) fn lines_missed(&mut self, by: ConnId, speaker: ConnId, channel: &ChannelName, since: Time) {
         if self.puppet_of(speaker).is_some() {
             self.with_session(speaker.puppet, |session, _| session.lines_missed(by, channel, since));
         } else if let Some(doubts) = self.doubts_of(speaker) {
@@ -152,7 +152,7 @@ impl Network {
         for name in self.channels_of(conn) {
             let shown = self.channels.get(&name).and_then(|c| c.shown_since(conn, nick, mask, &self.nicks));
             if let Some((speaker, since)) = shown.filter(|(speaker, _)| *speaker != conn) {
-                self.missed(conn, speaker, &name, since);
+                self.lines_missed(conn, speaker, &name, since);
             }
         }
     }
