@@ -43,6 +43,7 @@ pub struct Audit {
     /// Messages that a server did not take, and those whose senders were told so.
     refused: BTreeSet<String>,
     told_refused: BTreeSet<String>,
+    /// Messages that carry a reaction: they did not arrive, or not for sure.
     marked: BTreeSet<InboxSeq>,
     /// What was asked, and whether it was answered.
     asked: BTreeMap<AskId, (String, bool)>,
@@ -278,6 +279,10 @@ impl Audit {
     pub fn all_settled(&self) {
         for seq in &self.accepted {
             assert!(self.settled.contains_key(seq), "never settled: {seq:?}");
+        }
+        for (seq, outcome) in self.settled.iter().filter(|(seq, _)| self.messages.contains_key(seq)) {
+            let is_told = self.marked.contains(seq) || *outcome == Outcome::Delivered;
+            assert!(is_told, "nobody was told: {seq:?} {outcome:?}");
         }
         for (line, is_answered) in self.asked.values() {
             assert!(is_answered, "never answered: {line}");
