@@ -5,6 +5,7 @@
 
 mod identity;
 mod listeners;
+mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,14 +13,11 @@ use std::net::SocketAddr;
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
 use super::types::{
-    Appservice, Channel, Config, Connect, Database, Failures, Homeserver, Network, RoomName, Server,
-};
+use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server};
+.strip};
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};
-
-/// Longest key of a reaction. The specification knows no limit; clients show a few characters.
-const REACTION_BYTES_MAX: usize = 64;
 
 /// Notes every fault of `config` in `findings`.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -168,24 +166,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     portals(network, &here.with("portals"), findings);
     channels(network, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
-    failures(&network.failures, &here.with("failures"), findings);
-}
-
-fn failures(failures: &Failures, here: &Place, findings: &mut Findings) {
-    let key = &failures.reaction;
-    let is_blank = !key.is_empty() && key.trim().is_empty();
-    if is_blank || key.len() > REACTION_BYTES_MAX || key.chars().any(char::is_control) {
-        findings.error(
-            here.with("reaction"),
-            format!("must be a sign of {REACTION_BYTES_MAX} bytes at most, such as \"❌\", or \"\" for none"),
-        );
-    }
-    if key.is_empty() && !failures.notice && !failures.status_event {
-        findings.warning(
-            here.clone(),
-            "nobody learns that a message of theirs did not arrive; leave one of the three on",
-        );
-    }
+    messages::failures(&network.failures, &here.with("failures"), findings);
 }
 
 fn servers(network: &Network, here: &Place, findings: &mut Findings) {

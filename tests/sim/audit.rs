@@ -43,6 +43,7 @@ pub struct Audit {
     /// Messages that a server did not take, and those whose senders were told so.
     refused: BTreeSet<String>,
     told_refused: BTreeSet<String>,
+    /// Messages that carry a reaction: they did not arrive, or not for sure.
     marked: BTreeSet<InboxSeq>,
     /// What was asked, and whether it was answered.
     asked: BTreeMap<AskId, (String, bool)>,
@@ -282,6 +283,10 @@ impl Audit {
         for (seq, message) in &self.messages {
             let is_delivered = self.settled.get(seq) == Some(&Outcome::Delivered);
             assert!(!is_delivered || message.on_irc == 1, "delivered and not on IRC: {seq:?}");
+        }
+        for (seq, outcome) in self.settled.iter().filter(|(seq, _)| self.messages.contains_key(seq)) {
+            let is_told = self.marked.contains(seq) || *outcome == Outcome::Delivered;
+            assert!(is_told, "nobody was told: {seq:?} {outcome:?}");
         }
         for (line, is_answered) in self.asked.values() {
             assert!(is_answered, "never answered: {line}");

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A window without anything gathered ends the story: the next failure is told at once again. Nothing here has
-//! words for people, and nothing of what a message said is kept.
+//! words for people, and nothing of what a message said is kept. What is gathered lives in memory: a bridge that is
+//! killed says nothing more of it, and the messages keep their reactions.
 
 use std::collections::{BTreeSet, HashMap};
 
