@@ -12,9 +12,7 @@ use std::net::SocketAddr;
 
 use super::problem::{Findings, Place, place};
 use super::syntax::{http_url, is_host, is_loopback, is_modes, is_server_name};
-use super::types::{
 use super::types::{Appservice, Channel, Config, Connect, Database, Homeserver, Network, RoomName, Server};
-.strip};
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate, TemplateError};

@@ -80,6 +80,8 @@ impl Healer {
     async fn close(&self, gap: Gap) {
         let end = match self.read(&gap).await {
             Ok(missed) => End::Read(missed),
+            // It went away again: once it is back, every room is read anew from where all was well.
+            Err(_) if self.gaps.is_suspected() => End::GivenUp,
             Err(error) => {
                 tracing::warn!(
                     room = %gap.room, %error,

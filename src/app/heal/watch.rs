@@ -78,7 +78,15 @@ impl Watch {
     async fn look(&mut self) -> Result<(), ClientError> {
         self.shell.client.versions().await?;
         let lifeline = self.shell.client.lifeline().await;
-        self.lifeline = Some(lifeline.map_err(|error| ClientError::Unavailable(error.to_string()))?);
+        let fresh = lifeline.map_err(|error| ClientError::Unavailable(error.to_string()))?;
+        // The one before may have ended while we looked, and who answered is another process already.
+        if let Some(mut old) = self.lifeline.replace(fresh) {
+            tokio::select! {
+                biased;
+                () = old.ended() => self.suspect("its connection ended"),
+                () = std::future::ready(()) => {}
+            }
+        }
         Ok(())
     }
 

@@ -10,11 +10,12 @@ use crate::support::irc::IrcClient;
 use crate::support::ircd::{IrcdKind, Setup};
 use crate::support::matrix::MatrixUser;
 use crate::support::world::{World, puppet};
-use crate::support::{PATIENT, QUIET, join_all};
+use crate::support::{PATIENT, QUIET, eventually, join_all};
 
 /// Messages of one burst in one room.
 const BURST: usize = 15;
 const CHANNELS: [&str; 2] = ["#heal-one", "#heal-two"];
+const NAMES: [&str; 2] = ["ada", "bea"];
 
 /// How the homeserver ends.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ impl Lab {
         let world = World::with(IrcdKind::InspIrcd, &Setup::default(), none).await;
         let mut irc = world.irc("healirc").await;
         let mut talkers = Vec::new();
-        for (name, channel) in ["ada", "bea"].into_iter().zip(CHANNELS) {
+        for (name, channel) in NAMES.into_iter().zip(CHANNELS) {
             irc.join(channel).await;
             talkers.push(world.joined(name, channel, &mut irc).await);
         }
@@ -67,22 +68,24 @@ impl Lab {
     /// Everything said so far is on IRC, each line once and in its channel's order.
     async fn assert_all_said_once(&mut self) {
         let expected: Vec<String> = (0..self.said).map(|number| format!("line {number}")).collect();
-        let last = expected.last().expect("something was said").clone();
-        let nicks = ["ada", "bea"].map(puppet);
-        for (nick, channel) in nicks.iter().zip(CHANNELS) {
-            self.irc
-                .wait("the last line", PATIENT, |l| {
-                    l.is_from("PRIVMSG", nick, channel) && l.params[1] == last
-                })
-                .await;
-        }
+        let last = expected.last().expect("something was said");
+        eventually("the last line is in both channels", PATIENT, || {
+            let is_there = [0, 1].iter().all(|place| self.said_in(*place).last() == Some(last));
+            async move { is_there.then_some(()) }
+        })
+        .await;
         tokio::time::sleep(QUIET).await;
         self.irc.fence().await;
-        for (nick, channel) in nicks.iter().zip(CHANNELS) {
-            let lines = self.irc.lines().into_iter().filter(|l| l.is_from("PRIVMSG", nick, channel));
-            let said: Vec<String> = lines.map(|l| l.params[1].clone()).collect();
-            assert_eq!(said, expected, "{channel}");
+        for (place, channel) in CHANNELS.iter().enumerate() {
+            assert_eq!(self.said_in(place), expected, "{channel}");
         }
+    }
+
+    /// What the talker of a channel said there, as IRC saw it.
+    fn said_in(&self, place: usize) -> Vec<String> {
+        let nick = puppet(NAMES[place]);
+        let lines = self.irc.lines().into_iter();
+        lines.filter(|l| l.is_from("PRIVMSG", &nick, CHANNELS[place])).map(|l| l.params[1].clone()).collect()
     }
 }
 
