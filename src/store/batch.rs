@@ -83,9 +83,9 @@ impl Batch {
                 self.singles.push(job);
             }
         }
-        match self.len() {
-            0 => self.due = None,
-            _ => self.due = self.due.or(Some(Instant::now() + wait)),
+        match self.is_empty() {
+            true => self.due = None,
+            false => self.due = self.due.or(Some(Instant::now() + wait)),
         }
     }
 
@@ -100,9 +100,14 @@ impl Batch {
         self.puts.len() + self.singles.len() + self.settles.len() + self.dones.len()
     }
 
-    /// True when there is nothing to commit, not even counts.
+    /// True when no row is to be changed; there may be counts.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0 && self.passed.is_empty()
+        self.len() == 0
+    }
+
+    /// True when there is nothing to commit, not even counts.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.passed.is_empty()
     }
 
     /// Lets counts wait once more: they alone are not worth a store that breaks.
@@ -138,7 +143,7 @@ impl Batch {
             due: self.due,
             ..Self::default()
         };
-        if self.len() == 0 {
+        if self.is_empty() {
             self.due = None;
         }
         Some(std::mem::replace(self, urgent))
@@ -186,7 +191,7 @@ impl Batch {
             }
         }
         self.awaited = 0;
-        if self.len() == 0 {
+        if self.is_empty() {
             self.due = None;
         }
     }
@@ -355,7 +360,7 @@ pub(super) mod tests {
         batch.add(done(1));
         assert_eq!(batch.len(), 1, "only the second put is left");
         batch.add(done(2));
-        assert!(batch.len() == 0 && batch.due.is_none(), "no row is left to commit");
+        assert!(batch.is_empty() && batch.due.is_none(), "no row is left to commit");
         let passed = Lines::from([(("net".to_owned(), Direction::Notices), 2)]);
         assert!(matches!(batch.steps(None).as_slice(), [Step::Passed(lines)] if **lines == passed));
         assert!(

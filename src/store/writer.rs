@@ -144,10 +144,10 @@ impl Task {
     async fn run(mut self) {
         loop {
             self.gather().await;
-            if !self.batch.is_empty() {
+            if !self.batch.is_idle() {
                 self.store_batch().await;
             }
-            if self.batch.is_empty() && !matches!(self.closing, Closing::No) {
+            if self.batch.is_idle() && !matches!(self.closing, Closing::No) {
                 break;
             }
         }
@@ -193,7 +193,7 @@ impl Task {
             return;
         }
         self.batch.add(job);
-        if self.batch.len() == 0 && self.batch.mark_wanted(self.mark).is_some() {
+        if self.batch.is_empty() && self.batch.mark_wanted(self.mark).is_some() {
             // Cancelled puts use numbers up too.
             self.batch.add(Job { write: Write::Nothing, answer: None });
         }
@@ -205,7 +205,7 @@ impl Task {
         self.store_all().await;
         if let Some(aside) = aside {
             // The urgent part has been stored or refused; of it nothing is left.
-            debug_assert!(self.batch.is_empty());
+            debug_assert!(self.batch.is_idle());
             self.batch = aside;
         }
     }
@@ -279,7 +279,7 @@ impl Task {
         let first = Failing { since: Instant::now(), pause_ms: PAUSE_MS_MIN };
         let failing = *self.failing.get_or_insert(first);
         self.batch.refuse_awaited(&StoreError::Unavailable(why.clone()));
-        if self.batch.len() == 0 {
+        if self.batch.is_empty() {
             tracing::warn!(%why, "a commit failed, its callers were told");
             self.failing = None;
             match self.closing {
@@ -354,5 +354,31 @@ mod tests {
         assert!(matches!(end, StoreError::Broken(_)), "{end}");
         assert!(matches!(writer.write_soon(put(2).write).await, Err(StoreError::Broken(_))));
         assert!(matches!(writer.close().await, Err(StoreError::Broken(_))));
+    }
+
+    #[tokio::test]
+    async fn counts_alone_break_no_store_and_hold_up_no_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, mut other) = locked(&dir, Duration::from_millis(100)).await;
+        other.rollback().await.unwrap();
+        // The numbers are reserved: what comes and goes from here on is counts.
+        writer.write_soon(put(1).write).await.unwrap();
+        while writer.write(Write::Nothing).await.is_err() {}
+        other.execute(LOCK, &[]).await.unwrap();
+        writer.write_soon(put(2).write).await.unwrap();
+        writer.write_soon(Write::OutboxDone(RelaySeq(2))).await.unwrap();
+        let longer = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < longer {
+            let told = writer.write(Write::Nothing).await.unwrap_err();
+            assert!(matches!(told, StoreError::Unavailable(_)), "{told}");
+        }
+        other.rollback().await.unwrap();
+        while writer.write(Write::Nothing).await.is_err() {}
+        let sql = "SELECT count FROM tallies WHERE outcome = 'delivered'";
+        assert_eq!(other.fetch(sql, &[]).await.unwrap()[0].int(0).unwrap(), 1, "it was counted in the end");
+        other.execute(LOCK, &[]).await.unwrap();
+        writer.write_soon(put(3).write).await.unwrap();
+        writer.write_soon(Write::OutboxDone(RelaySeq(3))).await.unwrap();
+        timeout(Duration::from_secs(30), writer.close()).await.expect("it ends").unwrap();
     }
 }
