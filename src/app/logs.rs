@@ -206,14 +206,14 @@ async fn keep_fact(store: &Store, fact: GhostFact) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::effect::Speaker;
+    use crate::bridge::effect::{Relay, Speaker};
     use crate::bridge::input::BodyKind;
     use crate::ids::RoomId;
 
-    fn line(seq: i64) -> Relay {
+    fn line(seq: i64) -> Post {
         let room = RoomId::new("!r").unwrap();
         let (speaker, kind, text) = (Speaker::Bot, BodyKind::Text, "x".into());
-        Relay { seq: RelaySeq(seq), room, speaker, kind, text, about: None }
+        Post::Line(Relay { seq: RelaySeq(seq), room, speaker, kind, text, about: None })
     }
 
     /// Waits for these figures: accepted, ended, in flight, missing.

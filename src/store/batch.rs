@@ -107,9 +107,9 @@ impl Batch {
                 self.singles.push(job);
             }
         }
-        match self.rows() {
-            0 => self.due = None,
-            _ => self.due = self.due.or(Some(Instant::now() + wait)),
+        match self.is_empty() {
+            true => self.due = None,
+            false => self.due = self.due.or(Some(Instant::now() + wait)),
         }
     }
 
@@ -120,13 +120,18 @@ impl Batch {
     }
 
     /// Changes of rows.
-    pub(super) fn rows(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.puts.len() + self.singles.len() + self.written.len() + self.settles.len() + self.dones.len()
     }
 
-    /// True when there is nothing to commit, not even counts.
+    /// True when no row is to be changed; there may be counts.
     pub(super) fn is_empty(&self) -> bool {
-        self.rows() == 0 && self.passed.is_empty()
+        self.len() == 0
+    }
+
+    /// True when there is nothing to commit, not even counts.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.passed.is_empty()
     }
 
     /// Lets counts wait once more: they alone are not worth a store that breaks.
@@ -135,7 +140,7 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.rows() >= BATCH_LEN_MAX || self.singles.len() >= SINGLES_LEN_MAX
+        self.len() >= BATCH_LEN_MAX || self.singles.len() >= SINGLES_LEN_MAX
     }
 
     pub(super) fn due(&self) -> Due {
@@ -152,7 +157,7 @@ impl Batch {
     pub(super) fn set_aside(&mut self) -> Option<Self> {
         let only_events = self.singles.iter().all(|job| matches!(job.write, Write::Accept { .. }));
         let is_due = self.due.or(self.passed_due).is_some_and(|due| due <= Instant::now());
-        let is_all = self.rows() == self.singles.len() && self.passed.is_empty();
+        let is_all = self.len() == self.singles.len() && self.passed.is_empty();
         if self.awaited == 0 || is_all || !only_events || is_due || self.is_full() {
             return None;
         }
@@ -162,7 +167,7 @@ impl Batch {
             due: self.due,
             ..Self::default()
         };
-        if self.rows() == 0 {
+        if self.is_empty() {
             self.due = None;
         }
         Some(std::mem::replace(self, urgent))
@@ -184,7 +189,7 @@ impl Batch {
 
     /// The event that may be handled early: with nothing else to commit, and not tried before.
     pub(super) fn early(&mut self) -> Option<&mut Job> {
-        let is_alone = self.rows() == 1 && self.passed.is_empty();
+        let is_alone = self.len() == 1 && self.passed.is_empty();
         let job = self.singles.first_mut().filter(|_| is_alone)?;
         matches!(job.early, Some(Early::Waiting(_))).then_some(job)
     }
@@ -232,7 +237,7 @@ impl Batch {
         }
         self.singles = kept;
         self.awaited = 0;
-        if self.rows() == 0 {
+        if self.is_empty() {
             self.due = None;
         }
     }
@@ -412,7 +417,7 @@ pub(super) mod tests {
         let (job, _waiting) = accept();
         batch.add(job);
         let aside = batch.set_aside().expect("the put may wait");
-        assert_eq!((batch.rows(), aside.rows()), (1, 1));
+        assert_eq!((batch.len(), aside.len()), (1, 1));
         assert!(matches!(aside.due(), Due::At(_)));
         assert!(batch.set_aside().is_none(), "nothing is left to set aside");
     }
@@ -423,9 +428,9 @@ pub(super) mod tests {
         batch.add(put(1));
         batch.add(put(2));
         batch.add(done(1));
-        assert_eq!(batch.rows(), 1, "only the second put is left");
+        assert_eq!(batch.len(), 1, "only the second put is left");
         batch.add(done(2));
-        assert!(batch.rows() == 0 && batch.due.is_none(), "no row is left to commit");
+        assert!(batch.is_empty() && batch.due.is_none(), "no row is left to commit");
         let passed = Lines::from([(("net".to_owned(), Direction::Notices), 2)]);
         assert!(matches!(batch.steps(None).as_slice(), [Step::Passed(lines)] if **lines == passed));
         assert!(
@@ -433,7 +438,7 @@ pub(super) mod tests {
             "by and by"
         );
         batch.add(done(2));
-        assert_eq!(batch.rows(), 1, "a done without its put is a delete");
+        assert_eq!(batch.len(), 1, "a done without its put is a delete");
     }
 
     #[test]
@@ -451,13 +456,13 @@ pub(super) mod tests {
     #[test]
     fn a_row_that_is_settled_is_not_noted_as_written() {
         let mut batch = Batch::default();
-        let written = |seq| Job { write: Write::Written { seq: InboxSeq(seq) }, answer: None };
+        let written = |seq| Job::new(Write::Written { seq: InboxSeq(seq) }, None);
         batch.add(written(1));
         batch.add(written(2));
         let settle = Write::Settle { seq: InboxSeq(1), outcome: Outcome::Delivered };
-        batch.add(Job { write: settle, answer: None });
+        batch.add(Job::new(settle, None));
         batch.add(written(1));
-        assert_eq!((batch.rows(), batch.written.len()), (2, 1));
+        assert_eq!((batch.len(), batch.written.len()), (2, 1));
         let written = batch.steps(None).iter().filter(|step| matches!(step, Step::Written(_))).count();
         assert_eq!(written, 1, "one statement for all");
     }
@@ -480,7 +485,7 @@ pub(super) mod tests {
             batch.add(Job { early, ..Job::new(write, Some(answer)) });
         }
         batch.refuse_awaited(&StoreError::Closed);
-        assert_eq!(batch.rows(), 1);
+        assert_eq!(batch.len(), 1);
         assert!(batch.early().is_none(), "it is told of once");
     }
 }

@@ -434,14 +434,12 @@ async fn an_older_database_is_counted_from_here_on(place: Place) {
     let mut conn = place.conn().await;
     let triggers = conn.choose(OLDER_SQLITE, OLDER_POSTGRES);
     for sql in triggers.split(';').filter(|sql| !sql.trim().is_empty()) {
-        match &mut conn {
-            Conn::Sqlite(conn) => {
-                drop((&mut **conn).execute(AssertSqlSafe(sql).into_sql_str()).await.unwrap())
-            }
-            Conn::Postgres(conn) => {
-                drop((&mut **conn).execute(AssertSqlSafe(sql).into_sql_str()).await.unwrap())
-            }
-        }
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        let ran = match &mut conn {
+            Conn::Sqlite(conn) => (&mut **conn).execute(sql).await.map(|_| ()),
+            Conn::Postgres(conn) => (&mut **conn).execute(sql).await.map(|_| ()),
+        };
+        ran.unwrap();
     }
     let store = place.open().await;
     assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [2, 0, 1, 0, 1]);

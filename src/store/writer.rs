@@ -163,10 +163,10 @@ impl Task {
     async fn run(mut self) {
         loop {
             self.gather().await;
-            if !self.batch.is_empty() {
+            if !self.batch.is_idle() {
                 self.store_batch().await;
             }
-            if self.batch.is_empty() && !matches!(self.closing, Closing::No) {
+            if self.batch.is_idle() && !matches!(self.closing, Closing::No) {
                 break;
             }
         }
@@ -216,7 +216,7 @@ impl Task {
             self.last.0 = self.last.0.saturating_add(i64::try_from(events.len()).unwrap_or(i64::MAX));
         }
         self.batch.add(job);
-        if self.batch.rows() == 0 && self.batch.mark_wanted(self.mark).is_some() {
+        if self.batch.is_empty() && self.batch.mark_wanted(self.mark).is_some() {
             // Cancelled puts use numbers up too.
             self.batch.add(Job::new(Write::Nothing, None));
         }
@@ -315,7 +315,7 @@ impl Task {
         let first = Failing { since: Instant::now(), pause_ms: PAUSE_MS_MIN };
         let failing = *self.failing.get_or_insert(first);
         self.batch.refuse_awaited(&StoreError::Unavailable(why.clone()));
-        if self.batch.rows() == 0 {
+        if self.batch.is_empty() {
             tracing::warn!(%why, "a commit failed, its callers were told");
             self.failing = None;
             match self.closing {
@@ -325,12 +325,12 @@ impl Task {
             return;
         }
         if failing.since.elapsed() > self.patience {
-            tracing::error!(%why, lost = self.batch.rows(), "the database failed for too long, the store has stopped");
+            tracing::error!(%why, lost = self.batch.len(), "the database failed for too long, the store has stopped");
             self.broken.set(why).ok();
             self.batch = Batch::default();
             return;
         }
-        tracing::warn!(%why, waiting = self.batch.rows(), "a commit failed, trying again");
+        tracing::warn!(%why, waiting = self.batch.len(), "a commit failed, trying again");
         sleep(Duration::from_millis(failing.pause_ms)).await;
         let pause_ms = (failing.pause_ms * 2).min(PAUSE_MS_MAX);
         self.failing = Some(Failing { pause_ms, ..failing });
@@ -378,15 +378,17 @@ mod tests {
         let pages = conn.fetch("PRAGMA page_count", &[]).await.unwrap()[0].int(0).unwrap();
         let source = Source::Sqlite(options.pragma("max_page_count", (pages + 20).to_string()));
         let conn = source.connect().await.unwrap();
-        let (writer, task) = with_patience(source, conn, Duration::from_secs(60));
+        let (writer, task) = with_patience(source, conn, InboxSeq(0), Duration::from_secs(60));
         tokio::spawn(task);
         let event = |number: i64| NewEvent {
             event_id: format!("${number}"),
             room_id: "!r".into(),
             json: "x".repeat(8_000),
+            network: None,
         };
-        let accept =
-            async |number| writer.write(Write::Accept { events: vec![event(number)], at: Time(1) }).await;
+        let accept = async |number| {
+            writer.write(Write::Accept { events: vec![event(number)], at: Time(1), first: InboxSeq(0) }).await
+        };
         let mut taken = 0;
         let full = loop {
             match accept(taken + 1).await {
@@ -439,7 +441,12 @@ mod tests {
     async fn an_event_that_is_being_handled_is_not_forgotten_by_a_failure() {
         let dir = tempfile::tempdir().unwrap();
         let (writer, mut other) = locked(&dir, Duration::from_secs(60)).await;
-        let event = |id: &str| NewEvent { event_id: id.into(), room_id: "!r".into(), json: "{}".into() };
+        let event = |id: &str| NewEvent {
+            event_id: id.into(),
+            room_id: "!r".into(),
+            json: "{}".into(),
+            network: None,
+        };
         let accept = |id| Write::Accept { events: vec![event(id)], at: Time(1), first: InboxSeq(0) };
         let (early, told) = oneshot::channel();
         let refused = writer.write_early(accept("$a"), early).await;
@@ -449,5 +456,31 @@ mod tests {
         let rows = writer.write_early(accept("$b"), early).await.unwrap().accepted();
         assert_eq!(told.await.unwrap(), rows[0]);
         assert_eq!(rows[0].seq, InboxSeq(2), "the number of the one before is not used again");
+    }
+
+    #[tokio::test]
+    async fn counts_alone_break_no_store_and_hold_up_no_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, mut other) = locked(&dir, Duration::from_millis(100)).await;
+        other.rollback().await.unwrap();
+        // The numbers are reserved: what comes and goes from here on is counts.
+        writer.write_soon(put(1).write).await.unwrap();
+        while writer.write(Write::Nothing).await.is_err() {}
+        other.execute(LOCK, &[]).await.unwrap();
+        writer.write_soon(put(2).write).await.unwrap();
+        writer.write_soon(Write::OutboxDone(RelaySeq(2))).await.unwrap();
+        let longer = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < longer {
+            let told = writer.write(Write::Nothing).await.unwrap_err();
+            assert!(matches!(told, StoreError::Unavailable(_)), "{told}");
+        }
+        other.rollback().await.unwrap();
+        while writer.write(Write::Nothing).await.is_err() {}
+        let sql = "SELECT count FROM tallies WHERE outcome = 'delivered'";
+        assert_eq!(other.fetch(sql, &[]).await.unwrap()[0].int(0).unwrap(), 1, "it was counted in the end");
+        other.execute(LOCK, &[]).await.unwrap();
+        writer.write_soon(put(3).write).await.unwrap();
+        writer.write_soon(Write::OutboxDone(RelaySeq(3))).await.unwrap();
+        timeout(Duration::from_secs(30), writer.close()).await.expect("it ends").unwrap();
     }
 }
