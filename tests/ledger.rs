@@ -280,6 +280,22 @@ fn an_observer_that_comes_midway_does_not_double_what_was_just_relayed() {
 }
 
 #[test]
+fn a_join_that_is_asked_for_again_still_owes_what_was_relayed_meanwhile() {
+    let story = [
+        Asks(1),
+        In(1),
+        Asks(2),
+        Sees(1, "hi", 1, &[1, 2]),
+        Wait(30_000),
+        Asks(2),
+        Wait(10_000),
+        In(2),
+        Sees(2, "hi", 1, &[2]),
+    ];
+    assert_eq!(ledger(&story), [1], "its stream was slow, and shows the line behind its own JOIN");
+}
+
+#[test]
 fn a_connection_that_does_not_observe_is_counted_and_no_more() {
     let (mut ledger, mut out) = (Ledger::new(), Vec::new());
     ledger.observe(Time(1), conn(9), said("ann", "hi"), 1, &Arc::default(), &mut out);

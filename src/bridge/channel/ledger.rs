@@ -108,7 +108,8 @@ impl<L> Ledger<L> {
 
     /// `c` asks to join. Its queues open now and not at its own JOIN echo: a faster stream may show `c` in
     /// the channel, and lines after it, before `c`'s stream does. A refused join ends with [`Self::left`].
-    /// A connection that has sent PART asks again only after the echo.
+    /// A connection that has sent PART asks again only after the echo; one whose JOIN is late may ask twice, and
+    /// still owes what was relayed since the first time.
     pub fn joining(&mut self, c: ConnId) {
         self.joining_on(c, None);
     }
@@ -291,13 +292,12 @@ impl<L> Ledger<L> {
         server: Option<Arc<str>>,
         under_way: impl FnMut(&Recent) -> Option<Unseen>,
     ) {
+        let is_new = self.find(c).map_or(true, |at| self.observers[at].standing == Standing::Gone);
         let unseen: VecDeque<Unseen> = self.recent.iter().filter_map(under_way).collect();
         let observer = self.open(c);
         observer.server = server;
-        if observer.standing == Standing::Gone {
+        if is_new {
             observer.standing = Standing::Joining;
-        }
-        if observer.standing == Standing::Joining {
             observer.settled_from = Time(u64::MAX);
             observer.unseen = unseen;
         }

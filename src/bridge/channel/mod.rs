@@ -205,8 +205,11 @@ impl Channel {
         self.ledger.observe(now, conn, key, line, &peers, heard);
     }
 
-    /// Another nick entered, on this observer's stream.
+    /// Another nick entered, on this observer's stream. Whoever was known under it is gone.
     pub fn joined(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.leaves(nick);
+        }
         self.show(conn, nick, mask, nicks);
         if self.is_owner(conn) {
             self.roster.join(nick);

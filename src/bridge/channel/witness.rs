@@ -55,8 +55,11 @@ impl View {
         }
     }
 
-    /// The stream shows a nick change.
+    /// The stream shows a nick change. A nick is one person's: whoever was known under the new one is gone.
     pub fn renames(&mut self, from: &Nick, to: &Nick) {
+        if from != to {
+            self.leaves(to);
+        }
         if let Some(conn) = self.ours.remove(from) {
             self.ours.insert(to.clone(), conn);
         }
@@ -132,5 +135,17 @@ mod tests {
         assert_eq!(view.leaves(&nick("Countess")), Some(conn(1)));
         assert_eq!(view.ours(&nick("countess")), None);
         assert!(view.present().is_empty());
+    }
+
+    #[test]
+    fn a_stranger_who_takes_a_nick_of_ours_is_a_stranger() {
+        let mut view = View::default();
+        view.shows(nick("ada"), conn(1));
+        view.renames(&nick("eve"), &nick("Ada"));
+        assert_eq!(view.ours(&nick("ada")), None, "ours had it before, and its QUIT was not shown here");
+        assert!(view.present().is_empty());
+        view.shows(nick("bob"), conn(2));
+        view.renames(&nick("bob"), &nick("Bob"));
+        assert_eq!(view.ours(&nick("bob")), Some(conn(2)), "another spelling is the same nick");
     }
 }
