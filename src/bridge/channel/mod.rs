@@ -146,7 +146,7 @@ impl Channel {
         // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
         while self.observers.len() < OBSERVERS_MAX + self.doubted.len() || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
-            let view = self.owner_view().cloned().unwrap_or_default();
+            let view = self.owner_view().map(View::as_hearsay).unwrap_or_default();
             self.observers.insert(conn, view);
             self.ledger.watching_on(now, conn, self.servers.get(&conn).cloned(), heard);
             duties.push(Duty::Observe(conn));
@@ -284,7 +284,9 @@ impl Channel {
         if let Some(holder) = nicks.identified(nick, mask).filter(has_it) {
             return view.shows(nick.clone(), holder);
         }
-        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(has_it).collect();
+        // Who asks for a nick may have got it, by a line that its own stream has yet to show.
+        let may_have = |holder: &ConnId| is_apt(holder) && nicks.may_have(*holder, nick);
+        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(may_have).collect();
         let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
         view.may_show(nick.clone(), may);
     }

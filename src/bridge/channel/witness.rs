@@ -24,6 +24,14 @@ pub struct View {
 }
 
 impl View {
+    /// What another observer may believe of it: the two streams are not at the same place, and a nick that was
+    /// ours in this one may be a stranger's in the other, which will never show the change.
+    pub fn as_hearsay(&self) -> Self {
+        let ours = self.ours.iter().map(|(nick, conn)| (nick.clone(), BTreeSet::from([*conn])));
+        let perhaps = self.perhaps.clone().into_iter().chain(ours).collect();
+        Self { ours: HashMap::new(), perhaps, present: Arc::clone(&self.present), listing: None }
+    }
+
     /// The stream shows one of ours in the channel, under this nick.
     pub fn shows(&mut self, nick: Nick, conn: ConnId) {
         self.leaves(&nick);
@@ -135,6 +143,16 @@ mod tests {
         assert_eq!(view.leaves(&nick("Countess")), Some(conn(1)));
         assert_eq!(view.ours(&nick("countess")), None);
         assert!(view.present().is_empty());
+    }
+
+    #[test]
+    fn what_another_stream_showed_is_hearsay() {
+        let mut view = View::default();
+        view.shows(nick("ada"), conn(1));
+        let hearsay = view.as_hearsay();
+        assert_eq!(hearsay.ours(&nick("ada")), None, "on this stream it may be a stranger's by now");
+        assert_eq!(hearsay.perhaps(&nick("ada")).collect::<Vec<_>>(), [conn(1)]);
+        assert_eq!(hearsay.present(), view.present());
     }
 
     #[test]
