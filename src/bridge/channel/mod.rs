@@ -234,7 +234,11 @@ impl Channel {
         let view = self.observers.get_mut(&conn)?;
         let has_it = |conn: &ConnId| nicks.has(*conn, nick) && nicks.fits(*conn, mask);
         let named = view.perhaps(nick).chain(nicks.identified(nick, mask)).find(has_it);
-        view.leaves(nick).or(named)
+        let who = view.leaves(nick).or(named);
+        if let Some(who) = who {
+            self.ledger.split_off(who);
+        }
+        who
     }
 
     /// A nick changed, on this observer's stream.
@@ -329,6 +333,16 @@ impl Channel {
     /// Which of our connections speaks for the channel now.
     pub fn owner(&self) -> Option<ConnId> {
         self.ledger.owner()
+    }
+
+    /// The lease and its queues, to look at.
+    pub fn ledger(&self) -> &Ledger<Heard> {
+        &self.ledger
+    }
+
+    /// True when this connection's own stream shows it in the channel.
+    pub fn has_entered(&self, conn: ConnId) -> bool {
+        matches!(self.members.get(&conn), Some(Entry::In(_)))
     }
 
     /// Who is in the channel, as the nominee sees it.

@@ -1,30 +1,16 @@
-//! The machine under random schedules: Matrix people come, speak, rename and go in rooms of one to three
-//! channels, IRC people do the same, and connections lag, stall, die, are killed, split off and refused.
-//!
-//! A seed is one run and reruns exactly: `BUNRAKU_SEED=17 cargo test --test sim` (with `BUNRAKU_STEPS=1` for all
-//! steps). `BUNRAKU_SEEDS=20000` sets how many are run (256 unless told), `BUNRAKU_FIRST` where they begin.
-//!
-//! `storm` has many puppets at once and asks how fast and how often they dial.
-//!
-//! Not asked here: one owner for each channel and the bounds of its queues (`tests/ledger_sim.rs`), and what a
-//! store or an outbox does with what it is given.
-
-mod audit;
-mod fuzz;
-mod ircd;
-mod random;
-mod storm;
-mod world;
+//! One run: people and faults by chance, then quiet, then the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bunraku::bridge::channel::OBSERVERS_MAX;
 use bunraku::bridge::input::{Input, PortalOrigin};
-use bunraku::ids::{InboxSeq, UserId};
-use ircd::ClientId;
-use random::Random;
-use world::{World, user};
+use bunraku::bridge::effect::Outcome;
+use bunraku::ids::UserId;
+
+use super::flaw::Flaw;
+use super::ircd::ClientId;
+use super::random::Random;
+use super::world::{World, user};
 
 const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
 /// Names of people on both sides: few, so that they meet.
@@ -32,46 +18,8 @@ const NAMES: [&str; 8] = ["ada", "bob", "carl", "dora", "Ada", "eve", "fay[m]", 
 /// Clients of the server that are not ours.
 const SPEAKERS: ClientId = 100_000;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// Whether steps are kept, to be shown.
-fn is_told() -> bool {
-    static TOLD: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *TOLD.get_or_init(|| std::env::var_os("BUNRAKU_SEED").is_some())
-}
-
-fn is_told_all() -> bool {
-    std::env::var_os("BUNRAKU_STEPS").is_some()
-}
-
-#[test]
-fn every_promise_holds_under_random_schedules() {
-    let first = number("BUNRAKU_FIRST").unwrap_or(0);
-    let seeds = match number("BUNRAKU_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => first..first + number("BUNRAKU_SEEDS").unwrap_or(256),
-    };
-    let mut failed = Vec::new();
-    let (mut lines, mut doubled) = (0, 0);
-    for seed in seeds {
-        match catch_unwind(AssertUnwindSafe(|| Story::new(seed).run())) {
-            Ok(told) => (lines, doubled) = (lines + told.0, doubled + told.1),
-            Err(_) => {
-                println!("failed: BUNRAKU_SEED={seed} cargo test --test sim");
-                failed.push(seed);
-            }
-        }
-    }
-    println!("{doubled} of {lines} lines doubled where a standby took a seat");
-    // Who takes a seat late cannot know what its stream has shown before; see `tests/ledger_sim.rs`.
-    assert!(doubled * 1_000 <= lines + 2_000, "{doubled} of {lines} lines doubled");
-    assert!(failed.is_empty(), "seeds that failed: {failed:?}");
-}
-
 /// One run.
-struct Story {
+pub struct Story {
     world: World,
     chance: Random,
     users: Vec<UserId>,
@@ -85,14 +33,14 @@ struct Story {
 
 impl Drop for Story {
     fn drop(&mut self) {
-        if std::thread::panicking() && is_told() {
+        if std::thread::panicking() && super::is_told() {
             self.world.audit.steps.iter().for_each(|step| println!("{step}"));
         }
     }
 }
 
 impl Story {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, flaw: Option<Flaw>) -> Self {
         let mut chance = Random(seed.wrapping_mul(0x51_7c_c1_b7_27_22_0a_95));
         let channels = chance.between(1, 3) as usize;
         let origin = |chance: &mut Random| match chance.percent(60) {
@@ -105,7 +53,7 @@ impl Story {
             portals.push((CHANNELS[0].to_owned(), PortalOrigin::Config));
         }
         let lag_ms_max = chance.pick(&[0, 60, 600, 4_000]).expect("not empty");
-        let mut world = World::new(seed, lag_ms_max, &portals);
+        let mut world = World::new(seed, lag_ms_max, &portals, flaw);
         let users: Vec<UserId> = (0..chance.between(2, 6)).map(|n| user(&format!("@u{n}:hs"))).collect();
         let speakers = (0..chance.between(1, 4) as ClientId).map(|n| SPEAKERS + n).collect();
         let faults = chance.pick(&[0, 4, 15]).expect("not empty");
@@ -114,7 +62,7 @@ impl Story {
     }
 
     /// Returns how many lines were said on IRC, and how many came twice where that is allowed to happen.
-    fn run(&mut self) -> (u64, u64) {
+    pub fn run(&mut self) -> (u64, u64) {
         self.begin();
         for _ in 0..self.chance.between(60, 200) {
             let wait = self.chance.pick(&[0, 20, 200, 1_000, 4_000]).expect("not empty");
@@ -129,16 +77,22 @@ impl Story {
 
     fn begin(&mut self) {
         for speaker in self.speakers.clone() {
-            self.world.ircd.connect(speaker);
+            let server = self.chance.below(self.world.ircd.servers.len() as u64) as usize;
+            self.world.ircd.connect(speaker, server);
             let nick = self.chance.pick(&NAMES).expect("not empty");
             self.world.speaker_does(speaker, &format!("NICK {nick}"));
             // Where the nick was taken there is one that is not.
             self.world.speaker_does(speaker, &format!("USER s{speaker} 0 * :{nick}"));
-            if self.world.ircd.clients[&speaker].nick.is_none() {
+            if self.world.ircd.nick_of(speaker).is_none() {
                 self.world.speaker_does(speaker, &format!("NICK speaker{speaker}"));
             }
         }
+        self.world.spread();
         self.world.unreachable_percent = self.faults;
+        self.world.lost_answers_percent = self.faults / 2;
+        if self.faults > 0 && self.chance.percent(20) {
+            self.world.slow_room = Some(self.world.rooms[0].id.clone());
+        }
         for user in self.users.clone() {
             let (room, name) = (self.room(), self.name());
             self.world.member_joins(room, &user, &name);
@@ -190,6 +144,7 @@ impl Story {
                 self.world.member_commands(&user, &format!("WHOIS {name}"));
             }
             92..94 => self.world.member_commands(&user, "XYZZY"),
+            94..96 => self.world.speaker_does(speaker, &format!("PRIVMSG @{channel} :x for those of rank")),
             _ => {}
         }
     }
@@ -204,6 +159,9 @@ impl Story {
 
     /// Something that goes wrong.
     fn fault(&mut self) {
+        if self.chance.percent(30) {
+            return self.fault_elsewhere();
+        }
         let channel = self.channel();
         let Some(n) = self.one_of_ours() else { return };
         let notices_ms = self.chance.pick(&[0, 500, 20_000]).expect("not empty");
@@ -215,6 +173,7 @@ impl Story {
                     "Ping timeout: 120 seconds",
                     "Killed (services. (GHOST command used by eve))",
                     "Excess Flood",
+                    "Throttled: Reconnecting too fast",
                 ];
                 let why = self.chance.pick(&said).expect("not empty");
                 self.world.throw_off(n, why);
@@ -238,12 +197,12 @@ impl Story {
                 self.world.spread();
             }
             7 => {
-                let room = self.world.ircd.channels.entry(channel.to_owned()).or_default();
+                let room = self.world.ircd.rules.entry(channel.to_owned()).or_default();
                 let numeric = self.chance.pick(&[403, 405, 471, 473, 474, 475, 477]).expect("not empty");
                 room.refuses = if room.refuses.is_none() { Some(numeric) } else { None };
             }
             8 => {
-                let room = self.world.ircd.channels.entry(channel.to_owned()).or_default();
+                let room = self.world.ircd.rules.entry(channel.to_owned()).or_default();
                 room.moderated = !room.moderated;
             }
             9 => {
@@ -272,15 +231,51 @@ impl Story {
         }
     }
 
+    /// Something that goes wrong with a process, a homeserver, or between servers.
+    fn fault_elsewhere(&mut self) {
+        let ms = self.chance.pick(&[300, 3_000, 20_000]).expect("not empty");
+        match self.chance.below(8) {
+            0 => {
+                self.harm_all();
+                self.world.crash();
+            }
+            // At one of the next effects or commits.
+            1 | 2 => {
+                self.harm_all();
+                self.world.crash_in = Some(self.chance.below(40));
+            }
+            3 => self.world.restart_homeserver(ms),
+            4 => self.world.homeserver.fails_until = self.world.now + ms,
+            _ if self.world.ircd.servers.len() < 2 => {}
+            _ => {
+                let leaf = self.chance.between(1, self.world.ircd.servers.len() as u64 - 1) as usize;
+                match self.world.ircd.apart.contains(&leaf) {
+                    true => self.world.rejoin(leaf),
+                    false => self.world.split(leaf),
+                }
+            }
+        }
+    }
+
+    fn harm_all(&mut self) {
+        for n in 0..self.world.conns.len() {
+            self.harmed.entry(n).or_default().push(self.world.now);
+        }
+    }
+
     /// Nothing goes wrong any more: soon everything is in its place, and stays there.
     fn quiet(&mut self) {
         self.world.unreachable_percent = 0;
+        (self.world.lost_answers_percent, self.world.slow_room, self.world.crash_in) = (0, None, None);
+        for leaf in self.world.ircd.apart.clone() {
+            self.world.rejoin(leaf);
+        }
         for n in 0..self.world.conns.len() {
             if self.world.is_open(n) && self.world.is_stalled(n) {
                 self.world.dies_silently(n, 0);
             }
         }
-        for room in self.world.ircd.channels.values_mut() {
+        for room in self.world.ircd.rules.values_mut() {
             (room.refuses, room.moderated) = (None, false);
         }
         // Those that were thrown off lately are held in a moment.
@@ -290,7 +285,7 @@ impl Story {
         // Whom a mapped room's channel refused asks again by speaking.
         self.everybody_speaks();
         self.world.pass(150_000);
-        let (line, seq) = (self.world.audit.lines_len(), InboxSeq(self.world.audit.last_seq().0 + 1));
+        let (line, seq) = (self.world.audit.lines_len(), self.world.homeserver.timeline.len());
         self.everybody_speaks();
         self.world.pass(150_000);
         self.check(line, seq);
@@ -310,7 +305,7 @@ impl Story {
         }
     }
 
-    fn check(&self, line: usize, seq: InboxSeq) {
+    fn check(&self, line: usize, first: usize) {
         let world = &self.world;
         for channel in &CHANNELS[..self.channels] {
             let inside: BTreeSet<&UserId> = world
@@ -323,11 +318,16 @@ impl Story {
                 self.users.iter().filter(|user| world.wants(user, channel)).collect();
             assert_eq!(inside, wanted, "who is in {channel}, and who should be");
         }
-        world.audit.all_settled();
+        let rows = world.store.inbox.values();
+        let outcomes: BTreeMap<usize, Option<Outcome>> =
+            rows.map(|row| (row.event, row.outcome.clone())).collect();
+        world.audit.all_settled(world.homeserver.timeline.len(), &outcomes);
+        world.audit.outbox_is_empty();
+        assert!(world.store.outbox.is_empty() && world.homeserver.is_idle(), "something is left after quiet");
         let died =
             |conn: usize, by: u64| self.harmed.get(&conn).is_some_and(|at| at.iter().any(|at| *at <= by));
         world.audit.is_complete(died);
-        world.audit.quiet_words_arrived(line, seq, |channel| {
+        world.audit.quiet_words_arrived(line, first, &outcomes, |channel| {
             self.users.iter().any(|user| world.wants(user, channel))
         });
         let state = format!("{:?}", world.machine);
@@ -341,7 +341,7 @@ impl Story {
         self.world.input(Input::Stopping);
         self.world.pass(15_000);
         assert!(self.world.machine.is_stopped(), "stopping comes to an end");
-        let left = self.world.conns.iter().filter(|conn| self.world.ircd.clients.contains_key(&conn.client));
+        let left = self.world.conns.iter().filter(|conn| self.world.ircd.knows(conn.client));
         assert_eq!(left.count(), 0, "nobody of ours is left on the server");
     }
 }

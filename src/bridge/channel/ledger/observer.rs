@@ -18,7 +18,7 @@ pub(super) struct Observer<L> {
     pub(super) trust: Trust,
     /// When it may get the lease for being preferred.
     pub(super) prefer_from: Time,
-    /// When every stream shows it in the channel; the end of time while it is joining.
+    /// When every stream shows it in the channel; the end of time while it is joining, and after a netsplit.
     pub(super) settled_from: Time,
     pub(super) held: VecDeque<Held<L>>,
     pub(super) unseen: VecDeque<Unseen>,
@@ -91,6 +91,12 @@ impl<L> Observer<L> {
 
     pub(super) fn holds(&self, mark: &Mark) -> Option<usize> {
         self.held.iter().position(|entry| entry.mark == *mark)
+    }
+
+    /// Where the first line of the same person is that this stream showed before the marked one.
+    pub(super) fn holds_earlier_of_speaker(&self, mark: &Mark) -> Option<usize> {
+        let k = self.holds(mark)?;
+        self.held.iter().take(k).position(|entry| entry.mark.has_speaker_of(mark))
     }
 
     /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
@@ -206,6 +212,16 @@ pub(super) fn hash_of(key: &Key) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
+}
+
+impl Mark {
+    /// True where both are known to be said under one nick.
+    fn has_speaker_of(&self, other: &Self) -> bool {
+        match (&*self.key, &*other.key) {
+            (Key::Said { nick, .. }, Key::Said { nick: other, .. }) => nick == other,
+            (Key::MsgId(_), _) | (_, Key::MsgId(_)) => false,
+        }
+    }
 }
 
 impl PartialEq for Mark {
