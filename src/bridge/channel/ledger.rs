@@ -129,7 +129,6 @@ impl<L> Ledger<L> {
         if !matches!(observer.standing, Standing::Joined { .. }) {
             observer.standing = Standing::Joined { turn };
             observer.prefer_from = now.plus_ms(HOLD_MS);
-            observer.settled_from = now.plus_ms(HOLD_MS);
         }
         if self.owner.is_none() {
             self.take(now, c, out);
@@ -203,14 +202,6 @@ impl<L> Ledger<L> {
             }
         }
         self.sweep();
-    }
-
-    /// A stream showed `c` quitting. If it lives, it is on the other side of a netsplit, and when the servers meet
-    /// again its JOIN and what is said cross between them as when it first joined.
-    pub fn split_off(&mut self, c: ConnId) {
-        if let Ok(at) = self.find(c) {
-            self.observers[at].settled_from = Time(u64::MAX);
-        }
     }
 
     /// When [`Self::handle_timeout`] is due: the end of a hold or of a window, or a little earlier. `None`
@@ -306,7 +297,6 @@ impl<L> Ledger<L> {
         observer.server = server;
         if is_new {
             observer.standing = Standing::Joining;
-            observer.settled_from = Time(u64::MAX);
             observer.unseen = unseen;
         }
     }

@@ -14,6 +14,8 @@ use super::ircd::ClientId;
 const STEPS_KEPT: usize = 400;
 /// What a crash may take with it: what was to be committed within so many milliseconds.
 const UNCOMMITTED_MS: u64 = 30;
+/// How old a message may be when it is given to the kernel: the policy's minute, and the flood queue's share.
+const AGE_MS_MAX: u64 = 60_000 + 20_000;
 /// What an observer may hold, one after the other silent, when a crash takes it.
 const HELD_MS: u64 = 60_000;
 
@@ -39,6 +41,8 @@ pub struct Message {
     pub user: UserId,
     room: RoomId,
     channel: String,
+    /// When it was said.
+    at: u64,
     on_irc: u32,
     /// When the kernel took it.
     written: Vec<u64>,
@@ -160,9 +164,9 @@ impl Audit {
 
     // Matrix to IRC.
 
-    pub fn message(&mut self, number: usize, user: UserId, room: RoomId, channel: String) {
+    pub fn message(&mut self, at: u64, number: usize, user: UserId, room: RoomId, channel: String) {
         let (written, elsewhere) = (Vec::new(), BTreeMap::new());
-        self.messages.insert(number, Message { user, room, channel, on_irc: 0, written, elsewhere });
+        self.messages.insert(number, Message { user, room, channel, at, on_irc: 0, written, elsewhere });
     }
 
     /// The number of a message by its text.
@@ -173,15 +177,18 @@ impl Audit {
     /// The kernel took a line.
     pub fn written(&mut self, now: u64, line: &str) {
         let text = line.contains("PRIVMSG ").then(|| line.rsplit([' ', ':']).next()).flatten();
-        if let Some(message) = text.and_then(Self::number).and_then(|n| self.messages.get_mut(&n)) {
+        let Some(number) = text.and_then(Self::number) else { return };
+        if let Some(message) = self.messages.get_mut(&number) {
             message.written.push(now);
+            assert!(now <= message.at + AGE_MS_MAX, "said too late: m{} of {}", number + 1, message.at);
         }
     }
 
     /// A line that goes on the wire is one line.
     pub fn wire(&self, line: &str) {
         assert!(!line.is_empty() && !line.contains(['\r', '\n', '\0']), "not one line: {line:?}");
-        let untagged = if line.starts_with('@') { line.split_once(' ').map_or("", |(_, rest)| rest) } else { line };
+        let untagged =
+            if line.starts_with('@') { line.split_once(' ').map_or("", |(_, rest)| rest) } else { line };
         assert!(!untagged.is_empty() && untagged.len() <= 510, "too long for the wire: {line:?}");
     }
 
@@ -193,7 +200,8 @@ impl Audit {
         let message = self.messages.get_mut(&number).expect("something that was said on Matrix");
         message.on_irc += 1;
         // Written, and not known to be: once more for each crash just then.
-        let is_cut = |crash: &&u64| message.written.iter().any(|at| (*at..=at + UNCOMMITTED_MS).contains(*crash));
+        let is_cut =
+            |crash: &&u64| message.written.iter().any(|at| (*at..=at + UNCOMMITTED_MS).contains(*crash));
         let may = 1 + crashes.iter().filter(is_cut).count() as u32;
         assert!(message.on_irc <= may, "said twice on IRC: {text}");
         // What a dead connection had with the network may come late; its sender has been told.
@@ -299,7 +307,10 @@ impl Audit {
     pub fn on_matrix(&mut self, relay: &Relay) {
         assert!(self.arrived.insert(relay.seq), "twice on Matrix: {relay:?}");
         let before = self.on_matrix.insert(relay.room.clone(), relay.seq);
-        assert!(before.is_none_or(|before| before < relay.seq), "out of order on Matrix: {relay:?} after {before:?}");
+        assert!(
+            before.is_none_or(|before| before < relay.seq),
+            "out of order on Matrix: {relay:?} after {before:?}"
+        );
     }
 
     pub fn relayed(&mut self, now: u64, relay: &Relay) {
@@ -353,7 +364,8 @@ impl Audit {
                     .ours
                     .iter()
                     .all(|conn| line.seen.contains_key(conn) && !died(*conn, line.at + 20_000));
-            let is_excused = line.seen.values().min().is_some_and(|at| self.crashed_within(*at, at + HELD_MS));
+            let is_excused =
+                line.seen.values().min().is_some_and(|at| self.crashed_within(*at, at + HELD_MS));
             if !is_excused && if self.all_observe { !line.seen.is_empty() } else { all_saw } {
                 self.must_be_everywhere(n, line);
             }
@@ -383,7 +395,8 @@ impl Audit {
             let outcome = outcomes.get(&number).and_then(Option::as_ref);
             assert!(outcome.is_some(), "never settled: event {number}");
             let (Some(message), Some(outcome)) = (self.messages.get(&number), outcome) else { continue };
-            let is_told = self.told_of.contains(&format!("m{}", number + 1)) || self.counted.contains(&message.room);
+            let is_told =
+                self.told_of.contains(&format!("m{}", number + 1)) || self.counted.contains(&message.room);
             match outcome {
                 Outcome::Delivered => {}
                 Outcome::Failed(_) | Outcome::Expired => {

@@ -123,8 +123,8 @@ impl Homeserver {
         self.sleeps = false;
         let key = (relay.room.clone(), txn.to_owned());
         let by_device = (user.clone(), relay.room.clone(), txn.to_owned());
-        let is_known = !self.heard.insert(key)
-            || (device == Device::Yes && self.heard_of_devices.contains(&by_device));
+        let is_known =
+            !self.heard.insert(key) || (device == Device::Yes && self.heard_of_devices.contains(&by_device));
         if is_known {
             return;
         }

@@ -17,15 +17,42 @@ pub type ClientId = u32;
 /// What passes over a link.
 #[derive(Clone, Debug)]
 pub enum News {
-    Client { id: ClientId, nick: String, user: String },
-    Nick { id: ClientId, nick: String },
-    Join { id: ClientId, channel: String },
-    Part { id: ClientId, channel: String },
-    Kick { id: ClientId, channel: String },
-    Quit { id: ClientId, why: String },
+    Client {
+        id: ClientId,
+        nick: String,
+        user: String,
+    },
+    Nick {
+        id: ClientId,
+        nick: String,
+    },
+    Join {
+        id: ClientId,
+        channel: String,
+    },
+    Part {
+        id: ClientId,
+        channel: String,
+    },
+    Kick {
+        id: ClientId,
+        channel: String,
+    },
+    Quit {
+        id: ClientId,
+        why: String,
+    },
     /// The client is to go: its own server closes it.
-    Kill { id: ClientId },
-    Said { id: ClientId, command: String, target: String, text: String, msgid: u64 },
+    Kill {
+        id: ClientId,
+    },
+    Said {
+        id: ClientId,
+        command: String,
+        target: String,
+        text: String,
+        msgid: u64,
+    },
 }
 
 /// One server's account of the network.
@@ -217,8 +244,12 @@ impl Ircd {
         let source = self.servers[server].source(news.id());
         match news {
             News::Client { id, nick, user } => {
-                let client =
-                    Client { nick: Some(nick.clone()), user: user.clone(), welcome: true, ..Client::default() };
+                let client = Client {
+                    nick: Some(nick.clone()),
+                    user: user.clone(),
+                    welcome: true,
+                    ..Client::default()
+                };
                 self.servers[server].clients.insert(*id, client);
             }
             News::Nick { id, nick } => {
@@ -474,7 +505,9 @@ impl Ircd {
         self.tell(id, format!(":{name} 001 {nick} :Welcome"));
         self.tell(
             id,
-            format!(":{name} 005 {nick} CASEMAPPING=ascii NICKLEN=12 STATUSMSG=@+ PREFIX=(ov)@+ :are supported"),
+            format!(
+                ":{name} 005 {nick} CASEMAPPING=ascii NICKLEN=12 STATUSMSG=@+ PREFIX=(ov)@+ :are supported"
+            ),
         );
         self.tell(id, format!(":{name} 376 {nick} :End of MOTD"));
     }
@@ -495,7 +528,8 @@ impl Ircd {
     fn names(&mut self, id: ClientId, channel: &str) {
         let server = &self.servers[self.homes[&id]];
         let nick = server.nick(id);
-        let names: Vec<String> = server.members(channel).into_iter().map(|member| server.nick(member)).collect();
+        let names: Vec<String> =
+            server.members(channel).into_iter().map(|member| server.nick(member)).collect();
         if server.is_in(id, channel) {
             self.tell(id, format!(":srv 353 {nick} = {channel} :{}", names.join(" ")));
         }

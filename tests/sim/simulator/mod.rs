@@ -51,7 +51,10 @@ impl Tally {
 
     pub fn words(&self) -> String {
         let Self { seeds, lines, doubled, failed } = self;
-        format!("{seeds} runs, {} failed; {lines} lines, {doubled} doubled where a standby took a seat", failed.len())
+        format!(
+            "{seeds} runs, {} failed; {lines} lines, {doubled} doubled where a standby took a seat",
+            failed.len()
+        )
     }
 
     /// Who takes a seat late cannot know what its stream has shown before; see `tests/ledger_sim.rs`.

@@ -18,7 +18,10 @@ const SEQS_A_RUN: i64 = 1 << 20;
 /// One change. Events are known by their place in the homeserver's timeline.
 pub enum Change {
     /// The events of a transaction, and who waits for the commit.
-    Accept { events: Vec<usize>, waits: Option<u64> },
+    Accept {
+        events: Vec<usize>,
+        waits: Option<u64>,
+    },
     Settle(InboxSeq, Outcome),
     Put(Relay),
     Done(RelaySeq),

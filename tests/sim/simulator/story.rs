@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::channel::OBSERVERS_MAX;
-use bunraku::bridge::input::{Input, PortalOrigin};
 use bunraku::bridge::effect::Outcome;
+use bunraku::bridge::input::{Input, PortalOrigin};
 use bunraku::ids::UserId;
 
 use super::flaw::Flaw;

@@ -286,7 +286,8 @@ impl World {
             self.input(Input::Portal(row));
             let room = self.rooms[n].id.clone();
             let known = self.store.members.get(&room).cloned().unwrap_or_default();
-            let members = known.into_iter().map(|(user, display_name)| Member { user, display_name }).collect();
+            let members =
+                known.into_iter().map(|(user, display_name)| Member { user, display_name }).collect();
             self.input(Input::Members { room, members });
         }
         self.held = BTreeSet::new();
@@ -327,7 +328,8 @@ impl World {
                 if self.chance.percent(50) || self.conns[n].stalled_until > self.now {
                     self.conns[n].up.clear();
                 }
-                let at = self.conns[n].last[1].max(self.now) + self.chance.pick(&[20, 500, 15_000]).expect("some");
+                let at =
+                    self.conns[n].last[1].max(self.now) + self.chance.pick(&[20, 500, 15_000]).expect("some");
                 self.gone_by(n, at);
             }
         }
@@ -402,6 +404,14 @@ impl World {
                 return;
             }
             let event = self.homeserver.timeline[self.store.inbox[&seq].event].clone();
+            if let MatrixEvent::Member { room, target, membership: Membership::Leave, .. } = &event {
+                // Known to the homeserver for long, perhaps, but the machine ends a stay now.
+                let channel =
+                    self.rooms.iter().find(|other| other.id == *room).map(|room| room.channel.clone());
+                for conn in self.conns.iter_mut().filter(|conn| conn.user == target.user) {
+                    channel.iter().for_each(|channel| drop(conn.entered.remove(channel)));
+                }
+            }
             self.input(Input::Matrix { seq, event });
         }
     }
@@ -477,7 +487,9 @@ impl World {
         self.in_flight += 1;
         self.tries += 1;
         let txn = match &job {
-            Job::Say(Relay { seq, .. }) if self.has(Flaw::NewTxnIdOnRetry) => format!("{}.{}", seq.0, self.tries),
+            Job::Say(Relay { seq, .. }) if self.has(Flaw::NewTxnIdOnRetry) => {
+                format!("{}.{}", seq.0, self.tries)
+            }
             Job::Say(Relay { seq, .. }) if self.has(Flaw::TxnIdNotUnique) => format!("{}", seq.0 / 2),
             Job::Say(relay) => format!("bunraku.{}", relay.seq.0),
             Job::Kick(..) => String::new(),
@@ -733,9 +745,11 @@ impl World {
             && line.contains("PRIVMSG")
         {
             let seq = self.store.inbox.iter().find(|(_, row)| row.event == event - 1).map(|(seq, _)| *seq);
-            seq.into_iter().for_each(|seq| self.write(Change::Settle(seq, bunraku::bridge::effect::Outcome::Delivered)));
+            seq.into_iter()
+                .for_each(|seq| self.write(Change::Settle(seq, bunraku::bridge::effect::Outcome::Delivered)));
         }
-        let unlabelled = line.strip_prefix('@').and_then(|rest| rest.split_once(' ')).map_or(line.as_str(), |l| l.1);
+        let unlabelled =
+            line.strip_prefix('@').and_then(|rest| rest.split_once(' ')).map_or(line.as_str(), |l| l.1);
         if let Some(channel) = unlabelled.strip_prefix("PART ") {
             self.conns[n].entered.remove(channel);
             *self.conns[n].parting.entry(channel.to_owned()).or_default() += 1;
@@ -1088,7 +1102,7 @@ impl World {
         let number = self.homeserver.timeline.len();
         let (room, channel) = (self.rooms[n].id.clone(), self.rooms[n].channel.clone());
         let text = format!("m{}", number + 1);
-        self.audit.message(number, from.clone(), room.clone(), channel);
+        self.audit.message(self.now, number, from.clone(), room.clone(), channel);
         let event_id = EventId::new(&format!("$e{}", number + 1)).expect("an event id");
         let body = MessageBody { kind: BodyKind::Text, text };
         let (sender, origin_ms) = (from.clone(), self.now);

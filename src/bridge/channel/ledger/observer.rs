@@ -18,8 +18,6 @@ pub(super) struct Observer<L> {
     pub(super) trust: Trust,
     /// When it may get the lease for being preferred.
     pub(super) prefer_from: Time,
-    /// When every stream shows it in the channel; the end of time while it is joining, and after a netsplit.
-    pub(super) settled_from: Time,
     pub(super) held: VecDeque<Held<L>>,
     pub(super) unseen: VecDeque<Unseen>,
     /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
@@ -55,7 +53,6 @@ impl<L> Observer<L> {
             standing: Standing::Joining,
             trust: Trust::Proven,
             prefer_from: Time::default(),
-            settled_from: Time(u64::MAX),
             held: VecDeque::new(),
             unseen: VecDeque::new(),
             nameless: 0,
@@ -102,7 +99,7 @@ impl<L> Observer<L> {
     /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
     /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
     /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
-    /// either order, so who has just joined elsewhere may or may not show it.
+    /// either order, at a first JOIN and when servers that were split meet again: then it may or may not show it.
     pub(super) fn outlook(
         &self,
         now: Time,
@@ -110,7 +107,7 @@ impl<L> Observer<L> {
         shown: bool,
         server: &Option<Arc<str>>,
     ) -> Option<Unseen> {
-        let crossing = now < self.settled_from && self.server != *server;
+        let crossing = self.server != *server;
         let (odds, window_ms) = match *mark.key {
             _ if shown => (Odds::Sure, WINDOW_MS),
             Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
