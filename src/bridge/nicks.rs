@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::ids::{ConnId, Nick, PuppetId};
 
 /// Connections of one puppet that are over and still remembered, at most. One more: the oldest is forgotten.
-const OVER_MAX: usize = 4;
+const OVER_MAX: usize = 8;
 
 /// Names of one connection remembered beside its present one, at most. One more: the oldest is forgotten.
 const FORMER_MAX: usize = 4;
@@ -146,6 +146,12 @@ impl Nicks {
     /// True when this connection has this nick, by its own stream.
     pub fn has(&self, conn: ConnId, nick: &Nick) -> bool {
         self.held.get(&conn).is_some_and(|names| names.present.as_ref() == Some(nick))
+    }
+
+    /// True when this connection has this nick, or has asked for it and is not answered.
+    pub fn may_have(&self, conn: ConnId, nick: &Nick) -> bool {
+        let names = |names: &Names| [&names.present, &names.asked].contains(&&Some(nick.clone()));
+        self.held.get(&conn).is_some_and(names)
     }
 
     /// True when any of ours has this nick.

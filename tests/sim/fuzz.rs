@@ -7,7 +7,7 @@ use bunraku::ids::{ConnId, PuppetId, RelaySeq, RoomId, Time};
 use bunraku::text::line::{Line, Source};
 use proptest::prelude::*;
 
-use crate::world::{policy, user};
+use crate::simulator::world::{policy, user};
 
 /// A machine with one person in two rooms of one channel and a room of another; the socket is open.
 fn machine() -> (Network, ConnId) {

@@ -14,8 +14,8 @@ use bunraku::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, 
 use bunraku::text::line::Line;
 use proptest::prelude::*;
 
-use crate::random::Random;
-use crate::world::{policy, user};
+use crate::simulator::random::Random;
+use crate::simulator::world::{policy, user};
 
 /// What happens to a connection when its socket was open for a moment.
 #[derive(Clone, Debug)]

@@ -108,7 +108,8 @@ impl<L> Ledger<L> {
 
     /// `c` asks to join. Its queues open now and not at its own JOIN echo: a faster stream may show `c` in
     /// the channel, and lines after it, before `c`'s stream does. A refused join ends with [`Self::left`].
-    /// A connection that has sent PART asks again only after the echo.
+    /// A connection that has sent PART asks again only after the echo; one whose JOIN is late may ask twice, and
+    /// still owes what was relayed since the first time.
     pub fn joining(&mut self, c: ConnId) {
         self.joining_on(c, None);
     }
@@ -128,7 +129,6 @@ impl<L> Ledger<L> {
         if !matches!(observer.standing, Standing::Joined { .. }) {
             observer.standing = Standing::Joined { turn };
             observer.prefer_from = now.plus_ms(HOLD_MS);
-            observer.settled_from = now.plus_ms(HOLD_MS);
         }
         if self.owner.is_none() {
             self.take(now, c, out);
@@ -291,14 +291,12 @@ impl<L> Ledger<L> {
         server: Option<Arc<str>>,
         under_way: impl FnMut(&Recent) -> Option<Unseen>,
     ) {
+        let is_new = self.find(c).map_or(true, |at| self.observers[at].standing == Standing::Gone);
         let unseen: VecDeque<Unseen> = self.recent.iter().filter_map(under_way).collect();
         let observer = self.open(c);
         observer.server = server;
-        if observer.standing == Standing::Gone {
+        if is_new {
             observer.standing = Standing::Joining;
-        }
-        if observer.standing == Standing::Joining {
-            observer.settled_from = Time(u64::MAX);
             observer.unseen = unseen;
         }
     }
@@ -349,12 +347,16 @@ impl<L> Ledger<L> {
     }
 
     fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
-        let entry = self.observers[at].held.pop_front()?;
+        self.take_held(at, 0)
+    }
+
+    fn take_held(&mut self, at: usize, k: usize) -> Option<Held<L>> {
+        let entry = self.observers[at].held.remove(k)?;
         self.held_len -= 1;
         Some(entry)
     }
 
-    /// Relays `entry`, seen on `c`, after all that other streams of the same server prove to be earlier. By a
+    /// Relays `entry`, seen on `c`, after all that other streams prove to be earlier. By a
     /// stack and not by recursion: a chain of earlier lines may be as long as all queues together.
     fn relay(&mut self, now: Time, c: ConnId, entry: Held<L>, out: &mut Vec<L>) {
         if self.held_len == 0 {
@@ -370,19 +372,22 @@ impl<L> Ledger<L> {
     }
 
     /// One server, one order: what `d` saw before this line and nobody relayed was missed here, and goes first.
+    /// Servers have orders of their own, but what one person says is in one order on all of them.
     fn pop_earlier(&mut self, frame: &mut Frame<L>) -> Option<Frame<L>> {
         let relayer = self.find(frame.conn).ok()?;
         let mut peers = Shown::new(&frame.entry.peers);
         while frame.next < self.observers.len() {
             let (at, d) = (frame.next, &self.observers[frame.next]);
-            let comparable = at != relayer && d.server == self.observers[relayer].server;
-            if !d.held.is_empty()
-                && comparable
-                && peers.has(d.conn)
-                && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
-            {
-                let conn = d.conn;
-                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
+            if !d.held.is_empty() && at != relayer && peers.has(d.conn) {
+                let earlier = if d.server == self.observers[relayer].server {
+                    d.holds(&frame.entry.mark).filter(|k| *k > 0).map(|_| 0)
+                } else {
+                    d.holds_earlier_of_speaker(&frame.entry.mark)
+                };
+                if let Some(k) = earlier {
+                    let conn = d.conn;
+                    return self.take_held(at, k).map(|entry| Frame { conn, entry, next: 0 });
+                }
             }
             frame.next += 1;
         }

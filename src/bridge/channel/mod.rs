@@ -196,7 +196,7 @@ impl Channel {
         // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
         while self.observers.len() < OBSERVERS_MAX + self.doubted.len() || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
-            let mut view = self.owner_view().cloned().unwrap_or_default();
+            let mut view = self.owner_view().map(View::as_hearsay).unwrap_or_default();
             view.reads_from(now);
             self.observers.insert(conn, view);
             self.ledger.watching_on(now, conn, self.servers.get(&conn).cloned(), heard);
@@ -291,8 +291,11 @@ impl Channel {
             .map(|(conn, _)| *conn)
     }
 
-    /// Another nick entered, on this observer's stream.
+    /// Another nick entered, on this observer's stream. Whoever was known under it is gone.
     pub fn joined(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.leaves(nick);
+        }
         self.show(conn, nick, mask, nicks);
         if self.is_owner(conn) {
             self.roster.join(nick);
@@ -367,7 +370,9 @@ impl Channel {
         if let Some(holder) = nicks.identified(nick, mask).filter(has_it) {
             return view.shows(nick.clone(), holder);
         }
-        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(has_it).collect();
+        // Who asks for a nick may have got it, by a line that its own stream has yet to show.
+        let may_have = |holder: &ConnId| is_apt(holder) && nicks.may_have(*holder, nick);
+        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(may_have).collect();
         let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
         view.may_show(nick.clone(), may);
     }
@@ -420,6 +425,16 @@ impl Channel {
     /// The lease as it is, to be compared with what it will be.
     pub fn lease(&self) -> Lease {
         Lease { owner: self.ledger.owner(), epoch: self.ledger.epoch(), counters: self.ledger.counters() }
+    }
+
+    /// The lease and its queues, to look at.
+    pub fn ledger(&self) -> &Ledger<Heard> {
+        &self.ledger
+    }
+
+    /// True when this connection's own stream shows it in the channel.
+    pub fn has_entered(&self, conn: ConnId) -> bool {
+        matches!(self.members.get(&conn), Some(Entry::In(_)))
     }
 
     /// Who is in the channel, as the nominee sees it.

@@ -27,6 +27,14 @@ pub struct View {
 }
 
 impl View {
+    /// What another observer may believe of it: the two streams are not at the same place, and a nick that was
+    /// ours in this one may be a stranger's in the other, which will never show the change.
+    pub fn as_hearsay(&self) -> Self {
+        let ours = self.ours.iter().map(|(nick, conn)| (nick.clone(), BTreeSet::from([*conn])));
+        let perhaps = self.perhaps.clone().into_iter().chain(ours).collect();
+        Self { ours: HashMap::new(), perhaps, present: Arc::clone(&self.present), listing: None }
+    }
+
     /// The stream shows one of ours in the channel, under this nick.
     pub fn shows(&mut self, nick: Nick, conn: ConnId) {
         self.leaves(&nick);
@@ -68,8 +76,11 @@ impl View {
         }
     }
 
-    /// The stream shows a nick change.
+    /// The stream shows a nick change. A nick is one person's: whoever was known under the new one is gone.
     pub fn renames(&mut self, from: &Nick, to: &Nick) {
+        if from != to {
+            self.leaves(to);
+        }
         if let Some(conn) = self.ours.remove(from) {
             self.ours.insert(to.clone(), conn);
         }
@@ -163,5 +174,27 @@ mod tests {
         assert_eq!(view.leaves(&nick("Countess")), Some(conn(1)));
         assert_eq!(view.ours(&nick("countess")), None);
         assert!(view.present().is_empty());
+    }
+
+    #[test]
+    fn what_another_stream_showed_is_hearsay() {
+        let mut view = View::default();
+        view.shows(nick("ada"), conn(1));
+        let hearsay = view.as_hearsay();
+        assert_eq!(hearsay.ours(&nick("ada")), None, "on this stream it may be a stranger's by now");
+        assert_eq!(hearsay.perhaps(&nick("ada")).collect::<Vec<_>>(), [conn(1)]);
+        assert_eq!(hearsay.present(), view.present());
+    }
+
+    #[test]
+    fn a_stranger_who_takes_a_nick_of_ours_is_a_stranger() {
+        let mut view = View::default();
+        view.shows(nick("ada"), conn(1));
+        view.renames(&nick("eve"), &nick("Ada"));
+        assert_eq!(view.ours(&nick("ada")), None, "ours had it before, and its QUIT was not shown here");
+        assert!(view.present().is_empty());
+        view.shows(nick("bob"), conn(2));
+        view.renames(&nick("bob"), &nick("Bob"));
+        assert_eq!(view.ours(&nick("bob")), Some(conn(2)), "another spelling is the same nick");
     }
 }

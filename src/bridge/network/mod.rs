@@ -197,6 +197,11 @@ impl Network {
         into.append(&mut self.out);
     }
 
+    /// A channel that some of ours are in or ask for, to look at.
+    pub fn channel_of(&self, name: &ChannelName) -> Option<&Channel> {
+        self.channels.get(name)
+    }
+
     /// True when nothing more is owed to any connection: after `Stopping`.
     pub fn is_stopped(&self) -> bool {
         self.life == Life::Stopping && self.connections == 0
