@@ -32,7 +32,7 @@ impl View {
     pub fn as_hearsay(&self) -> Self {
         let ours = self.ours.iter().map(|(nick, conn)| (nick.clone(), BTreeSet::from([*conn])));
         let perhaps = self.perhaps.clone().into_iter().chain(ours).collect();
-        Self { ours: HashMap::new(), perhaps, present: Arc::clone(&self.present), listing: None }
+        Self { perhaps, present: Arc::clone(&self.present), ..Self::default() }
     }
 
     /// The stream shows one of ours in the channel, under this nick.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::channel::Channel;
 use bunraku::bridge::channel::ledger::QUEUE_LEN_MAX;
-use bunraku::bridge::effect::{CommandAnswer, Outcome, Relay, Speaker, Verdict};
+use bunraku::bridge::effect::{CommandAnswer, Mark, Outcome, Relay, Speaker, Verdict};
 use bunraku::bridge::input::AskId;
 use bunraku::ids::{ConnId, Epoch, RelaySeq, RoomId, UserId};
 
@@ -217,6 +217,11 @@ impl Audit {
 
     pub fn refused(&mut self, text: &str) {
         self.refused.insert(text.to_owned());
+    }
+
+    /// A message that did not arrive is marked.
+    pub fn marked(&mut self, mark: &Mark) {
+        self.told_of.insert(mark.event.as_str().replace("$e", "m"));
     }
 
     /// A notice about a message that was not taken.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::{Outcome, Relay};
-use bunraku::bridge::input::HoldRow;
+use bunraku::bridge::input::{Before, HoldRow};
 use bunraku::ids::{InboxSeq, RelaySeq, RoomId, UserId};
 
 use super::flaw::Flaw;
@@ -22,6 +22,7 @@ pub enum Change {
         events: Vec<usize>,
         waits: Option<u64>,
     },
+    Written(InboxSeq),
     Settle(InboxSeq, Outcome),
     Put(Relay),
     Done(RelaySeq),
@@ -34,6 +35,7 @@ pub enum Change {
 /// An accepted event.
 pub struct Row {
     pub event: usize,
+    pub before: Before,
     pub outcome: Option<Outcome>,
 }
 
@@ -84,11 +86,16 @@ impl Store {
                 for event in events {
                     if self.known.insert(event) || self.forgets_events {
                         let seq = InboxSeq(self.inbox.last_key_value().map_or(1, |(seq, _)| seq.0 + 1));
-                        self.inbox.insert(seq, Row { event, outcome: None });
+                        self.inbox.insert(seq, Row { event, before: Before::New, outcome: None });
                         committed.rows.push(seq);
                     }
                 }
                 committed.answers.extend(waits);
+            }
+            Change::Written(seq) => {
+                if let Some(row) = self.inbox.get_mut(&seq) {
+                    row.before = Before::Written;
+                }
             }
             Change::Settle(seq, outcome) => {
                 if let Some(row) = self.inbox.get_mut(&seq) {

@@ -13,7 +13,7 @@ use bunraku::bridge::input::{
     PortalRow,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, DynamicPortals, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Failures, Flood, PingPace, Policy};
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::lanes::Lanes;
@@ -52,6 +52,7 @@ pub fn policy() -> Policy {
         webirc: None,
         services: None,
         user_modes: "+i".into(),
+        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 6, line_ms: 300 },
         connect: ConnectPace {
             burst: 3,
@@ -64,6 +65,7 @@ pub fn policy() -> Policy {
         ping: PingPace { after_ms: 30_000, timeout_ms: 20_000 },
         message_age_ms_max: 60_000,
         message_lines_max: 4,
+        failures: Failures::default(),
         connections_max: 100,
     }
 }
@@ -412,7 +414,8 @@ impl World {
                     channel.iter().for_each(|channel| drop(conn.entered.remove(channel)));
                 }
             }
-            self.input(Input::Matrix { seq, event });
+            let before = self.store.inbox[&seq].before;
+            self.input(Input::Matrix { seq, event, before });
         }
     }
 
@@ -655,6 +658,8 @@ impl World {
                     self.write(Change::Settle(seq, outcome));
                 }
             }
+            Effect::Written { seq } => self.write(Change::Written(seq)),
+            Effect::Mark(mark) => self.audit.marked(&mark),
             Effect::Relay(relay) => {
                 self.audit.relayed(self.now, &relay);
                 self.write(Change::Put(relay.clone()));
@@ -675,6 +680,7 @@ impl World {
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }
+            | Effect::Duty { .. }
             | Effect::SaveCaseMap { .. } => {}
             Effect::SaveMember { room, user, display_name, presence } => {
                 self.write(match presence {
