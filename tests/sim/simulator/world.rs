@@ -411,7 +411,9 @@ impl World {
                 let channel =
                     self.rooms.iter().find(|other| other.id == *room).map(|room| room.channel.clone());
                 for conn in self.conns.iter_mut().filter(|conn| conn.user == target.user) {
-                    channel.iter().for_each(|channel| drop(conn.entered.remove(channel)));
+                    channel.iter().for_each(|channel| {
+                        conn.entered.remove(channel);
+                    });
                 }
             }
             let before = self.store.inbox[&seq].before;
