@@ -239,6 +239,12 @@ impl Crowd {
         book(&self.book).accepted.len()
     }
 
+    /// How many of these messages are among events, given as text that holds their ids.
+    pub fn among(&self, marks: &[Mark], events: &str) -> usize {
+        let book = book(&self.book);
+        book.accepted.iter().filter(|(mark, id)| marks.contains(mark) && events.contains(id.as_str())).count()
+    }
+
     /// How many senders were told so far that a message failed.
     pub async fn told(&mut self) -> usize {
         self.read().await;

@@ -74,15 +74,16 @@ impl Synapse {
         MatrixUser::register(&self.url(), name).await
     }
 
-    /// How many transactions it has written down for application services and not delivered.
-    pub fn kept_transactions(&self) -> usize {
-        const COUNT: &str = "import sqlite3, sys\n\
+    /// The events that it has written down for application services and not delivered, as text that holds their ids.
+    pub fn kept_events(&self) -> String {
+        const KEPT: &str = "import sqlite3, sys\n\
             c = sqlite3.connect(sys.argv[1], timeout=20)\n\
-            print(c.execute('SELECT count(*) FROM application_services_txns').fetchone()[0])";
+            print(c.execute('SELECT event_ids FROM application_services_txns').fetchall())";
         let mut command = Command::new(part("BUNRAKU_SYNAPSE_PYTHON"));
         let output =
-            command.args(["-c", COUNT]).arg(self.dir.join("homeserver.db")).output().expect("Python runs");
-        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+            command.args(["-c", KEPT]).arg(self.dir.join("homeserver.db")).output().expect("Python runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     pub fn log_tail(&self) -> String {

@@ -36,9 +36,9 @@ async fn bridge_killed() {
 
     let fault = format!("bridge `kill -9` × {kills}");
     let (at_once, unheard) = (outcome.doubled_at_once, outcome.unheard);
-    let kept = world.synapse.kept_transactions();
+    let kept = crowd.among(&outcome.to_irc.lost, &world.synapse.kept_events());
     let words =
-        format!("<= {at_once} doubled per puppet and kill; {kept} transactions still with the homeserver");
+        format!("<= {at_once} doubled per puppet and kill; {kept} of the lost still with the homeserver");
     report(&fault, "Matrix to IRC", &outcome.to_irc, &words);
     let (input, oldest) = (outcome.input_lost, outcome.input_lost_ms);
     let words = format!(
