@@ -13,7 +13,7 @@ use bunraku::text::numerics::{self, SENTENCE_CHARS_MAX};
 /// a person where they are a numeric.
 pub fn line(bytes: &[u8]) {
     let Some((&piece, bytes)) = bytes.split_first() else { return };
-    let observe = if piece % 2 == 0 { Observe::Chat } else { Observe::NoChat };
+    let observe = if piece.is_multiple_of(2) { Observe::Chat } else { Observe::NoChat };
     let (mut framer, mut isupport) = (Framer::new(Charset::default()), Isupport::default());
     let mut rest = bytes;
     while !rest.is_empty() {

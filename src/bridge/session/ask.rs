@@ -85,6 +85,8 @@ pub struct Asks {
     /// Commands of somebody outside that are open.
     pub(super) commands: usize,
     answers: Vec<Answered>,
+    /// Whether the connection is over, and nothing can be asked any more.
+    is_over: bool,
     /// Lines that went unasked.
     pub unasked: u64,
 }
@@ -104,6 +106,7 @@ impl Default for Asks {
             message: None,
             commands: 0,
             answers: Vec::new(),
+            is_over: false,
             unasked: 0,
         }
     }
@@ -364,6 +367,7 @@ impl Asks {
 
     /// The connection is over: what is open will not be known.
     pub fn end(&mut self) {
+        self.is_over = true;
         for mut question in std::mem::take(&mut self.open) {
             self.tell(&mut question, Verdict::Unknown);
         }
@@ -373,6 +377,11 @@ impl Asks {
     /// What became known since the last time.
     pub fn take_answers(&mut self) -> Vec<Answered> {
         std::mem::take(&mut self.answers)
+    }
+
+    /// True once the connection has ended.
+    pub fn are_over(&self) -> bool {
+        self.is_over
     }
 
     /// Commands of somebody outside that wait for their answer.

@@ -25,14 +25,14 @@ impl Session {
         self.pump(out);
     }
 
-    /// Sends a line that somebody outside gave; `Err` gives it back: too many wait.
+    /// Sends a line whose whole answer is wanted; `Err` gives it back: too many wait, or the connection is over.
     pub fn send_command(
         &mut self,
         command: Command,
         line: String,
         out: &mut Vec<Effect>,
     ) -> Result<(), Box<Command>> {
-        if self.asks.commands() + self.queue.commands() >= COMMANDS_MAX {
+        if self.asks.are_over() || self.asks.commands() + self.queue.commands() >= COMMANDS_MAX {
             return Err(Box::new(command));
         }
         let queued = self.queue.push_command(line, Some(Asker::Command(Box::new(command))));
