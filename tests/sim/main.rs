@@ -14,7 +14,6 @@ mod simulator;
 mod storm;
 
 use simulator::flaw;
-use simulator::world;
 
 /// Seeds that each run tries; `scripts/test` runs 10,000 more, optimised.
 const SEEDS: u64 = 1_000;

@@ -389,5 +389,6 @@ impl Network {
             self.close_begun(PuppetId(id));
             self.end_session(PuppetId(id), "The bridge is restarting");
         }
+        self.tell_gathered();
     }
 }

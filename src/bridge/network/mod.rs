@@ -152,10 +152,7 @@ impl Network {
             Input::ConnLine { conn, line } => self.conn_line(conn, &line),
             Input::ConnWritten { conn, lines } => self.conn_written(conn, lines),
             Input::ConnClosed { conn, why } => self.conn_closed(conn, why),
-            Input::Stopping => {
-                self.stopping();
-                self.tell_gathered();
-            }
+            Input::Stopping => self.stopping(),
             Input::Held(row) => self.hold_known(row),
             Input::Reconnect { user } => self.reconnect(&user),
         }

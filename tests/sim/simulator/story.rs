@@ -331,7 +331,17 @@ impl Story {
             self.users.iter().any(|user| world.wants(user, channel))
         });
         let state = format!("{:?}", world.machine);
-        for waits in ["Held {", "Unseen {", "Recent {", "Waiting {", "ChatLine {", "Question {"] {
+        for waits in [
+            "Held {",
+            "Unseen {",
+            "Recent {",
+            "Waiting {",
+            "ChatLine {",
+            "Progress {",
+            "Doubts {",
+            "SentLine {",
+            "Question {",
+        ] {
             assert!(!state.contains(waits), "something still waits after quiet: {waits}");
         }
     }
