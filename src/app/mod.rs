@@ -24,3 +24,4 @@ pub mod run;
 pub mod settings;
 pub mod shell;
 pub mod startup;
+pub mod stop;

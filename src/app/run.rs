@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +25,7 @@ use super::meters::Meters;
 use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
 use super::recall;
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
+use super::stop::Stop;
 use super::{settings, startup};
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::{Network, RelaySeqs};
@@ -389,25 +389,6 @@ async fn prune(shell: Arc<Shell>, cancel: CancellationToken) {
         match shell.store.prune(older_than).await {
             Ok(rows) => tracing::debug!(rows, "old rows removed"),
             Err(error) => tracing::warn!(%error, "old rows could not be removed"),
-        }
-    }
-}
-
-/// SIGTERM or SIGINT.
-struct Stop {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
         }
     }
 }

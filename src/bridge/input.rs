@@ -176,8 +176,10 @@ pub enum MatrixEvent {
 /// What an earlier run has done with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing that anybody saw.
+    /// Nothing: it was accepted in this run.
     New,
+    /// It accepted the event and got no further with it. Who sent it may have left since.
+    Accepted,
     /// It gave the message to a socket, and the answer is not known: it is never said again.
     Written,
 }

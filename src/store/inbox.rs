@@ -138,7 +138,7 @@ impl Store {
     /// At most `limit` open rows behind `after`, in order. `InboxSeq(0)` is before the first.
     pub async fn inbox_after(&self, after: InboxSeq, limit: u32) -> Result<Vec<InboxRow>, StoreError> {
         let rows = self.read(OPEN_AFTER, &[Arg::Int(after.0), Arg::Int(i64::from(limit))]).await?;
-        rows.iter().map(|row| inbox_row(row).map_err(StoreError::from)).collect()
+        rows.iter().map(|row| inbox_row(row, self.inherited).map_err(StoreError::from)).collect()
     }
 
     /// Notes that a socket has all of this row's message; lazy. Nothing for a row that is settled.
@@ -268,13 +268,16 @@ pub(super) async fn prune(conn: &mut Conn, before: Time) -> Result<u64, Fault> {
     conn.execute(PRUNE_EVENTS, &args).await
 }
 
-fn inbox_row(row: &Row) -> Result<InboxRow, Fault> {
+/// `inherited` is the last number of earlier runs.
+fn inbox_row(row: &Row, inherited: InboxSeq) -> Result<InboxRow, Fault> {
+    let seq = InboxSeq(row.int(0)?);
+    let unwritten = if seq <= inherited { Before::Accepted } else { Before::New };
     Ok(InboxRow {
-        seq: InboxSeq(row.int(0)?),
+        seq,
         event_id: row.text(1)?,
         room_id: row.text(2)?,
         json: row.text(3)?,
-        before: if row.int(4)? == 0 { Before::New } else { Before::Written },
+        before: if row.int(4)? == 0 { unwritten } else { Before::Written },
         network: row.maybe_text(5)?.and_then(|network| NetworkId::new(&network)),
     })
 }

@@ -41,7 +41,7 @@ use std::time::{Duration, SystemTime};
 
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::ids::Time;
+use crate::ids::{InboxSeq, Time};
 use crate::vault::VaultError;
 use change::Write;
 use db::{Arg, Db, Fault, Row, Source};
@@ -68,6 +68,8 @@ const CLOSE_MS_MAX: u64 = 10_000;
 pub struct Store {
     db: Arc<Db>,
     writer: Writer,
+    /// The last inbox number of earlier runs.
+    inherited: InboxSeq,
 }
 
 /// Why the store could not do something; each variant is one thing its caller can do about it.
@@ -129,7 +131,7 @@ impl Store {
         let (db, conn, last) = tokio::time::timeout(limit, opening).await.map_err(|_| late())??;
         let (writer, task) = writer::new(source, conn, last);
         tokio::spawn(task);
-        Ok(Self { db: Arc::new(db), writer })
+        Ok(Self { db: Arc::new(db), writer, inherited: last })
     }
 
     /// How long commits took, in seconds; counted on.

@@ -216,7 +216,7 @@ async fn a_row_that_a_socket_took_is_known_after_a_crash(place: Place) {
     let store = place.open().await;
     let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();
     let open: Vec<_> = open.iter().map(|row| (row.event_id.as_str(), row.before)).collect();
-    assert_eq!(open, [("$a", Before::New), ("$b", Before::Written), ("$c", Before::Written)]);
+    assert_eq!(open, [("$a", Before::Accepted), ("$b", Before::Written), ("$c", Before::Written)]);
     store.settle(rows[1].seq, &Outcome::Failed("lost".into())).await.unwrap();
     store.close().await.unwrap();
     let counts = InboxCounts { open: 2, delivered: 1, failed: 1, expired: 0 };

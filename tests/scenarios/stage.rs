@@ -130,6 +130,7 @@ impl Stage {
             "irc" => self.irc(rest),
             "welcome" => self.welcome(rest),
             "matrix" => self.matrix(rest, Before::New),
+            "accepted" => self.matrix(rest, Before::Accepted),
             "written" => self.matrix(rest, Before::Written),
             "times" => self.times(rest),
             "held" => self.give(held(rest)),

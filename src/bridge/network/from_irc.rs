@@ -8,7 +8,7 @@ use super::super::policy::BotMode;
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
 use super::super::session::register;
-use super::super::session::seen::{NickRefusal, Person, Seen};
+use super::super::session::seen::{NickRefusal, Person, Quitting, Seen};
 use super::Network;
 use super::answers::is_passing;
 use super::wishes::Services;
@@ -61,7 +61,7 @@ impl Network {
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
             Seen::Kicked { channel, who, by, reason } => self.kicked(conn, &channel, &who, &by, &reason),
-            Seen::Quit { who } => self.quit(conn, &who),
+            Seen::Quit { who, how } => self.quit(conn, &who, how),
             Seen::Renamed { who, to } => self.renamed(conn, &who, &to, asked.as_ref()),
             Seen::Names { channel, nicks: list } => {
                 self.in_channel(&channel, |channel, _, nicks, _| {
@@ -187,8 +187,8 @@ impl Network {
 
     fn joined(&mut self, conn: ConnId, channel: ChannelName, who: Person) {
         if !self.is_me(conn, &who.nick) {
-            return self.in_channel(&channel, |channel, _, nicks, _| {
-                channel.joined(conn, &who.nick, who.mask().as_deref(), nicks);
+            return self.in_channel(&channel, |channel, now, nicks, _| {
+                channel.joined(now, conn, &who.nick, who.mask().as_deref(), nicks);
                 Vec::new()
             });
         }
@@ -280,10 +280,14 @@ impl Network {
 
     /// A nick quit on this stream. If it was one of ours, the server has thrown that connection off, or the two
     /// are on different sides of a netsplit: it has to show that it lives.
-    fn quit(&mut self, conn: ConnId, who: &Person) {
+    fn quit(&mut self, conn: ConnId, who: &Person, how: Quitting) {
         let names: Vec<ChannelName> = self.channels_of(conn);
         let (mask, mut thrown_off) = (who.mask(), None);
-        self.missed_by_quit(conn, &who.nick, mask.as_deref());
+        match how {
+            Quitting::Gone => self.missed_by_quit(conn, &who.nick, mask.as_deref()),
+            // What this side will never hear may have been heard on the other.
+            Quitting::Split => {}
+        }
         for name in names {
             self.in_channel(&name, |channel, _, nicks, _| {
                 thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);

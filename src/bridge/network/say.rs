@@ -84,7 +84,12 @@ impl Network {
         if saying.expires <= self.now {
             return self.expired(&saying);
         }
-        if !self.portals.has(&saying.room, &sender) {
+        let is_member = self.portals.has(&saying.room, &sender);
+        if !is_member && before == Before::Accepted {
+            // Of an earlier run: no proof that they are there now, and what followed may be settled already.
+            return self.failed(&saying, "you left the room before it could be sent");
+        }
+        if !is_member {
             self.entered_room(&saying.room.clone(), &sender, None);
         }
         let puppet = self.ensure_puppet(&sender, None);

@@ -6,7 +6,7 @@
 use irc::proto::Response;
 
 use super::isupport::Isupport;
-use super::seen::{NickRefusal, Person, Seen, Speaking};
+use super::seen::{NickRefusal, Person, Quitting, Seen, Speaking};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -171,7 +171,7 @@ impl Reader<'_> {
     }
 
     fn quit(&self) -> Option<Seen> {
-        Some(Seen::Quit { who: self.person()? })
+        Some(Seen::Quit { who: self.person()?, how: Quitting::of(self.line.param(0)) })
     }
 
     fn nick(&self) -> Option<Seen> {

@@ -38,6 +38,7 @@ pub enum Seen {
     },
     Quit {
         who: Person,
+        how: Quitting,
     },
     Renamed {
         who: Nick,
@@ -114,6 +115,29 @@ pub enum Seen {
 pub enum Greeting {
     Begins,
     Ends,
+}
+
+/// How somebody left the network, as a stream shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quitting {
+    Gone,
+    /// Servers lost each other: who left one side may still be heard on the other.
+    Split,
+}
+
+impl Quitting {
+    /// By the reason given: a netsplit names the two servers, or `*.net *.split` where they are hidden, and nothing
+    /// else.
+    pub fn of(reason: &str) -> Self {
+        let is_server = |word: &str| {
+            word.contains('.') && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b))
+        };
+        let mut words = reason.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some(one), Some(other), None) if is_server(one) && is_server(other) => Self::Split,
+            _ => Self::Gone,
+        }
+    }
 }
 
 impl Seen {

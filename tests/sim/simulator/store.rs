@@ -126,6 +126,9 @@ impl Store {
     /// The process is gone.
     pub fn crash(&mut self) {
         self.waiting.clear();
+        for row in self.inbox.values_mut().filter(|row| row.before == Before::New) {
+            row.before = Before::Accepted;
+        }
     }
 
     /// The rows of an earlier run that are not settled.

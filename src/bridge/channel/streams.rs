@@ -1,0 +1,173 @@
+//! What comes in on a channel's connections: who speaks, enters, leaves, changes a nick, and who is listed.
+//!
+//! Each observer's stream is believed for itself only: it changes that observer's account of who is ours, and the
+//! roster only where it is the nominee's.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::ledger::Key;
+use super::witness::View;
+use super::{Channel, Heard, Named};
+use crate::bridge::nicks::Nicks;
+use crate::bridge::session::seen::Speaking;
+use crate::ids::{ConnId, Nick, Time};
+
+impl Channel {
+    /// Somebody speaks on this observer's stream. A line of ours goes no further: it is returned with who of us
+    /// says it, as far as that is known.
+    pub fn said(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        line: Heard,
+        named: &Named,
+        nicks: &Nicks,
+        heard: &mut Vec<Heard>,
+    ) -> Option<(ConnId, Heard)> {
+        let view = self.observers.get(&conn)?;
+        let mask = named.mask.as_deref();
+        let folded = match &line.from {
+            Speaking::Person(nick) if view.is_ours(nick, mask, nicks) => {
+                return view.whose(nick, mask, nicks).map(|speaker| (speaker, line));
+            }
+            Speaking::Person(nick) => Arc::from(nick.folded()),
+            Speaking::Server(name) => Arc::from(name.as_str()),
+        };
+        let key = match &named.msgid {
+            // Only where all who observe can give it: else the sightings of one line would have different keys.
+            Some(msgid) if self.observers.keys().all(|observer| !self.untagged.contains(observer)) => {
+                Key::MsgId(Arc::from(msgid.as_str()))
+            }
+            Some(_) | None => Key::Said {
+                nick: folded,
+                kind: line.kind,
+                target: Arc::clone(&self.target),
+                text: Arc::from(line.text.as_str()),
+            },
+        };
+        let peers = Arc::clone(view.present());
+        self.ledger.observe(now, conn, key, line, &peers, heard);
+        None
+    }
+
+    /// Which of ours goes by this nick on an observer's stream, and since when that stream has shown all that was
+    /// said here.
+    pub fn shown_since(
+        &self,
+        conn: ConnId,
+        nick: &Nick,
+        mask: Option<&str>,
+        nicks: &Nicks,
+    ) -> Option<(ConnId, Time)> {
+        let view = self.observers.get(&conn)?;
+        Some((view.whose(nick, mask, nicks)?, view.since()?))
+    }
+
+    /// The observers whose streams would have shown what `speaker` said at this time, or are to show it.
+    pub fn witnesses(&self, speaker: ConnId, at: Time) -> impl Iterator<Item = ConnId> {
+        let saw = move |view: &View| {
+            view.since().is_some_and(|since| since <= at) && view.present().contains(&speaker)
+        };
+        self.observers
+            .iter()
+            .filter(move |(conn, view)| **conn != speaker && saw(view))
+            .map(|(conn, _)| *conn)
+    }
+
+    /// Another nick entered, on this observer's stream. Whoever was known under it is gone.
+    ///
+    /// Where it is one of ours, servers may have met again after a netsplit: what was said in it was never shown here.
+    pub fn joined(&mut self, now: Time, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.leaves(nick);
+        }
+        self.show(conn, nick, mask, nicks);
+        if let Some(view) = self.observers.get_mut(&conn).filter(|view| view.is_ours(nick, mask, nicks)) {
+            view.reads_from(now);
+        }
+        if self.is_owner(conn) {
+            self.roster.join(nick);
+        }
+    }
+
+    /// A nick left (PART, KICK), on this observer's stream.
+    pub fn left(&mut self, conn: ConnId, nick: &Nick) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.leaves(nick);
+        }
+        if self.is_owner(conn) {
+            self.roster.part(nick);
+        }
+    }
+
+    /// A nick quit, on this observer's stream. Returns which of our connections it was, if one.
+    pub fn quit(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> Option<ConnId> {
+        if self.is_owner(conn) {
+            self.roster.quit(nick);
+        }
+        let view = self.observers.get_mut(&conn)?;
+        let has_it = |conn: &ConnId| nicks.has(*conn, nick) && nicks.fits(*conn, mask);
+        let named = view.perhaps(nick).chain(nicks.identified(nick, mask)).find(has_it);
+        view.leaves(nick).or(named)
+    }
+
+    /// A nick changed, on this observer's stream.
+    pub fn renamed(&mut self, conn: ConnId, from: &Nick, to: &Nick) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.renames(from, to);
+        }
+        if self.is_owner(conn) {
+            self.roster.rename(from, to);
+        }
+    }
+
+    /// A part of the list of who is in the channel, on this observer's stream.
+    pub fn names(&mut self, conn: ConnId, list: Vec<(String, Nick)>, nicks: &Nicks) {
+        if !self.observers.contains_key(&conn) {
+            return;
+        }
+        for (_, nick) in &list {
+            self.show(conn, nick, None, nicks);
+        }
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.lists(list.iter().map(|(_, nick)| nick));
+        }
+        if self.is_owner(conn) {
+            self.roster.names_add(list);
+        }
+    }
+
+    /// The list is complete.
+    pub fn names_end(&mut self, conn: ConnId) {
+        if let Some(view) = self.observers.get_mut(&conn) {
+            view.list_ends();
+        }
+        if self.is_owner(conn) {
+            self.roster.names_end();
+        }
+    }
+
+    /// Notes one of ours under its nick, where the nick is or may be one of ours and asked for this channel.
+    fn show(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) {
+        let Some(view) = self.observers.get_mut(&conn) else { return };
+        let counts = |holder: &ConnId| {
+            self.members.contains_key(holder) || self.ledger.parties().any(|c| c == *holder)
+        };
+        let is_apt = |holder: &ConnId| counts(holder) && nicks.fits(*holder, mask);
+        let has_it = |holder: &ConnId| is_apt(holder) && nicks.has(*holder, nick);
+        if let Some(holder) = nicks.identified(nick, mask).filter(has_it) {
+            return view.shows(nick.clone(), holder);
+        }
+        // Who asks for a nick may have got it, by a line that its own stream has yet to show.
+        let may_have = |holder: &ConnId| is_apt(holder) && nicks.may_have(*holder, nick);
+        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(may_have).collect();
+        let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
+        view.may_show(nick.clone(), may);
+    }
+
+    /// A nick that `conn` had asked for is not its own: no stream's account holds it for ours any more.
+    pub fn disown(&mut self, conn: ConnId, nick: &Nick) {
+        self.observers.values_mut().for_each(|view| view.disown(nick, conn));
+    }
+}
