@@ -165,7 +165,8 @@ async fn an_event_is_told_of_before_it_is_durable(place: Place) {
     let store = place.open().await;
     let later = store.accept(vec![event("$b")]).await.unwrap();
     assert!(later[0].seq > rows[0].seq, "numbers go on after a restart");
-    assert_eq!(store.inbox_after(InboxSeq(0), 9).await.unwrap(), [rows, later].concat());
+    let open = store.inbox_after(InboxSeq(0), 9).await.unwrap();
+    assert_eq!(open.iter().map(|row| row.seq).collect::<Vec<_>>(), [rows[0].seq, later[0].seq]);
 }
 
 async fn fifty_copies_of_a_transaction_give_one_delivery(place: Place) {

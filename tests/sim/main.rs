@@ -18,7 +18,7 @@ use simulator::flaw;
 /// Seeds that each run tries; `scripts/test` runs 10,000 more, optimised.
 const SEEDS: u64 = 1_000;
 /// A flaw has to be found within so many seeds.
-const FLAW_SEEDS: u64 = 400;
+const FLAW_SEEDS: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))

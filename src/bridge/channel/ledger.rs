@@ -129,6 +129,7 @@ impl<L> Ledger<L> {
         if !matches!(observer.standing, Standing::Joined { .. }) {
             observer.standing = Standing::Joined { turn };
             observer.prefer_from = now.plus_ms(HOLD_MS);
+            observer.settled_from = now.plus_ms(HOLD_MS);
         }
         if self.owner.is_none() {
             self.take(now, c, out);
@@ -202,6 +203,14 @@ impl<L> Ledger<L> {
             }
         }
         self.sweep();
+    }
+
+    /// A stream showed `c` quitting. If it lives, it is on the other side of a netsplit, and when the servers meet
+    /// again its JOIN and what is said cross between them as when it first joined.
+    pub fn split_off(&mut self, c: ConnId) {
+        if let Ok(at) = self.find(c) {
+            self.observers[at].settled_from = Time(u64::MAX);
+        }
     }
 
     /// When [`Self::handle_timeout`] is due: the end of a hold or of a window, or a little earlier. `None`
@@ -297,6 +306,7 @@ impl<L> Ledger<L> {
         observer.server = server;
         if is_new {
             observer.standing = Standing::Joining;
+            observer.settled_from = Time(u64::MAX);
             observer.unseen = unseen;
         }
     }
@@ -347,16 +357,12 @@ impl<L> Ledger<L> {
     }
 
     fn pop_held(&mut self, at: usize) -> Option<Held<L>> {
-        self.take_held(at, 0)
-    }
-
-    fn take_held(&mut self, at: usize, k: usize) -> Option<Held<L>> {
-        let entry = self.observers[at].held.remove(k)?;
+        let entry = self.observers[at].held.pop_front()?;
         self.held_len -= 1;
         Some(entry)
     }
 
-    /// Relays `entry`, seen on `c`, after all that other streams prove to be earlier. By a
+    /// Relays `entry`, seen on `c`, after all that other streams of the same server prove to be earlier. By a
     /// stack and not by recursion: a chain of earlier lines may be as long as all queues together.
     fn relay(&mut self, now: Time, c: ConnId, entry: Held<L>, out: &mut Vec<L>) {
         if self.held_len == 0 {
@@ -372,22 +378,19 @@ impl<L> Ledger<L> {
     }
 
     /// One server, one order: what `d` saw before this line and nobody relayed was missed here, and goes first.
-    /// Servers have orders of their own, but what one person says is in one order on all of them.
     fn pop_earlier(&mut self, frame: &mut Frame<L>) -> Option<Frame<L>> {
         let relayer = self.find(frame.conn).ok()?;
         let mut peers = Shown::new(&frame.entry.peers);
         while frame.next < self.observers.len() {
             let (at, d) = (frame.next, &self.observers[frame.next]);
-            if !d.held.is_empty() && at != relayer && peers.has(d.conn) {
-                let earlier = if d.server == self.observers[relayer].server {
-                    d.holds(&frame.entry.mark).filter(|k| *k > 0).map(|_| 0)
-                } else {
-                    d.holds_earlier_of_speaker(&frame.entry.mark)
-                };
-                if let Some(k) = earlier {
-                    let conn = d.conn;
-                    return self.take_held(at, k).map(|entry| Frame { conn, entry, next: 0 });
-                }
+            let comparable = at != relayer && d.server == self.observers[relayer].server;
+            if !d.held.is_empty()
+                && comparable
+                && peers.has(d.conn)
+                && d.holds(&frame.entry.mark).is_some_and(|k| k > 0)
+            {
+                let conn = d.conn;
+                return self.pop_held(at).map(|entry| Frame { conn, entry, next: 0 });
             }
             frame.next += 1;
         }

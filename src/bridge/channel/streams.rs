@@ -109,7 +109,11 @@ impl Channel {
         let view = self.observers.get_mut(&conn)?;
         let has_it = |conn: &ConnId| nicks.has(*conn, nick) && nicks.fits(*conn, mask);
         let named = view.perhaps(nick).chain(nicks.identified(nick, mask)).find(has_it);
-        view.leaves(nick).or(named)
+        let who = view.leaves(nick).or(named);
+        if let Some(who) = who {
+            self.ledger.split_off(who);
+        }
+        who
     }
 
     /// A nick changed, on this observer's stream.

@@ -97,11 +97,17 @@ impl Verdict {
         assert!(self.doubled.is_empty(), "{what}: doubled: {}", sample(&self.doubled));
     }
 
+    /// Nothing lost.
+    #[track_caller]
+    pub fn assert_all_there(&self, what: &str) {
+        assert!(self.accepted > 0, "{what}: nothing was said, so nothing is shown");
+        assert!(self.lost.is_empty(), "{what}: lost without a word: {}", sample(&self.lost));
+    }
+
     /// Nothing lost, nothing overtaken.
     #[track_caller]
     pub fn assert_none_lost(&self, what: &str) {
-        assert!(self.accepted > 0, "{what}: nothing was said, so nothing is shown");
-        assert!(self.lost.is_empty(), "{what}: lost without a word: {}", sample(&self.lost));
+        self.assert_all_there(what);
         assert!(self.overtaken.is_empty(), "{what}: out of order: {}", sample(&self.overtaken));
     }
 }

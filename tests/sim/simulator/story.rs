@@ -57,6 +57,7 @@ impl Story {
         let users: Vec<UserId> = (0..chance.between(2, 6)).map(|n| user(&format!("@u{n}:hs"))).collect();
         let speakers = (0..chance.between(1, 4) as ClientId).map(|n| SPEAKERS + n).collect();
         let faults = chance.pick(&[0, 4, 15]).expect("not empty");
+        world.audit.one_server = world.ircd.servers.len() == 1;
         world.audit.all_observe = users.len() <= OBSERVERS_MAX;
         Self { world, chance, users, speakers, channels, faults, harmed: BTreeMap::new() }
     }

@@ -205,6 +205,8 @@ pub struct World {
     pub crash_in: Option<u64>,
     /// Transactions are answered with 503: what a restarted homeserver lost is asked for.
     heals: bool,
+    /// The homeserver was restarted while the process was away, or before it had asked.
+    owes_healing: bool,
     run: u32,
     lanes: Lanes<RoomId, Job>,
     in_flight: usize,
@@ -250,6 +252,7 @@ impl World {
             is_alive: false,
             crash_in: None,
             heals: false,
+            owes_healing: false,
             run: 0,
             lanes: Lanes::new(10_000, 100_000),
             in_flight: 0,
@@ -305,7 +308,9 @@ impl World {
             self.move_rows(open);
         }
         self.homeserver.wakes();
-        self.heal();
+        if std::mem::take(&mut self.owes_healing) {
+            self.heal();
+        }
     }
 
     /// It is gone between two instants: what was not committed is lost, and all sockets with it.
@@ -315,6 +320,8 @@ impl World {
         }
         self.audit.crashed(self.now);
         self.audit.note(self.now, || "CRASH".to_owned());
+        // What was not asked for to the end is asked for at the next start.
+        self.owes_healing |= self.heals;
         (self.is_alive, self.heals, self.crash_in) = (false, false, None);
         // A commit under way ends either way.
         if self.chance.percent(30) {
@@ -847,8 +854,9 @@ impl World {
             }
             Event::HomeserverBack => {
                 self.homeserver.is_back();
-                if self.is_alive {
-                    self.heal();
+                match self.is_alive {
+                    true => self.heal(),
+                    false => self.owes_healing = true,
                 }
             }
             Event::Asked(run, job, txn) => self.asked(run, job, &txn),

@@ -18,6 +18,8 @@ pub(super) struct Observer<L> {
     pub(super) trust: Trust,
     /// When it may get the lease for being preferred.
     pub(super) prefer_from: Time,
+    /// When every stream shows it in the channel; the end of time while it is joining, and after a netsplit.
+    pub(super) settled_from: Time,
     pub(super) held: VecDeque<Held<L>>,
     pub(super) unseen: VecDeque<Unseen>,
     /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
@@ -53,6 +55,7 @@ impl<L> Observer<L> {
             standing: Standing::Joining,
             trust: Trust::Proven,
             prefer_from: Time::default(),
+            settled_from: Time(u64::MAX),
             held: VecDeque::new(),
             unseen: VecDeque::new(),
             nameless: 0,
@@ -90,16 +93,10 @@ impl<L> Observer<L> {
         self.held.iter().position(|entry| entry.mark == *mark)
     }
 
-    /// Where the first line of the same person is that this stream showed before the marked one.
-    pub(super) fn holds_earlier_of_speaker(&self, mark: &Mark) -> Option<usize> {
-        let k = self.holds(mark)?;
-        self.held.iter().take(k).position(|entry| entry.mark.has_speaker_of(mark))
-    }
-
     /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
     /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
     /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
-    /// either order, at a first JOIN and when servers that were split meet again: then it may or may not show it.
+    /// either order, so who has just joined elsewhere may or may not show it.
     pub(super) fn outlook(
         &self,
         now: Time,
@@ -107,7 +104,7 @@ impl<L> Observer<L> {
         shown: bool,
         server: &Option<Arc<str>>,
     ) -> Option<Unseen> {
-        let crossing = self.server != *server;
+        let crossing = now < self.settled_from && self.server != *server;
         let (odds, window_ms) = match *mark.key {
             _ if shown => (Odds::Sure, WINDOW_MS),
             Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
@@ -209,16 +206,6 @@ pub(super) fn hash_of(key: &Key) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
-}
-
-impl Mark {
-    /// True where both are known to be said under one nick.
-    fn has_speaker_of(&self, other: &Self) -> bool {
-        match (&*self.key, &*other.key) {
-            (Key::Said { nick, .. }, Key::Said { nick: other, .. }) => nick == other,
-            (Key::MsgId(_), _) | (_, Key::MsgId(_)) => false,
-        }
-    }
 }
 
 impl PartialEq for Mark {
