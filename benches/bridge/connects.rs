@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::config::BURST;
 use super::lab::{Lab, Layout, Pace, Plan, Puppets, START_TIME_MAX};
 use super::messages::both_ways;
 use super::{Scale, Table};
@@ -60,11 +61,12 @@ impl Coming {
                 table.add(&what, "1/s", "", self.welcomed.len() as f64 / taken.as_secs_f64());
             }
             Pace::PerSecond(_) => {
-                let taken = self.dialed[self.dialed.len() - 1].duration_since(self.dialed[0]);
-                let rate = (self.dialed.len() - 1) as f64 / taken.as_secs_f64();
-                table.add(&what, "1/s", "the rate", rate);
+                let steady = &self.dialed[BURST.min(self.dialed.len() - 2)..];
+                let taken = steady[steady.len() - 1].duration_since(steady[0]);
+                let rate = (steady.len() - 1) as f64 / taken.as_secs_f64();
+                table.add(&format!("{what}, after the burst"), "1/s", "the rate", rate);
                 let most = most_in_a_second(&self.dialed) as f64;
-                table.add(&format!("{what}, the busiest"), "1/s", "the rate + 1", most);
+                table.add(&format!("{what}, the busiest"), "1/s", "rate and burst", most);
             }
         }
     }
