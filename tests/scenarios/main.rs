@@ -123,6 +123,7 @@ stories! {
     regain_services
     registration
     rename
+    restart_accepted
     restart_written
     send_refused
     settled_by_echo

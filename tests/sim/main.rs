@@ -15,7 +15,7 @@ mod storm;
 
 use simulator::flaw;
 
-/// Seeds that each run tries; `scripts/test` runs 10,000 more, optimised.
+/// Seeds that each run tries; `scripts/sim` runs more, optimised.
 const SEEDS: u64 = 1_000;
 /// A flaw has to be found within so many seeds.
 const FLAW_SEEDS: u64 = 2_000;

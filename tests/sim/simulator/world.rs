@@ -308,7 +308,8 @@ impl World {
             self.move_rows(open);
         }
         self.homeserver.wakes();
-        if std::mem::take(&mut self.owes_healing) {
+        // As the bridge does at every start; which would cover up an answer before the commit.
+        if std::mem::take(&mut self.owes_healing) || !self.has(Flaw::AckBeforeCommit) {
             self.heal();
         }
     }
