@@ -105,18 +105,19 @@ impl Intake {
         let handing = async {
             let row = told.await.ok()?;
             // Asked before: a read that begins after it may miss the row.
-            let before = (row.seq, feed.reads());
+            let reads = feed.reads();
             self.push(vec![row], feed);
-            Some(before)
+            Some(reads)
         };
         let (stored, handed) = tokio::join!(self.shell.store.accept_early(event, early), handing);
         let rows = stored?;
-        let Some((seq, reads)) = handed else { return Ok(self.push(rows, feed)) };
+        let Some(reads) = handed else { return Ok(self.push(rows, feed)) };
         if feed.reads() != reads || feed.is_behind() {
             // The pump has read the disk meanwhile, where the row was not to be seen yet.
             feed.look_at_disk();
         }
-        Ok(1 + self.push(rows.into_iter().filter(|row| row.seq != seq).collect(), feed))
+        // The one that was handed on.
+        Ok(1)
     }
 
     /// Gives new rows to the pump, and says how many they are.
