@@ -34,6 +34,14 @@ const READ_BYTES: usize = 4096;
 /// One write takes queued lines until it has this many bytes.
 const BATCH_BYTES: usize = 4096;
 
+/// A connection that only skips chat is not read again before this long: in a channel with a thousand puppets
+/// each line comes a thousand times, and a thousand reads of one line each are most of what it costs. So long
+/// may a private message to someone who says nothing wait, in a channel where others talk.
+const REST: Duration = Duration::from_millis(200);
+
+/// Who wrote a line within this time is read at once: answers are on their way.
+const ATTENTIVE: Duration = Duration::from_secs(10);
+
 /// What a connection is made from. Gone, with the certificate in it, when the connection stands.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -175,10 +183,17 @@ impl<'a> Link<'a> {
     /// Gives lines to the machine until the stream ends; says how it ended.
     async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, commands: &Commands) -> String {
         let words = loop {
+            let skipped = framer.counts().unobserved;
+            let mut told = false;
             while let Some(line) = framer.next_line(commands.observe()) {
+                told = true;
                 if let Err(unheard) = self.tell(Input::ConnLine { conn: self.conn, line }).await {
                     return unheard.to_string();
                 }
+            }
+            if !told && framer.counts().unobserved > skipped && !commands.spoke_within(ATTENTIVE) {
+                // Boxed: few need it at a time, and all would carry it.
+                Box::pin(sleep(REST)).await;
             }
             match receive(&mut reader, &mut framer).await {
                 Ok(0) => break "the server closed the connection".to_owned(),
@@ -308,6 +323,7 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
+    use tokio::time::Instant;
 
     use super::super::dial::Transport;
     use super::super::framer::Observe;
@@ -621,6 +637,32 @@ mod tests {
         scene.handle.observe(Observe::Chat);
         server.write_all(b":a!b@c PRIVMSG #c :three\r\n").await.unwrap();
         assert_eq!(scene.next().await, "PRIVMSG #c three");
+    }
+
+    /// How long after a line of chat that is skipped the next line is heard, which comes half a rest later.
+    async fn heard_after_chat(scene: &mut Scene, server: &mut TcpStream) -> Duration {
+        let started = Instant::now();
+        server.write_all(b":a!b@c PRIVMSG #c :one\r\n").await.unwrap();
+        sleep(REST / 2).await;
+        server.write_all(b"PING a\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PING a");
+        started.elapsed()
+    }
+
+    #[tokio::test]
+    async fn who_only_skips_chat_rests_unless_it_spoke_a_moment_ago() {
+        let (mut scene, mut server) = Scene::open().await;
+        scene.handle.observe(Observe::NoChat);
+        tokio::time::pause();
+        assert!(heard_after_chat(&mut scene, &mut server).await >= REST);
+        scene.handle.send("WHOIS bob".to_owned()).unwrap();
+        scene.written(1).await;
+        assert!(heard_after_chat(&mut scene, &mut server).await < REST);
+        sleep(ATTENTIVE).await;
+        assert!(heard_after_chat(&mut scene, &mut server).await >= REST);
+        scene.handle.observe(Observe::Chat);
+        server.write_all(b":a!b@c PRIVMSG #c :two\r\n").await.unwrap();
+        assert_eq!(scene.next().await, "PRIVMSG #c two");
     }
 
     /// Thousands of puppets are paid for here. With its queue, the socket's registration and the allocator's

@@ -9,6 +9,9 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::framer::Observe;
 
@@ -41,6 +44,8 @@ struct Queue {
     lines: VecDeque<String>,
     life: Life,
     task: Option<Waker>,
+    /// When the last line was taken out to be written.
+    spoke: Option<Instant>,
 }
 
 /// Whether the connection is to go on.
@@ -119,6 +124,11 @@ impl Commands {
         self.0.close();
     }
 
+    /// Whether a line was written within the last `time`, so that answers may be on their way.
+    pub(super) fn spoke_within(&self, time: Duration) -> bool {
+        self.0.queue().spoke.is_some_and(|spoke| spoke.elapsed() < time)
+    }
+
     /// Whether channel chat is wanted.
     pub(super) fn observe(&self) -> Observe {
         if self.0.observe.load(Ordering::Relaxed) { Observe::Chat } else { Observe::NoChat }
@@ -163,6 +173,7 @@ impl Queue {
 
     fn pop(&mut self) -> Option<String> {
         let line = self.lines.pop_front()?;
+        self.spoke = Some(Instant::now());
         if self.lines.is_empty() {
             self.lines = VecDeque::new();
         }
