@@ -1,4 +1,5 @@
 //! What is said, carried from one side's form to the other's.
 
+pub mod memory;
 pub mod to_irc;
 pub mod to_matrix;
