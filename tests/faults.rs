@@ -34,7 +34,7 @@ fn policy() -> Policy {
         services: None,
         user_modes: String::new(),
         bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 5, line_ms: 2000 },
+        flood: Flood { burst: 5, line_ms: 2000, line_bytes: 0 },
         connect: ConnectPace {
             burst: 100,
             interval_ms: 0,

@@ -40,7 +40,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         services: services(&network.services),
         user_modes: network.user_modes.clone(),
         bot_mode: if network.bot_mode { BotMode::Shown } else { BotMode::Hidden },
-        flood: Flood { burst: network.flood.burst, line_ms: network.flood.line_ms },
+        flood: flood(&network.flood),
         connect: ConnectPace {
             burst: network.connect.burst,
             interval_ms: network.connect.interval_ms,
@@ -58,6 +58,10 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         connections_max: network.connect.connections_max,
         failures: failures(&network.failures),
     }
+}
+
+fn flood(flood: &config::Flood) -> Flood {
+    Flood { burst: flood.burst, line_ms: flood.line_ms, line_bytes: flood.line_bytes }
 }
 
 fn failures(failures: &config::Failures) -> Failures {

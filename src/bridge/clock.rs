@@ -44,6 +44,10 @@ impl Clock for MachineClock {
 pub struct Bucket {
     limiter: Option<Limiter>,
     clock: MachineClock,
+    /// Tokens of what was let through that are still to be taken.
+    owed: u32,
+    /// So many bytes cost one token more; 0: length costs nothing.
+    token_bytes: usize,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MachineClock, NoOpMiddleware<Nanos>>;
@@ -55,7 +59,19 @@ impl Bucket {
         let burst = std::num::NonZeroU32::new(burst.max(1)).expect("at least 1");
         let limiter =
             quota.map(|quota| RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone()));
-        Self { limiter, clock: clock.clone() }
+        Self { limiter, clock: clock.clone(), owed: 0, token_bytes: 0 }
+    }
+
+    /// The same, where so many bytes cost one token more; 0: length costs nothing.
+    pub fn weighing(self, token_bytes: usize) -> Self {
+        Self { token_bytes, ..self }
+    }
+
+    /// What a line of so many bytes costs.
+    pub fn cost(&self, bytes: usize) -> u32 {
+        bytes
+            .checked_div(self.token_bytes)
+            .map_or(1, |more| u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1))
     }
 
     /// The moment of the input that is being handled.
@@ -63,8 +79,19 @@ impl Bucket {
         self.clock.time()
     }
 
-    /// Takes one token, or says when the next one is there.
-    pub fn take(&self) -> Result<(), Time> {
+    /// Lets something through that costs so many tokens, at least one, or says when to ask again. It goes with its
+    /// first token; whoever comes next waits for the others, so that no cost is too high for a small bucket.
+    pub fn take(&mut self, cost: u32) -> Result<(), Time> {
+        while self.owed > 0 {
+            self.check()?;
+            self.owed -= 1;
+        }
+        self.check()?;
+        self.owed = cost.saturating_sub(1);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Time> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter.check().map_err(|until| {
             let nanos = until.earliest_possible().duration_since(Nanos::new(0)).as_u64();
@@ -81,18 +108,39 @@ mod tests {
     fn a_bucket_gives_its_burst_then_one_each_interval() {
         let clock = MachineClock::default();
         clock.set(Time(1_000_000));
-        let bucket = Bucket::new(2, 500, &clock);
-        assert_eq!(bucket.take(), Ok(()));
-        assert_eq!(bucket.take(), Ok(()));
-        assert_eq!(bucket.take(), Err(Time(1_000_500)));
+        let mut bucket = Bucket::new(2, 500, &clock);
+        assert_eq!(bucket.take(1), Ok(()));
+        assert_eq!(bucket.take(1), Ok(()));
+        assert_eq!(bucket.take(1), Err(Time(1_000_500)));
         clock.set(Time(1_000_500));
-        assert_eq!(bucket.take(), Ok(()));
-        assert_eq!(bucket.take(), Err(Time(1_001_000)));
+        assert_eq!(bucket.take(1), Ok(()));
+        assert_eq!(bucket.take(1), Err(Time(1_001_000)));
+    }
+
+    #[test]
+    fn what_costs_more_goes_at_once_and_the_next_one_waits_for_it() {
+        let clock = MachineClock::default();
+        clock.set(Time(1_000_000));
+        let mut bucket = Bucket::new(2, 500, &clock);
+        assert_eq!(bucket.take(4), Ok(()));
+        assert_eq!(bucket.take(1), Err(Time(1_000_500)));
+        clock.set(Time(1_000_500));
+        assert_eq!(bucket.take(1), Err(Time(1_001_000)));
+        clock.set(Time(1_001_500));
+        assert_eq!(bucket.take(1), Ok(()));
+    }
+
+    #[test]
+    fn long_lines_cost_more_where_the_bucket_weighs() {
+        let bucket = Bucket::new(5, 500, &MachineClock::default());
+        assert_eq!(bucket.cost(510), 1);
+        let bucket = bucket.weighing(240);
+        assert_eq!([0, 239, 240, 510].map(|bytes| bucket.cost(bytes)), [1, 1, 2, 3]);
     }
 
     #[test]
     fn no_interval_is_no_limit() {
-        let bucket = Bucket::new(1, 0, &MachineClock::default());
-        assert!((0..10_000).all(|_| bucket.take().is_ok()));
+        let mut bucket = Bucket::new(1, 0, &MachineClock::default());
+        assert!((0..10_000).all(|_| bucket.take(1_000).is_ok()));
     }
 }

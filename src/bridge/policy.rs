@@ -108,11 +108,13 @@ pub enum DynamicPortals {
     Off,
 }
 
-/// How fast one connection may talk: `burst` lines at once, then one each `line_ms`. `line_ms` 0 is no limit.
+/// How fast one connection may talk: `burst` lines at once, then one each `line_ms`; 0 is no limit. Each `line_bytes` of a
+/// line make it count as one line more; 0: its length does not matter.
 #[derive(Clone, Copy, Debug)]
 pub struct Flood {
     pub burst: u32,
     pub line_ms: u64,
+    pub line_bytes: usize,
 }
 
 /// How fast connections are made, over all puppets, and how a puppet comes back.

@@ -124,7 +124,7 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may("channels", Shape::List(&CHANNEL)),
-    may("flood", Shape::Table(&[may("burst", whole(1, 1_000)), may("line_ms", whole(0, 60_000))])),
+    may("flood", Shape::Table(FLOOD)),
     may(
         "connect",
         Shape::Table(&[
@@ -154,6 +154,9 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
 ]);
+
+static FLOOD: &[Setting] =
+    &[may("burst", whole(1, 1_000)), may("line_ms", whole(0, 60_000)), may("line_bytes", whole(0, 512))];
 
 static SERVER: Shape =
     Shape::Table(&[must("host", Shape::Text), may("port", whole(1, 65_535)), may("tls", Shape::YesNo)]);

@@ -312,11 +312,13 @@ pub struct Flood {
     pub burst: u32,
     /// Then one line each so many milliseconds; 0 is no limit.
     pub line_ms: u64,
+    /// So many bytes of a line make it count as one line more; 0: its length does not matter.
+    pub line_bytes: usize,
 }
 
 impl Default for Flood {
     fn default() -> Self {
-        Self { burst: 5, line_ms: 2_000 }
+        Self { burst: 5, line_ms: 2_000, line_bytes: 0 }
     }
 }
 

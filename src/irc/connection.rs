@@ -5,21 +5,18 @@
 //! stop our reading, and a full mailbox stops our reading only until the machine has caught up (TCP then
 //! slows the server down). Knows nothing of what the lines say.
 
-use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use memchr::{memchr_iter, memchr3};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::sleep;
 
-use super::dial::{DialFor, DialPlan, Opened, Stream, Transport, dial};
+use super::dial::{DialFor, DialPlan, Opened, Transport, dial};
 use super::framer::{Charset, Framer};
+use super::halves::Halves;
 pub use super::orders::{Commands, ConnHandle, Full, QUEUE_LINES_MAX, channel};
 use super::tls_failure::tls_words;
 use crate::bridge::input::{CloseReason, Input, Opening, Wire};
@@ -27,9 +24,6 @@ use crate::ids::ConnId;
 
 /// How long a connection that was asked to close may take to flush and to say goodbye.
 pub const CLOSE_MS_MAX: u64 = 5_000;
-
-/// One read takes at most this much.
-const READ_BYTES: usize = 4096;
 
 /// One write takes queued lines until it has this many bytes.
 const BATCH_BYTES: usize = 4096;
@@ -149,9 +143,9 @@ impl<'a> Link<'a> {
         if self.tell(Input::ConnOpened { conn: self.conn, opening }).await.is_err() {
             return CloseReason::Lost(Unheard.to_string());
         }
-        let (reader, writer) = tokio::io::split(stream);
-        let mut reading = pin!(self.read(reader, Framer::new(charset), &commands));
-        let mut writing = pin!(self.write(writer, &commands));
+        let halves = Halves::new(stream);
+        let mut reading = pin!(self.read(&halves, Framer::new(charset), &commands));
+        let mut writing = pin!(self.write(&halves, &commands));
         let mut overtime = pin!(overtime(&commands));
         let mut talking = Talking::Yes;
         let mut broken = None;
@@ -181,7 +175,7 @@ impl<'a> Link<'a> {
     }
 
     /// Gives lines to the machine until the stream ends; says how it ended.
-    async fn read(self, mut reader: ReadHalf<Stream>, mut framer: Framer, commands: &Commands) -> String {
+    async fn read(self, halves: &Halves, mut framer: Framer, commands: &Commands) -> String {
         let words = loop {
             let skipped = framer.counts().unobserved;
             let mut told = false;
@@ -192,10 +186,9 @@ impl<'a> Link<'a> {
                 }
             }
             if !told && framer.counts().unobserved > skipped && !commands.spoke_within(ATTENTIVE) {
-                // Boxed: few need it at a time, and all would carry it.
-                Box::pin(sleep(REST)).await;
+                halves.rest(REST).await;
             }
-            match receive(&mut reader, &mut framer).await {
+            match halves.receive(&mut framer).await {
                 Ok(0) => break "the server closed the connection".to_owned(),
                 Ok(_) => {}
                 Err(error) => break break_words(&error),
@@ -209,23 +202,18 @@ impl<'a> Link<'a> {
     }
 
     /// Writes lines until asked to close; then says goodbye. What is queued by then is written first.
-    async fn write(self, mut writer: WriteHalf<Stream>, commands: &Commands) -> io::Result<()> {
+    async fn write(self, halves: &Halves, commands: &Commands) -> io::Result<()> {
         while let Some(batch) = next_batch(commands).await {
-            self.write_batch(&mut writer, batch).await?;
+            self.write_batch(halves, batch).await?;
         }
-        writer.shutdown().await
+        halves.shutdown().await
     }
 
     /// Writes one batch, telling the machine of lines as the kernel takes them.
-    async fn write_batch(self, writer: &mut WriteHalf<Stream>, batch: Batch) -> io::Result<()> {
+    async fn write_batch(self, halves: &Halves, batch: Batch) -> io::Result<()> {
         let mut rest = batch.bytes.as_slice();
         while !rest.is_empty() {
-            let taken = writer.write(rest).await?;
-            if taken == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            // Under TLS a write may end in a buffer of ours; only then has the kernel taken it.
-            writer.flush().await?;
+            let taken = halves.write(rest).await?;
             let lines = memchr_iter(b'\n', &rest[..taken]).count();
             self.tell_written(lines).await;
             rest = &rest[taken..];
@@ -272,20 +260,6 @@ impl Batch {
     }
 }
 
-/// Reads what is there, but no more than the framer has room for; 0 at the end of the stream.
-///
-/// Waits without a buffer: an idle connection has none.
-async fn receive(reader: &mut ReadHalf<Stream>, framer: &mut Framer) -> io::Result<usize> {
-    poll_fn(|cx| {
-        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut bytes[..framer.room().min(READ_BYTES)]);
-        ready!(Pin::new(&mut *reader).poll_read(cx, &mut read))?;
-        framer.push(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
-    })
-    .await
-}
-
 /// Waits for a line and takes those that follow it; `None` when asked to close and nothing is left.
 async fn next_batch(commands: &Commands) -> Option<Batch> {
     let mut batch = Batch::default();
@@ -320,7 +294,7 @@ fn break_words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use rustls::version::TLS13;
-    use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
     use tokio::time::Instant;

@@ -18,7 +18,7 @@
 //!
 //! Parts: [`dial`] gives a stream, out of [`source`] (where from), `eyeballs` (which address of several),
 //! `socket`, [`tls`] (who is trusted) and [`certificate`] (as whom we show ourselves); [`framer`] (bytes to
-//! lines), `orders` (what the machine wants) and [`connection`] (the task) use it. Beside them stands [`identd`], which tells servers who a
+//! lines), `halves` (one stream both ways), `orders` (what the machine wants) and [`connection`] (the task) use it. Beside them stands [`identd`], which tells servers who a
 //! connection is; it too is a future that the wiring spawns.
 
 pub mod certificate;
@@ -26,6 +26,7 @@ pub mod connection;
 pub mod dial;
 mod eyeballs;
 pub mod framer;
+mod halves;
 pub mod identd;
 mod orders;
 mod socket;

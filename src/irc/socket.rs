@@ -9,6 +9,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -54,6 +56,30 @@ pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
         .with_retries(4);
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// From how many waiting bytes on the kernel says that there is something to read (`SO_RCVLOWAT`, socket(7)); 1 at first.
+/// The end of the stream is said at once. Linux looks again when this is set, from 4.18 on: what already waits is said then.
+#[cfg(target_os = "linux")]
+pub(super) fn readable_from(stream: &TcpStream, bytes: usize) -> io::Result<()> {
+    let value = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open for as long as `stream` is borrowed, and the kernel reads one int at `value`.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Elsewhere the first byte is said: more wakings, no harm.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn readable_from(_stream: &TcpStream, _bytes: usize) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

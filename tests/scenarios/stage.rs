@@ -48,7 +48,7 @@ fn policy() -> Policy {
         services: None,
         user_modes: String::new(),
         bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 10, line_ms: 1_000 },
+        flood: Flood { burst: 10, line_ms: 1_000, line_bytes: 0 },
         connect: ConnectPace {
             burst: 10,
             interval_ms: 1_000,

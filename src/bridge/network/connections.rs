@@ -57,7 +57,7 @@ impl Network {
 
     fn dial(&mut self, id: PuppetId) {
         let (now, flood) = (self.now, self.policy.flood);
-        let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock);
+        let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock).weighing(flood.line_bytes);
         self.connections += 1;
         let puppet = self.puppet(id);
         puppet.last_words = LastWords::default();

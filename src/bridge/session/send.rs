@@ -197,16 +197,13 @@ impl SendQueue {
         if waits && !asks.owe_fence() {
             return Next::Nothing;
         }
-        if let Err(until) = self.bucket.take() {
+        let asker = next.and_then(|queued| queued.asker.as_ref());
+        let fence_goes = waits || fence == Fence::First || asker.is_some_and(|asker| asks.blurs(asker));
+        let cost = next.filter(|_| !fence_goes).map_or(1, |queued| self.bucket.cost(queued.line.len()));
+        if let Err(until) = self.bucket.take(cost) {
             return Next::Wait(until);
         }
-        if waits {
-            return Next::Fence;
-        }
-        let next = self.command.front().or(self.chat.front());
-        if fence == Fence::First
-            || next.and_then(|queued| queued.asker.as_ref()).is_some_and(|asker| asks.blurs(asker))
-        {
+        if fence_goes {
             return Next::Fence;
         }
         self.command.pop_front().or_else(|| self.chat.pop_front()).map_or(Next::Fence, Next::Line)

@@ -53,7 +53,7 @@ pub fn policy() -> Policy {
         services: None,
         user_modes: "+i".into(),
         bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 6, line_ms: 300 },
+        flood: Flood { burst: 6, line_ms: 300, line_bytes: 0 },
         connect: ConnectPace {
             burst: 3,
             interval_ms: 300,
