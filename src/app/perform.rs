@@ -43,6 +43,11 @@ impl NetworkTask {
                     handle.close();
                 }
             }
+            Effect::Abandon { conn } => {
+                if let Some(handle) = self.conns.get(&conn) {
+                    handle.abandon();
+                }
+            }
             Effect::Observe { conn, chat } => {
                 if let Some(handle) = self.conns.get(&conn) {
                     handle.observe(match chat {

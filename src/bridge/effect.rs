@@ -28,6 +28,9 @@ pub enum Effect {
     Send { conn: ConnId, line: String },
     /// Write what is queued, then close. Answered by `ConnClosed`.
     Close { conn: ConnId },
+    /// End it at once: what is queued is not written, and what the server has not got yet it does not get any more.
+    /// Answered by `ConnClosed`.
+    Abandon { conn: ConnId },
     /// Whether this connection's chat in channels is worth reading; it is, until this says otherwise.
     Observe { conn: ConnId, chat: Chat },
     /// The kernel has all lines of this inbox row; what becomes of them is not known yet. Worth remembering over a

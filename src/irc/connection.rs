@@ -147,10 +147,15 @@ impl<'a> Link<'a> {
         let mut reading = pin!(self.read(&halves, Framer::new(charset), &commands));
         let mut writing = pin!(self.write(&halves, &commands));
         let mut overtime = pin!(overtime(&commands));
+        let mut abandoned = pin!(commands.abandoned());
         let mut talking = Talking::Yes;
         let mut broken = None;
         loop {
             tokio::select! {
+                () = &mut abandoned => {
+                    halves.throw_away();
+                    break CloseReason::Asked;
+                }
                 words = &mut reading => break self.reason(broken, &commands, words),
                 () = &mut overtime => break self.reason(broken, &commands, String::new()),
                 written = &mut writing, if talking == Talking::Yes => {
@@ -492,6 +497,22 @@ mod tests {
         tokio::time::pause();
         scene.handle.close();
         assert_eq!(scene.rest().await.last(), Some(&closed(CloseReason::Asked)));
+    }
+
+    /// The machine has given these lines to another connection by then: not one may still arrive.
+    #[tokio::test]
+    async fn what_is_abandoned_ends_at_once_with_all_it_has_not_brought() {
+        let (mut scene, mut server) = Scene::open().await;
+        let line = "x".repeat(400_000);
+        while scene.handle.send(line.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        scene.handle.abandon();
+        assert_eq!(scene.handle.send("too late".to_owned()), Ok(()));
+        while !scene.next().await.starts_with("closed: Asked") {}
+        let mut said = Vec::new();
+        let end = server.read_to_end(&mut said).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
@@ -67,6 +68,12 @@ impl Halves {
     /// Says goodbye: nothing is written any more.
     pub(super) async fn shutdown(&self) -> io::Result<()> {
         poll_fn(|cx: &mut Context<'_>| self.poll(|stream| stream.poll_shutdown(cx))).await
+    }
+
+    /// What the kernel has not brought to the other side is not brought any more once this is dropped; the other side sees a
+    /// reset (RFC 9293 section 3.10.5).
+    pub(super) fn throw_away(&self) {
+        SockRef::from(self.stream().tcp()).set_linger(Some(Duration::ZERO)).ok();
     }
 
     fn poll<T>(&self, poll: impl FnOnce(Pin<&mut Stream>) -> Poll<T>) -> Poll<T> {

@@ -55,6 +55,8 @@ enum Life {
     Open,
     /// Asked to close, or gone: takes no more lines.
     Closing,
+    /// To end at once, with what it has not written.
+    Abandoned,
 }
 
 /// The two ends of one connection's commands.
@@ -72,7 +74,7 @@ impl ConnHandle {
     pub fn send(&self, line: String) -> Result<(), Full> {
         let mut queue = self.0.queue();
         match queue.life {
-            Life::Closing => return Ok(()),
+            Life::Closing | Life::Abandoned => return Ok(()),
             Life::Open if queue.lines.len() >= QUEUE_LINES_MAX => return Err(Full(line)),
             Life::Open => queue.lines.push_back(line),
         }
@@ -85,6 +87,12 @@ impl ConnHandle {
     /// any number of times.
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// Ends the connection at once, dialled or not: what is queued is not written, and what the kernel has and the server
+    /// has not is thrown away. Works at any time and any number of times.
+    pub fn abandon(&self) {
+        self.0.abandon();
     }
 
     /// Whether channel chat is wanted from this connection, from the next line on.
@@ -115,8 +123,14 @@ impl Commands {
         poll_fn(|cx| self.0.queue().poll_closing(cx)).await;
     }
 
+    /// Waits until it is to end at once.
+    pub(super) async fn abandoned(&self) {
+        poll_fn(|cx| self.0.queue().poll_abandoned(cx)).await;
+    }
+
+    /// Whether it was asked to close, politely or at once.
     pub(super) fn is_closing(&self) -> bool {
-        self.0.queue().life == Life::Closing
+        self.0.queue().life != Life::Open
     }
 
     /// The connection is to close, for reasons of its own.
@@ -150,7 +164,16 @@ impl Orders {
 
     fn close(&self) {
         let mut queue = self.queue();
-        queue.life = Life::Closing;
+        if queue.life == Life::Open {
+            queue.life = Life::Closing;
+        }
+        wake(queue);
+    }
+
+    fn abandon(&self) {
+        let mut queue = self.queue();
+        queue.life = Life::Abandoned;
+        queue.lines = VecDeque::new();
         wake(queue);
     }
 }
@@ -159,15 +182,22 @@ impl Queue {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         match (self.pop(), self.life) {
             (Some(line), _) => Poll::Ready(Some(line)),
-            (None, Life::Closing) => Poll::Ready(None),
+            (None, Life::Closing | Life::Abandoned) => Poll::Ready(None),
             (None, Life::Open) => self.wait(cx),
         }
     }
 
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.life {
-            Life::Closing => Poll::Ready(()),
+            Life::Closing | Life::Abandoned => Poll::Ready(()),
             Life::Open => self.wait(cx),
+        }
+    }
+
+    fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.life {
+            Life::Abandoned => Poll::Ready(()),
+            Life::Closing | Life::Open => self.wait(cx),
         }
     }
 

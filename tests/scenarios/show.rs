@@ -17,6 +17,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Upgrade { conn, port } => format!("irc {conn} upgrade to {port}"),
         Effect::Send { conn, line } => format!("irc {conn} > {}", visible(line)),
         Effect::Close { conn } => format!("irc {conn} close"),
+        Effect::Abandon { conn } => format!("irc {conn} abandon"),
         Effect::Observe { conn, chat: Chat::Read } => format!("irc {conn} read chat"),
         Effect::Observe { conn, chat: Chat::Skip } => format!("irc {conn} skip chat"),
         Effect::Written { seq } => format!("written {}", seq.0),

@@ -199,7 +199,7 @@ impl Storm {
                     }
                     self.machine.handle(Time(self.now), Input::ConnWritten { conn, lines: 1 });
                 }
-                Effect::Close { conn } => {
+                Effect::Close { conn } | Effect::Abandon { conn } => {
                     self.under_way.remove(&conn);
                     closed.push(conn);
                 }

@@ -128,10 +128,10 @@ impl Network {
         self.connection_over(conn.puppet, end);
     }
 
-    /// Gives a connection up: nothing of it counts from here on.
+    /// Gives a connection up: nothing of it counts from here on, so nothing of it may arrive from here on either.
     pub(super) fn give_up(&mut self, conn: ConnId, end: End) {
         if self.puppet_of(conn).is_some() {
-            self.out.push(Effect::Close { conn });
+            self.out.push(Effect::Abandon { conn });
             self.connection_over(conn.puppet, end);
         }
     }

@@ -1,6 +1,6 @@
 //! Everybody is cut off at once, on a server that refuses who come too fast: all come back, none is refused.
 //!
-//! On InspIRCd only, which can count connections by the second. `BUNRAKU_STORM=500` makes it as many puppets.
+//! On InspIRCd only, which can count connections by the second. `BUNRAKU_STORM=200` makes it as many puppets.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,15 @@ const SERVER_PER_SECOND: u32 = 20;
 /// The bridge's pace: so many at once, and then one each interval.
 const BURST: u32 = 2;
 const INTERVAL_MS: u64 = 80;
+/// What a busy machine may be late in sum. What is measured is the pace, not this.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Made at the same time on Matrix: a homeserver is no part of this story.
 const AT_ONCE: usize = 10;
 
 #[tokio::test]
 async fn a_storm_stays_within_the_pace() {
     let count =
-        std::env::var("BUNRAKU_STORM").map_or(200, |count| count.parse().expect("a number of puppets"));
+        std::env::var("BUNRAKU_STORM").map_or(500, |count| count.parse().expect("a number of puppets"));
     let setup = Setup { throttle: Throttle::PerSecond(SERVER_PER_SECOND), ..Setup::default() };
     let world = World::with(IrcdKind::InspIrcd, &setup, |config, _| {
         config.connect = format!(
@@ -45,7 +47,7 @@ async fn a_storm_stays_within_the_pace() {
     let cut = Instant::now();
     assert_eq!(world.proxy.cut_all(), count + 1);
     // Until then the server may still show who is gone.
-    let limit = Duration::from_millis(INTERVAL_MS * count as u64) + Duration::from_secs(60);
+    let limit = Duration::from_millis(INTERVAL_MS * count as u64) + PATIENCE;
     eventually("all come again", limit, || async { (world.proxy.arrivals(cut).len() > count).then_some(()) })
         .await;
     all_there(&mut irc, count).await;
@@ -81,7 +83,7 @@ async fn newcomer(world: &World, name: String, room: &str) -> MatrixUser {
 
 async fn all_there(irc: &mut IrcClient, count: usize) {
     let irc = tokio::sync::Mutex::new(irc);
-    let limit = Duration::from_millis(INTERVAL_MS * count as u64) + Duration::from_secs(60);
+    let limit = Duration::from_millis(INTERVAL_MS * count as u64) + PATIENCE;
     eventually(&format!("{count} puppets in the channel"), limit, || async {
         let names = irc.lock().await.names("#storm").await;
         (0..count).all(|number| names.contains(&puppet(&format!("s{number}")))).then_some(())

@@ -152,6 +152,11 @@ impl Driver {
                         handle.close();
                     }
                 }
+                Effect::Abandon { conn } => {
+                    if let Some(handle) = self.conns.get(&conn) {
+                        handle.abandon();
+                    }
+                }
                 Effect::Observe { conn, chat } => {
                     if let Some(handle) = self.conns.get(&conn) {
                         handle.observe(if chat == Chat::Read { Observe::Chat } else { Observe::NoChat });

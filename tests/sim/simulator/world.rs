@@ -656,7 +656,7 @@ impl World {
         match effect {
             Effect::Connect { conn, user } => self.dial(conn, user),
             Effect::Send { conn, line } => self.send(conn, line),
-            Effect::Close { conn } => self.close(conn),
+            Effect::Close { conn } | Effect::Abandon { conn } => self.close(conn),
             Effect::Observe { conn, chat } => {
                 if let Some(n) = self.find(conn) {
                     self.conns[n].skips_chat = chat == Chat::Skip;
