@@ -31,10 +31,10 @@ const BATCH_BYTES: usize = 4096;
 /// A connection that only skips chat is not read again before this long: in a channel with a thousand puppets
 /// each line comes a thousand times, and a thousand reads of one line each are most of what it costs. So long
 /// may a private message to someone who says nothing wait, in a channel where others talk.
-const REST: Duration = Duration::from_millis(200);
+const REST: Duration = Duration::from_millis(500);
 
 /// Who wrote a line within this time is read at once: answers are on their way.
-const ATTENTIVE: Duration = Duration::from_secs(10);
+const ATTENTIVE: Duration = Duration::from_secs(3);
 
 /// What a connection is made from. Gone, with the certificate in it, when the connection stands.
 #[derive(Clone, Debug)]
