@@ -11,6 +11,8 @@
 mod config;
 #[path = "bridge/connects.rs"]
 mod connects;
+#[path = "bridge/format.rs"]
+mod format;
 #[path = "bridge/idle.rs"]
 mod idle;
 #[path = "bridge/lab.rs"]
@@ -39,8 +41,18 @@ use anyhow::{Context, Result, bail};
 use model::homeserver::Echo;
 use table::Table;
 
-const PARTS: [&str; 9] =
-    ["models", "latency", "throughput", "transactions", "memory", "idle", "crowd", "connects", "warm"];
+const PARTS: [&str; 10] = [
+    "format",
+    "models",
+    "latency",
+    "throughput",
+    "transactions",
+    "memory",
+    "idle",
+    "crowd",
+    "connects",
+    "warm",
+];
 
 /// The pace of messages where it is not the figure: 50 a second.
 pub const PACE: Duration = Duration::from_millis(20);
@@ -140,6 +152,7 @@ async fn measure_all(wanted: &[&str], scale: Scale) -> Result<()> {
         for round in 1..=scale.rounds {
             println!("{part}, round {round} of {}", scale.rounds);
             let measured = match part {
+                "format" => format::measure(&mut table),
                 "models" => models::measure(&mut table),
                 "latency" => measure::latency(scale, &mut table).await,
                 "throughput" => measure::throughput(scale, &mut table).await,

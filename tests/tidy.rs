@@ -68,6 +68,8 @@ const PURE: &[(&str, &[&str])] = &[
             "thiserror",
             "unicode_segmentation",
             "unicode_normalization",
+            // Tokens of HTML, from a text in memory.
+            "html5gum",
             // Logins (SCRAM) and idents: arithmetic on bytes.
             "base64",
             "hmac",

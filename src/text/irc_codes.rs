@@ -2,6 +2,13 @@
 //!
 //! Nothing here fails: a broken code is dropped, an unclosed CTCP ends with the text.
 
+pub(super) mod codes;
+mod read;
+mod write;
+
+pub use read::read;
+pub use write::{Codes, write};
+
 /// What a PRIVMSG or NOTICE text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ctcp<'a> {

@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock, no randomness; nothing here panics on any text.
 
 pub mod casemap;
+pub mod colour;
+pub mod html;
 pub mod ident;
 pub mod irc_codes;
 pub mod line;
@@ -13,5 +15,6 @@ pub mod numerics;
 pub mod realname;
 pub mod sasl;
 pub mod scram;
+pub mod spans;
 pub mod split;
 pub mod template;

@@ -6,9 +6,14 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::irc_codes;
+use super::irc_codes::codes::{Code, switch};
+use super::spans::Style;
 
 /// Smallest piece, in bytes: room for any one character. A smaller limit counts as this.
 pub const PIECE_BYTES_MIN: usize = 4;
+
+/// Longest formatting code: two colours of six digits.
+const CODE_BYTES_MAX: usize = 14;
 
 /// The body of one message as IRC lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +36,9 @@ pub fn body_lines(text: &str, bytes_max: usize, lines_max: usize) -> BodyLines {
         if irc_codes::strip(&line).trim().is_empty() {
             continue;
         }
-        for piece in pieces(&line, bytes_max) {
+        for piece in Pieces::of(&line, bytes_max) {
             if body.lines.len() < lines_max {
-                body.lines.push(piece.to_owned());
+                body.lines.push(piece);
             } else {
                 body.cut += 1;
             }
@@ -42,28 +47,96 @@ pub fn body_lines(text: &str, bytes_max: usize, lines_max: usize) -> BodyLines {
     body
 }
 
-/// Cuts one line into pieces of at most `bytes_max` bytes: between words, else between what people see as
-/// letters (grapheme clusters), else between characters. Nothing is lost but the white space at a cut; no
-/// piece is empty. `bytes_max` counts as [`PIECE_BYTES_MIN`] at least.
-pub fn split_line(text: &str, bytes_max: usize) -> Vec<String> {
-    pieces(text, bytes_max).map(str::to_owned).collect()
+/// The lines of a message that was written by [`irc_codes::write`], cut as [`body_lines`] does: those to send, and how
+/// many more there would be.
+///
+/// A line is cut between words, else between what people see as letters (grapheme clusters), else between
+/// characters. What goes on in the next piece looks as it did: formatting is opened again, and `> ` comes before
+/// each piece of a quote. No code is parted from its digits. The indentation of a line is kept. `bytes_max` counts
+/// as [`PIECE_BYTES_MIN`] at least; where it leaves no room for codes, they are not opened again.
+pub fn lines(logical: &[String], bytes_max: usize, lines_max: usize) -> (Vec<String>, usize) {
+    let (mut lines, mut cut) = (Vec::new(), 0);
+    for line in logical {
+        let body = body_lines(line, bytes_max, lines_max - lines.len());
+        lines.extend(body.lines);
+        cut += body.cut;
+    }
+    (lines, cut)
 }
 
-fn pieces(text: &str, bytes_max: usize) -> impl Iterator<Item = &str> {
-    let bytes_max = bytes_max.max(PIECE_BYTES_MIN);
-    let mut rest = text;
-    std::iter::from_fn(move || {
+/// The pieces of one clean line. None is empty, and nothing is lost but white space at the cuts and codes that show
+/// nothing.
+struct Pieces<'a> {
+    rest: &'a str,
+    /// What `rest` looks like at its beginning.
+    style: Style,
+    /// What comes before each piece but the first.
+    quote: &'a str,
+    is_first: bool,
+    bytes_max: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(line: &'a str, bytes_max: usize) -> Self {
+        let bytes_max = bytes_max.max(PIECE_BYTES_MIN);
+        let quotes = line.as_bytes().chunks_exact(2).take_while(|pair| pair == b"> ").count();
+        let quote = &line[..2 * quotes];
+        // A quote so deep that it leaves no room for words is shown once.
+        let quote = if 4 * quote.len() <= bytes_max { quote } else { "" };
+        Self { rest: line, style: Style::default(), quote, is_first: true, bytes_max }
+    }
+
+    fn eat_codes(&mut self) {
+        while let Some((code, len)) = Code::first(self.rest) {
+            code.apply(&mut self.style);
+            self.rest = &self.rest[len..];
+        }
+    }
+
+    /// What a piece begins with.
+    fn opening(&self) -> String {
+        let mut opening = if self.is_first { String::new() } else { self.quote.to_owned() };
+        let plain_len = opening.len();
+        switch(&mut opening, Style::default(), self.style, self.rest);
+        if opening.len() + PIECE_BYTES_MIN > self.bytes_max {
+            opening.truncate(plain_len);
+        }
+        opening
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
         loop {
-            if rest.is_empty() {
+            self.eat_codes();
+            if self.rest.is_empty() {
                 return None;
             }
-            let (piece, after) = cut(rest, bytes_max);
-            rest = after;
-            if !piece.is_empty() {
+            let mut piece = self.opening();
+            let (text, after) = cut(self.rest, self.bytes_max - piece.len());
+            self.rest = after;
+            let is_seen = !irc_codes::strip(text).trim().is_empty();
+            piece.push_str(text);
+            learn(text, &mut self.style);
+            if is_seen {
+                self.is_first = false;
                 return Some(piece);
             }
         }
-    })
+    }
+}
+
+/// What text looks like behind this one.
+fn learn(text: &str, style: &mut Style) {
+    let mut rest = text;
+    while let Some(at) = rest.find(irc_codes::is_code) {
+        rest = &rest[at..];
+        let (code, len) = Code::first(rest).expect("a code begins here");
+        code.apply(style);
+        rest = &rest[len..];
+    }
 }
 
 /// One piece and what remains; the piece is empty when only white space was dropped.
@@ -81,7 +154,16 @@ fn cut(text: &str, bytes_max: usize) -> (&str, &str) {
             return (word, text[at..].trim_start_matches(is_gap));
         }
     }
-    text.split_at(letter_end(text, limit))
+    text.split_at(code_start(text, letter_end(text, limit)))
+}
+
+/// `at`, or where the code begins that it would part from its digits. Only codes are moved by this that have text
+/// before them.
+fn code_start(text: &str, at: usize) -> usize {
+    let near = text.floor_char_boundary(at.saturating_sub(CODE_BYTES_MAX));
+    let Some(start) = text[near..at].rfind(irc_codes::is_code).map(|found| near + found) else { return at };
+    let end = Code::first(&text[start..]).map_or(start, |(_, len)| start + len);
+    if end > at && start > 0 { start } else { at }
 }
 
 /// White space where a line may be cut; the no-break spaces say that it may not.
@@ -112,6 +194,17 @@ fn body_char(c: char) -> Option<char> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The pieces of a text without codes.
+    fn split_line(text: &str, bytes_max: usize) -> Vec<String> {
+        let mut rest = text;
+        let pieces = std::iter::from_fn(|| {
+            let (piece, after) = cut(rest, bytes_max.max(PIECE_BYTES_MIN));
+            rest = after;
+            (!piece.is_empty() || !after.is_empty()).then(|| piece.to_owned())
+        });
+        pieces.filter(|piece| !piece.is_empty()).collect()
+    }
 
     #[test]
     fn a_line_is_cut_between_words_then_letters_then_characters() {
