@@ -176,6 +176,27 @@ fn a_line_that_crosses_the_end_of_a_netsplit_is_relayed_once() {
 }
 
 #[test]
+fn who_joined_during_a_netsplit_crosses_its_end_as_well() {
+    let (mut ledger, mut out) = (Ledger::new(), Vec::new());
+    for (c, server) in [(1, "east"), (2, "west")] {
+        ledger.joining_on(conn(c), Some(server.into()));
+        ledger.joined(Time(0), conn(c), &mut out);
+    }
+    // Nobody in the east has ever heard of 2, so nobody there saw it quit; a minute later the servers meet.
+    ledger.observe(Time(60_000), conn(1), said("ann", "hi"), 1, &peers(&[1]), &mut out);
+    ledger.observe(Time(60_100), conn(2), said("ann", "hi"), 1, &peers(&[1, 2]), &mut out);
+    assert_eq!(out, [1]);
+    // The east has heard of 2 for long, and then of its PART: what 2 shows now is something else.
+    ledger.observe(Time(61_000), conn(1), said("bob", "hi"), 2, &peers(&[1, 2]), &mut out);
+    ledger.observe(Time(61_100), conn(2), said("bob", "hi"), 2, &peers(&[1, 2]), &mut out);
+    ledger.observe(Time(61_000 + HOLD_MS), conn(1), said("ann", "ho"), 3, &peers(&[1]), &mut out);
+    ledger.observe(Time(61_100 + HOLD_MS), conn(2), said("ann", "ho"), 4, &peers(&[1, 2]), &mut out);
+    assert_eq!((&out[..], ledger.owner()), (&[1, 2, 3][..], Some(conn(1))), "nobody was silent");
+    ledger.handle_timeout(Time(61_100 + 2 * HOLD_MS), &mut out);
+    assert_eq!(out, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_line_that_crosses_a_join_between_servers_is_relayed_once() {
     // East relays a line before it hears of 2's JOIN in the west; the line reaches the west after it.
     for opened_first in [true, false] {

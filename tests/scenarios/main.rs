@@ -94,6 +94,7 @@ stories! {
     login_settles_first
     login_unanswered
     login_without_services
+    lost_and_killed
     lost_and_left
     lost_and_said_again
     lost_and_seen_quitting
@@ -106,6 +107,7 @@ stories! {
     message_forms
     message_waits
     netsplit
+    netsplit_joined_in
     nick_disputed
     nick_in_all_scripts
     nick_of_another_puppet
@@ -125,12 +127,14 @@ stories! {
     rename
     restart_accepted
     restart_written
+    seat_of_the_doubted
     send_refused
     settled_by_echo
     settled_by_fence
     settled_by_label
     settled_by_witness
     shed
+    slow_stream_shows_a_predecessor
     stale_generation
     statusmsg
     stop_waits_for_answers

@@ -129,7 +129,6 @@ impl<L> Ledger<L> {
         if !matches!(observer.standing, Standing::Joined { .. }) {
             observer.standing = Standing::Joined { turn };
             observer.prefer_from = now.plus_ms(HOLD_MS);
-            observer.settled_from = now.plus_ms(HOLD_MS);
         }
         if self.owner.is_none() {
             self.take(now, c, out);

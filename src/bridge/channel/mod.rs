@@ -95,7 +95,7 @@ pub struct Channel {
     /// Those whose lines have no name of their own.
     untagged: BTreeSet<ConnId>,
     observers: BTreeMap<ConnId, View>,
-    /// Observers that may be dead: their seats are given to others as well.
+    /// Those that may be dead: they get a seat last, and the seats they have are given to others as well.
     doubted: BTreeSet<ConnId>,
     ledger: Ledger<Heard>,
     /// The folded name, shared by all keys.
@@ -138,7 +138,7 @@ impl Channel {
         if let Some(server) = server {
             self.servers.insert(conn, Arc::clone(server));
         }
-        if self.observers.len() < OBSERVERS_MAX {
+        if self.observers.len() < self.seats() {
             self.observers.insert(conn, View::default());
             self.ledger.joining_on(conn, server.cloned());
         }
@@ -179,7 +179,7 @@ impl Channel {
     /// Another stream shows this connection quitting: whether it lives will be known soon, and until then
     /// somebody else observes too.
     pub fn doubt(&mut self, now: Time, conn: ConnId, heard: &mut Vec<Heard>) -> Vec<Duty> {
-        if self.observers.contains_key(&conn) {
+        if self.members.contains_key(&conn) {
             self.doubted.insert(conn);
         }
         self.settle_duties(now, heard)
@@ -194,7 +194,7 @@ impl Channel {
     fn settle_duties(&mut self, now: Time, heard: &mut Vec<Heard>) -> Vec<Duty> {
         let mut duties = Vec::new();
         // Those who asked and got no answer may hold all seats: somebody has to listen all the same.
-        while self.observers.len() < OBSERVERS_MAX + self.doubted.len() || self.ledger.owner().is_none() {
+        while self.observers.len() < self.seats() || self.ledger.owner().is_none() {
             let Some(conn) = self.next_observer() else { break };
             let mut view = self.owner_view().map(View::as_hearsay).unwrap_or_default();
             view.reads_from(now);
@@ -214,12 +214,22 @@ impl Channel {
         duties
     }
 
+    /// How many may observe: one more for each that does and may be dead.
+    fn seats(&self) -> usize {
+        OBSERVERS_MAX + self.doubted.iter().filter(|conn| self.observers.contains_key(conn)).count()
+    }
+
+    /// The one longest in. One that may be dead is no replacement for another.
     fn next_observer(&self) -> Option<ConnId> {
         let entered = |(conn, entry): (&ConnId, &Entry)| match entry {
-            Entry::In(order) if !self.observers.contains_key(conn) => Some((*order, *conn)),
+            Entry::In(order) if !self.observers.contains_key(conn) => {
+                Some((self.doubted.contains(conn), *order, *conn))
+            }
             Entry::In(_) | Entry::Asked => None,
         };
-        self.members.iter().filter_map(entered).min().map(|(_, conn)| conn)
+        let (is_doubted, _, conn) = self.members.iter().filter_map(entered).min()?;
+        let has_room = self.observers.len() < OBSERVERS_MAX || self.ledger.owner().is_none();
+        (has_room || !is_doubted).then_some(conn)
     }
 
     fn owner_view(&self) -> Option<&View> {

@@ -160,11 +160,14 @@ impl Channel {
         };
         let is_apt = |holder: &ConnId| counts(holder) && nicks.fits(*holder, mask);
         let has_it = |holder: &ConnId| is_apt(holder) && nicks.has(*holder, nick);
-        if let Some(holder) = nicks.identified(nick, mask).filter(has_it) {
+        // A slow stream shows who is out already and still holds lines, under the nick of its successor.
+        let is_out = |holder: &ConnId| is_apt(holder) && !self.members.contains_key(holder);
+        let is_only = !nicks.candidates(nick).any(|holder| is_out(&holder));
+        if let Some(holder) = nicks.identified(nick, mask).filter(|holder| is_only && has_it(holder)) {
             return view.shows(nick.clone(), holder);
         }
         // Who asks for a nick may have got it, by a line that its own stream has yet to show.
-        let may_have = |holder: &ConnId| is_apt(holder) && nicks.may_have(*holder, nick);
+        let may_have = |holder: &ConnId| is_apt(holder) && (nicks.may_have(*holder, nick) || is_out(holder));
         let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(may_have).collect();
         let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
         view.may_show(nick.clone(), may);

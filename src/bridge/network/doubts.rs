@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   connection over ─▶ in doubt ─┬─ another observer's stream shows the line ───────▶ it arrived
-//!                                ├─ all of them show our QUIT and not the line ─────▶ said again, once
+//!                                ├─ all of them show our QUIT and not the line ─────▶ said again, once (no KILL)
 //!                                └─ 5 s, or nobody else of ours was there to see ───▶ its sender is told
 //! ```
 //!

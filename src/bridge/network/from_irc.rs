@@ -285,8 +285,8 @@ impl Network {
         let (mask, mut thrown_off) = (who.mask(), None);
         match how {
             Quitting::Gone => self.missed_by_quit(conn, &who.nick, mask.as_deref()),
-            // What this side will never hear may have been heard on the other.
-            Quitting::Split => {}
+            // What this stream will never show may have been shown where they were.
+            Quitting::ThrownOff | Quitting::Split => {}
         }
         for name in names {
             self.in_channel(&name, |channel, _, nicks, _| {
@@ -309,7 +309,10 @@ impl Network {
         }
         let now = self.now;
         self.with_session(conn.puppet, |session, out| session.suspect(now, out));
-        for name in self.channels_of(conn) {
+        let session = self.puppets[conn.puppet.0 as usize].session.as_ref();
+        // Where it does not observe as well: a seat that gets free is not for it.
+        let names: Vec<ChannelName> = session.into_iter().flat_map(Session::channels).cloned().collect();
+        for name in names {
             self.in_channel(&name, |channel, now, _, heard| channel.doubt(now, conn, heard));
         }
     }

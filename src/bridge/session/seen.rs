@@ -120,14 +120,18 @@ pub enum Greeting {
 /// How somebody left the network, as a stream shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quitting {
+    /// Its own server says so, behind all else that it passed on of them.
     Gone,
+    /// Another server may have thrown them off: there it goes before what was still on its way from theirs, and what
+    /// their own has shown already may never come.
+    ThrownOff,
     /// Servers lost each other: who left one side may still be heard on the other.
     Split,
 }
 
 impl Quitting {
     /// By the reason given: a netsplit names the two servers, or `*.net *.split` where they are hidden, and nothing
-    /// else.
+    /// else. Somebody whose own last words sound like a KILL is taken for thrown off, which proves less.
     pub fn of(reason: &str) -> Self {
         let is_server = |word: &str| {
             word.contains('.') && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b))
@@ -135,9 +139,16 @@ impl Quitting {
         let mut words = reason.split(' ');
         match (words.next(), words.next(), words.next()) {
             (Some(one), Some(other), None) if is_server(one) && is_server(other) => Self::Split,
+            _ if is_by_others(reason) => Self::ThrownOff,
             _ => Self::Gone,
         }
     }
+}
+
+/// Whether a reason tells of a KILL, of services that want a nick back, or of two who met under one nick.
+fn is_by_others(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["kill", "collision", "collide", "ghost", "overrid", "regained"].iter().any(|word| reason.contains(word))
 }
 
 impl Seen {
@@ -224,4 +235,28 @@ pub enum Speaking {
 pub enum NickRefusal {
     Taken,
     Illegal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_tells_whether_a_quit_comes_behind_all_that_was_said() {
+        for (reason, how) in [
+            ("Ping timeout: 264 seconds", Quitting::Gone),
+            ("Read error: Connection reset by peer", Quitting::Gone),
+            ("", Quitting::Gone),
+            ("a.net b.net", Quitting::Split),
+            ("*.net *.split", Quitting::Split),
+            ("Killed (oper (spam))", Quitting::ThrownOff),
+            ("KILLed by oper: spam", Quitting::ThrownOff),
+            ("Nick collision (new)", Quitting::ThrownOff),
+            ("SVSNICK Collide", Quitting::ThrownOff),
+            ("Nickname regained by services", Quitting::ThrownOff),
+            ("Overridden by other sign on", Quitting::ThrownOff),
+        ] {
+            assert_eq!(Quitting::of(reason), how, "{reason:?}");
+        }
+    }
 }

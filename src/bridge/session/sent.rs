@@ -9,7 +9,8 @@
 //! A *sighting* is an observer's stream showing a line under our nick. Each stream shows each line once, so the n-th
 //! sighting of a text on one stream is that of the n-th line with that text: answered lines are remembered for
 //! [`KEPT_MS`] to be counted along. A stream that shows our QUIT and has not shown a line before will never show it,
-//! and proves that it did not arrive: servers pass on what one client does in its order.
+//! and proves that it did not arrive: servers pass on what one client does in its order. A KILL by another server does
+//! not keep to that order, and proves nothing.
 //!
 //! Decides nothing about what becomes of a message. Above [`KEPT_MAX`] answered lines the oldest is forgotten; there
 //! are no more open ones than questions.

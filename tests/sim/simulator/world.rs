@@ -111,6 +111,8 @@ pub struct Conn {
     pub entered: BTreeSet<String>,
     /// PARTs that the server has not answered: what comes in belongs to a stay that its person has ended.
     parting: BTreeMap<String, u32>,
+    /// Channels asked for in a stay that its person has ended; the PART waits for its turn to be sent.
+    ended: BTreeSet<String>,
 }
 
 impl Conn {
@@ -119,8 +121,9 @@ impl Conn {
         !self.over && !self.closing
     }
 
-    fn parts(&self, channel: &str) -> u32 {
-        self.parting.get(channel).copied().unwrap_or_default()
+    /// Whether the stay that its person wants is the one that a JOIN now begins.
+    fn is_wanted(&self, channel: &str) -> bool {
+        self.parting.get(channel).is_none_or(|parts| *parts == 0) && !self.ended.contains(channel)
     }
 
     fn has_parted(&mut self, channel: &str) {
@@ -330,6 +333,10 @@ impl World {
         }
         self.store.crash();
         for n in 0..self.conns.len() {
+            if self.conns[n].run == self.run && self.conns[n].over && self.conns[n].stalled_until > self.now {
+                // As with those that were open: what stood still in the network dies with the process.
+                self.conns[n].up.clear();
+            }
             if self.conns[n].run == self.run && !self.conns[n].over {
                 let conn = &mut self.conns[n];
                 (conn.over, conn.closing) = (true, true);
@@ -418,9 +425,12 @@ impl World {
                 // Known to the homeserver for long, perhaps, but the machine ends a stay now.
                 let channel =
                     self.rooms.iter().find(|other| other.id == *room).map(|room| room.channel.clone());
+                let is_only =
+                    self.rooms.iter().filter(|room| Some(&room.channel) == channel.as_ref()).count() == 1;
                 for conn in self.conns.iter_mut().filter(|conn| conn.user == target.user) {
                     channel.iter().for_each(|channel| {
                         conn.entered.remove(channel);
+                        conn.ended.extend(is_only.then(|| channel.clone()));
                     });
                 }
             }
@@ -739,6 +749,7 @@ impl World {
             nick: String::new(),
             entered: BTreeSet::new(),
             parting: BTreeMap::new(),
+            ended: BTreeSet::new(),
         });
         let at = self.now + self.chance.between(5, 300);
         let fails = self.chance.percent(self.unreachable_percent);
@@ -766,7 +777,11 @@ impl World {
         }
         let unlabelled =
             line.strip_prefix('@').and_then(|rest| rest.split_once(' ')).map_or(line.as_str(), |l| l.1);
+        if let Some(channels) = unlabelled.strip_prefix("JOIN ") {
+            self.conns[n].ended.retain(|channel| !channels.split(',').any(|asked| asked == channel));
+        }
         if let Some(channel) = unlabelled.strip_prefix("PART ") {
+            self.conns[n].ended.remove(channel);
             self.conns[n].entered.remove(channel);
             *self.conns[n].parting.entry(channel.to_owned()).or_default() += 1;
         }
@@ -816,6 +831,7 @@ impl World {
                 let server = self.chance.below(self.ircd.servers.len() as u64) as usize;
                 self.ircd.connect(self.conns[n].client, server);
                 let conn = self.conns[n].id;
+                self.audit.note(self.now, || format!("{conn} is client {n} on s{server}.net"));
                 let opening = Box::new(Opening::plain(self.conns[n].user.localpart()));
                 self.input(Input::ConnOpened { conn, opening });
             }
@@ -890,6 +906,7 @@ impl World {
 
     /// A netsplit: what is on the link is gone.
     pub fn split(&mut self, leaf: usize) {
+        self.audit.note(self.now, || format!("SPLIT s{leaf}.net"));
         for ends in [(0, leaf), (leaf, 0)] {
             let link = self.links.entry(ends).or_default();
             link.0 += 1;
@@ -900,6 +917,7 @@ impl World {
     }
 
     pub fn rejoin(&mut self, leaf: usize) {
+        self.audit.note(self.now, || format!("REJOIN s{leaf}.net"));
         self.ircd.rejoin(leaf);
         self.spread();
     }
@@ -942,6 +960,8 @@ impl World {
             }
         }
         for said in std::mem::take(&mut self.ircd.said) {
+            let (home, now) = (self.ircd.homes[&said.by], self.now);
+            self.audit.note(now, || format!("s{home}.net takes {} of client {}", said.text, said.by));
             let by = ours(self, said.by).then(|| &self.conns[said.by as usize]);
             self.audit.on_irc(&said.text, by.map(Conn::lives));
         }
@@ -993,7 +1013,7 @@ impl World {
         match line.command.as_str() {
             "001" => conn.nick = line.param(0).to_owned(),
             "NICK" if is_me => conn.nick = line.param(0).to_owned(),
-            "JOIN" if is_me && wanted && conn.lives() && conn.parts(line.param(0)) == 0 => {
+            "JOIN" if is_me && wanted && conn.lives() && conn.is_wanted(line.param(0)) => {
                 conn.entered.insert(line.param(0).to_owned());
             }
             "PART" if is_me => conn.has_parted(line.param(0)),
@@ -1028,9 +1048,12 @@ impl World {
         self.over(n, CloseReason::Lost("reset".into()));
     }
 
-    /// Nothing passes for a while, or ever again.
+    /// Nothing passes for a while, or ever again; a stall within another does not shorten it, for what the first has
+    /// put off waits for its end.
     pub fn stall(&mut self, n: usize, for_ms: Option<u64>) {
-        self.conns[n].stalled_until = for_ms.map_or(FOREVER, |ms| self.now + ms);
+        let until = for_ms.map_or(FOREVER, |ms| self.now + ms);
+        let conn = &mut self.conns[n];
+        conn.stalled_until = conn.stalled_until.max(until);
     }
 
     /// As [`Self::stall`] for ever; the server throws it off and can tell everybody but it.

@@ -18,7 +18,8 @@ pub(super) struct Observer<L> {
     pub(super) trust: Trust,
     /// When it may get the lease for being preferred.
     pub(super) prefer_from: Time,
-    /// When every stream shows it in the channel; the end of time while it is joining, and after a netsplit.
+    /// Until when its JOIN may be crossing with lines between servers: some time after another server first showed it
+    /// in the channel, and the end of time before that, as long as a netsplit may last.
     pub(super) settled_from: Time,
     pub(super) held: VecDeque<Held<L>>,
     pub(super) unseen: VecDeque<Unseen>,
@@ -96,15 +97,19 @@ impl<L> Observer<L> {
     /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
     /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
     /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
-    /// either order, so who has just joined elsewhere may or may not show it.
+    /// either order, so who has joined elsewhere and is hardly known here may or may not show it.
     pub(super) fn outlook(
-        &self,
+        &mut self,
         now: Time,
         mark: &Mark,
         shown: bool,
         server: &Option<Arc<str>>,
     ) -> Option<Unseen> {
-        let crossing = now < self.settled_from && self.server != *server;
+        let elsewhere = self.server != *server;
+        if shown && elsewhere {
+            self.settled_from = self.settled_from.min(now.plus_ms(HOLD_MS));
+        }
+        let crossing = elsewhere && now < self.settled_from;
         let (odds, window_ms) = match *mark.key {
             _ if shown => (Odds::Sure, WINDOW_MS),
             Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
