@@ -149,7 +149,7 @@ pub fn codes(bytes: &[u8]) {
 pub fn split(bytes: &[u8]) {
     let Some((&bytes_max, bytes)) = bytes.split_first() else { return };
     let bytes_max = usize::from(bytes_max);
-    let logical: Vec<String> = String::from_utf8_lossy(bytes).split('\n').map(str::to_owned).collect();
+    let logical: Vec<String> = String::from_utf8_lossy(bytes).split('\n').map(split::clean).collect();
     let (lines, none) = split::lines(&logical, bytes_max, usize::MAX);
     assert_eq!(none, 0);
     sendable(&lines, bytes_max);

@@ -103,6 +103,27 @@ impl<K: Clone + Eq + Hash, V> Lanes<K, V> {
         }
     }
 
+    /// Takes the next item of a lane whose item in hand it joins, if it is one that `is_wanted`.
+    pub fn take_next(&mut self, key: &K, is_wanted: impl FnOnce(&V) -> bool) -> Option<V> {
+        let lane = self.lanes.get_mut(key).filter(|lane| lane.state == State::Busy)?;
+        let item = lane.waiting.pop_front_if(|item| is_wanted(item))?;
+        self.len -= 1;
+        Some(item)
+    }
+
+    /// Gives an item back that was taken by [`take_next`](Self::take_next): the last one first. It has its place, even in
+    /// a full lane. For a lane that is not busy the item is given back.
+    pub fn put_back(&mut self, key: &K, item: V) -> Result<(), V> {
+        match self.lanes.get_mut(key) {
+            Some(lane) if lane.state == State::Busy => {
+                lane.waiting.push_front(item);
+                self.len += 1;
+                Ok(())
+            }
+            Some(_) | None => Err(item),
+        }
+    }
+
     /// A parked lane gets a turn again, behind all others. Does nothing for any other lane.
     pub fn wake(&mut self, key: &K) {
         if self.state(key) == Some(State::Parked) {
@@ -191,6 +212,25 @@ mod tests {
         lanes.done(&"a");
         assert_eq!(lanes.next(), Some(("a", 2)));
         assert_eq!(lanes.retry(&"unknown", 9), Err(9));
+    }
+
+    #[test]
+    fn what_is_taken_along_has_its_place_when_it_is_put_back() {
+        let mut lanes = Lanes::new(3, 3);
+        for item in [1, 2, 3] {
+            lanes.push("a", item).unwrap();
+        }
+        assert_eq!(lanes.take_next(&"a", |_| true), None, "nothing is in hand");
+        lanes.next().unwrap();
+        assert_eq!(
+            (lanes.take_next(&"a", |_| true), lanes.take_next(&"a", |item| *item > 3)),
+            (Some(2), None)
+        );
+        assert_eq!(lanes.len(), 2);
+        lanes.put_back(&"a", 2).unwrap();
+        assert_eq!((lanes.len(), lanes.put_back(&"b", 9)), (3, Err(9)));
+        lanes.done(&"a");
+        assert_eq!(lanes.next(), Some(("a", 2)));
     }
 
     #[test]

@@ -46,8 +46,12 @@ fn policy() -> Policy {
         ping: PingPace { after_ms: 60000, timeout_ms: 60000 },
         message_age_ms_max: 900_000,
         message_lines_max: 8,
+        links: None,
+        forms: Forms::default(),
         connections_max: 500,
         failures: Failures::default(),
+        mentions: Mentions::default(),
+        asides: Asides::Shown,
     }
 }
 struct W {
@@ -122,7 +126,8 @@ impl W {
                 room: RoomId::new(room).unwrap(),
                 event_id: EventId::new(&format!("$e{seq}")).unwrap(),
                 sender: UserId::new(user).unwrap(),
-                body: MessageBody { kind: BodyKind::Text, text: text.into() },
+                body: MessageBody::plain(BodyKind::Text, text),
+                relation: Relation::None,
                 origin_ms: now,
             },
             before: Before::New,
@@ -204,15 +209,16 @@ fn two_users_of_one_display_name_do_not_echo_each_other() {
     assert!(relays(&v).is_empty(), "echo");
 }
 #[test]
-fn what_is_said_to_operators_only_stays_there() {
+fn what_is_said_to_operators_only_is_marked_so() {
     let mut w = W::new();
     w.h(Input::Started);
     w.portal("!r", "#c");
     w.join("!r", "@a:hs", "ada");
     w.up(c(0), "ada");
     w.l(c(0), ":ada!u@h JOIN #c");
-    let v = w.l(c(0), ":op!u@h PRIVMSG @#c :ops only secret");
-    assert!(relays(&v).is_empty());
+    let v = w.l(c(0), ":op!u@h PRIVMSG @#c :who is on duty");
+    let relayed = relays(&v);
+    assert!(relayed.len() == 1 && relayed[0].ends_with(": [operators only] who is on duty"), "{relayed:?}");
 }
 #[test]
 fn a_message_cut_off_in_its_midst_is_settled_once() {

@@ -15,6 +15,7 @@ use crate::bridge::input::Input;
 use crate::ids::{RoomAlias, UserId};
 use crate::matrix::appservice::{Accepted, Host, RawEvent};
 use crate::matrix::client::Client;
+use crate::matrix::decode::{KINDS, is_message};
 use crate::store::{InboxRow, NewEvent, StoreError};
 
 /// Open inbox rows at which the homeserver is told to keep its events (503): it does so durably, and tries
@@ -64,7 +65,7 @@ impl Intake {
             let policy = &mailbox.policy;
             head.sender == policy.bot || policy.ghosts.owns(&head.sender, &policy.server_name)
         };
-        head.kind == "m.room.message" && self.mailboxes.iter().any(ours)
+        head.kind != "m.room.member" && KINDS.contains(&head.kind.as_str()) && self.mailboxes.iter().any(ours)
     }
 
     /// Stores events and gives them to the pump, with how many of them were new.
@@ -92,7 +93,7 @@ impl Intake {
 
     /// With the network whose message it is; what is no message after all is found out by the pump.
     fn new_event(&self, event: RawEvent) -> NewEvent {
-        let is_message = Head::of(&event).is_some_and(|head| head.kind == "m.room.message");
+        let is_message = Head::of(&event).is_some_and(|head| is_message(&head.kind));
         let network = self.shell.routes.of(&event.room_id).filter(|_| is_message);
         let RawEvent { event_id, room_id, json } = event;
         NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json, network }

@@ -197,6 +197,9 @@ fn own_alias(json: &str, bot: &UserId) -> Option<RoomAlias> {
 fn has_room(event: &MatrixEvent, room_id: &str) -> bool {
     let (MatrixEvent::Message { room, .. }
     | MatrixEvent::Member { room, .. }
+    | MatrixEvent::Reaction { room, .. }
+    | MatrixEvent::Redaction { room, .. }
+    | MatrixEvent::Encrypted { room, .. }
     | MatrixEvent::Other { room, .. }) = event;
     room.as_str() == room_id
 }

@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::clock::Clock;
+use super::naming::{self, Named};
 use super::shell::Routes;
 use crate::bridge::effect::Post;
-use crate::ids::RelaySeq;
+use crate::ids::{EventId, RelaySeq, RoomId};
 use crate::matrix::outbox::{GhostFact, GhostLog, OutboxLog};
 use crate::store::{Direction, Figure, OutboxRow, Store, StoreError, Uncounted};
 
@@ -25,7 +27,9 @@ pub const QUEUE_MAX: usize = 65_536;
 
 enum Report {
     Put(OutboxRow),
-    Done(RelaySeq),
+    Done(Vec<RelaySeq>),
+    /// These are one event; answered when that is on the disk.
+    Join(Vec<RelaySeq>, oneshot::Sender<()>),
     Failed(RelaySeq, String),
     Count(Vec<Uncounted>),
     Ghost(GhostFact),
@@ -51,15 +55,17 @@ pub struct Logs {
     routes: Arc<Routes>,
     dropped: AtomicU64,
     unkept: Mutex<Unkept>,
+    names: mpsc::Sender<Named>,
 }
 
 impl Logs {
-    /// The reporting side, and the task that carries reports to the store until the other is gone.
+    /// The reporting side, the names of events that it reports, and the task that carries all else to the store until the
+    /// other is gone.
     pub fn new(
         store: Store,
         clock: Clock,
         routes: Arc<Routes>,
-    ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+    ) -> (Arc<Self>, mpsc::Receiver<Named>, impl Future<Output = ()> + Send) {
         Self::with_queue(QUEUE_MAX, store, clock, routes)
     }
 
@@ -68,11 +74,12 @@ impl Logs {
         store: Store,
         clock: Clock,
         routes: Arc<Routes>,
-    ) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+    ) -> (Arc<Self>, mpsc::Receiver<Named>, impl Future<Output = ()> + Send) {
         let (reports, receiver) = mpsc::channel(queue_max);
-        let logs =
-            Arc::new(Self { reports, clock, routes, dropped: AtomicU64::new(0), unkept: Mutex::default() });
-        (logs, carry(store, receiver))
+        let (names, named) = mpsc::channel(naming::QUEUE_MAX);
+        let (dropped, unkept) = (AtomicU64::new(0), Mutex::default());
+        let logs = Arc::new(Self { reports, clock, routes, dropped, unkept, names });
+        (logs, named, carry(store, receiver))
     }
 
     /// Reports dropped since the start.
@@ -135,6 +142,7 @@ impl OutboxLog for Logs {
             network: self.routes.of(post.room()).map(|id| id.to_string()).unwrap_or_default(),
             post: post.clone(),
             created: self.clock.now(),
+            joined: None,
         };
         if let Some(Report::Put(row)) = self.report(Report::Put(row)) {
             self.remember(row);
@@ -142,11 +150,25 @@ impl OutboxLog for Logs {
         self.report_counts();
     }
 
-    fn done(&self, seq: RelaySeq) {
-        if !self.ended(seq, Figure::Delivered) {
-            self.report(Report::Done(seq));
+    fn named(&self, room: &RoomId, seqs: &[RelaySeq], event: &EventId) {
+        let named = Named { room: room.clone(), seqs: seqs.to_vec(), event: event.clone() };
+        // Full: a network stands still, and what is said about these lines later stands alone.
+        let _ = self.names.try_send(named);
+    }
+
+    fn done(&self, seqs: &[RelaySeq]) {
+        let kept = seqs.iter().copied().filter(|seq| !self.ended(*seq, Figure::Delivered));
+        let kept: Vec<RelaySeq> = kept.collect();
+        if !kept.is_empty() {
+            self.report(Report::Done(kept));
         }
         self.report_counts();
+    }
+
+    fn join(&self, seqs: &[RelaySeq]) -> oneshot::Receiver<()> {
+        let (kept, answer) = oneshot::channel();
+        self.report(Report::Join(seqs.to_vec(), kept));
+        answer
     }
 
     fn failed(&self, seq: RelaySeq, why: &str) {
@@ -158,7 +180,7 @@ impl OutboxLog for Logs {
 
     /// A sign that cannot be made leaves like one that was: it is no message, and its sender hears in words.
     fn forgotten(&self, seq: RelaySeq) {
-        self.done(seq);
+        self.done(&[seq]);
     }
 }
 
@@ -169,9 +191,11 @@ impl GhostLog for Logs {
 }
 
 async fn carry(store: Store, mut reports: mpsc::Receiver<Report>) {
-    let mut failed = 0u64;
+    let (mut failed, mut joins) = (0u64, JoinSet::new());
     while let Some(report) = reports.recv().await {
-        if let Err(error) = keep(&store, report).await {
+        // Those that are answered; there are no more at once than the outbox has workers.
+        while joins.try_join_next().is_some() {}
+        if let Err(error) = keep(&store, report, &mut joins).await {
             if failed == 0 {
                 tracing::error!(%error, "the database does not take what the outbox reports");
             }
@@ -180,10 +204,19 @@ async fn carry(store: Store, mut reports: mpsc::Receiver<Report>) {
     }
 }
 
-async fn keep(store: &Store, report: Report) -> Result<(), StoreError> {
+async fn keep(store: &Store, report: Report, joins: &mut JoinSet<()>) -> Result<(), StoreError> {
     match report {
         Report::Put(row) => store.outbox_put(row).await,
-        Report::Done(seq) => store.outbox_done(seq).await,
+        Report::Done(seqs) => store.outbox_done_all(seqs).await,
+        Report::Join(seqs, kept) => {
+            let committing = store.outbox_join(seqs).await?;
+            joins.spawn(async move {
+                if committing.await.is_ok() {
+                    kept.send(()).ok();
+                }
+            });
+            Ok(())
+        }
         Report::Failed(seq, why) => {
             tracing::warn!(seq = seq.0, why, "a line was given up");
             store.outbox_fail(seq, &why).await
@@ -212,8 +245,7 @@ mod tests {
 
     fn line(seq: i64) -> Post {
         let room = RoomId::new("!r").unwrap();
-        let (speaker, kind, text) = (Speaker::Bot, BodyKind::Text, "x".into());
-        Post::Line(Relay { seq: RelaySeq(seq), room, speaker, kind, text, about: None })
+        Post::Line(Relay::plain(RelaySeq(seq), room, Speaker::Bot, BodyKind::Text, "x".into()))
     }
 
     /// Waits for these figures: accepted, ended, in flight, missing.
@@ -236,18 +268,18 @@ mod tests {
     async fn lines_in_memory_only_are_missed_until_their_end_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("db").display())).await.unwrap();
-        let (logs, carrying) = Logs::with_queue(5, store.clone(), Clock::start(), Arc::default());
+        let (logs, _names, carrying) = Logs::with_queue(5, store.clone(), Clock::start(), Arc::default());
         // Nobody carries yet: three lines too many, of which two end at once, without anybody to tell.
         (1..=8).for_each(|seq| logs.put(&line(seq)));
-        logs.done(RelaySeq(6));
+        logs.done(&[RelaySeq(6)]);
         logs.failed(RelaySeq(7), "no");
         assert_eq!(logs.dropped(), 3);
         let carrying = tokio::spawn(carrying);
         comes_to(&store, (5, 0, 5, 0)).await;
-        logs.done(RelaySeq(1));
+        logs.done(&[RelaySeq(1)]);
         // A crash now would lose one.
         comes_to(&store, (8, 3, 4, 1)).await;
-        logs.done(RelaySeq(8));
+        logs.done(&[RelaySeq(8)]);
         drop(logs);
         carrying.await.unwrap();
         comes_to(&store, (8, 4, 4, 0)).await;

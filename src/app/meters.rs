@@ -15,6 +15,7 @@ use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::network::figures::Figures as Machine;
 use crate::matrix::client::ClientError;
 use crate::store::Tally;
+use crate::web::media::Served;
 use crate::web::{self, Bridge, DutyMoves, Figures, Health, Messages, Meter, Network, Puppets, Source};
 
 /// How long each of those that are asked may take.
@@ -26,11 +27,17 @@ pub(super) struct Meters {
     mailboxes: Mailboxes,
     logs: Arc<Logs>,
     transactions: Meter,
+    media: Option<Served>,
 }
 
 impl Meters {
-    pub(super) fn new(shell: Arc<Shell>, mailboxes: Mailboxes, logs: Arc<Logs>) -> Self {
-        Self { shell, mailboxes, logs, transactions: Meter::default() }
+    pub(super) fn new(
+        shell: Arc<Shell>,
+        mailboxes: Mailboxes,
+        logs: Arc<Logs>,
+        media: Option<Served>,
+    ) -> Self {
+        Self { shell, mailboxes, logs, transactions: Meter::default(), media }
     }
 
     /// The homeserver's router, timed, and the pages for watchers.
@@ -100,6 +107,7 @@ impl Source for Meters {
             networks: networks.into_iter().map(|(mailbox, machine)| network(&mailbox, machine)).collect(),
             commits: Some(self.shell.store.commit_seconds()),
             transactions: self.transactions.clone(),
+            media: self.media.clone(),
         }
     }
 

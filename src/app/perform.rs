@@ -13,13 +13,14 @@ use super::opening::{Caller, prepare};
 use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{CloseReason, Input, PortalRow, Salted};
+use crate::bridge::media::{Publication, Published};
 use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
 use crate::irc::connection::{self, Start};
 use crate::irc::dial::{ServerAddr, Transport};
 use crate::irc::framer::Observe;
 use crate::matrix::client::{ClientError, CreateRoom, Federation};
 use crate::secret::Secret;
-use crate::store::{StoreError, StsPolicy};
+use crate::store::{LinkId, Linked, StoreError, StsPolicy};
 use crate::text::scram;
 
 /// How long a server that asked for TLS in plain text is dialled so, before it has said it over TLS.
@@ -63,9 +64,22 @@ impl NetworkTask {
             Effect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
             Effect::Relay(relay) => self.shell.outbox.submit(relay),
             Effect::Mark(mark) => self.shell.outbox.mark(mark),
+            Effect::Redact(redact) => self.shell.outbox.redact(redact),
+            Effect::Remember { sayings, from } => {
+                let saved = self.shell.store.sayings_save(&self.id, sayings, from).await;
+                self.note(
+                    saved,
+                    "what was said could not be kept; after a restart, what is said about it stands alone",
+                );
+            }
             Effect::Kick { room, user, reason } => {
                 tracing::info!(network = %self.id, %room, %user, "removing somebody whose channel will not have them");
                 self.shell.outbox.kick(room, user, reason);
+            }
+            Effect::Publish(publication) => self.publish(publication).await,
+            Effect::Unpublish { room, event } => {
+                let ended = self.shell.store.links_end(&room, &event).await;
+                self.note(ended, "the links of a redacted message could not be ended");
             }
             Effect::CreateRoom { channel, alias } => self.create_room(&channel, alias),
             Effect::AddAlias { room, alias } => self.add_alias(room, alias),
@@ -102,6 +116,22 @@ impl NetworkTask {
                 self.note(saved, "the end of a hold could not be remembered");
             }
         }
+    }
+
+    /// Handed to the store before the lines that name the link are handed to a connection: whoever follows it is
+    /// answered from what was handed over before.
+    async fn publish(&self, publication: Publication) {
+        let Some(link_ms) = self.shell.link_ms else { return };
+        let Publication { seq, part, room, event, what } = publication;
+        let linked = match what {
+            Published::Media(media) => Linked::Media(media),
+            Published::Text(page) => Linked::Text(page.rendered()),
+        };
+        let id = LinkId { network: self.id.clone(), seq, part };
+        let expires = self.shell.clock.now().plus_ms(link_ms);
+        let (store, vault) = (&self.shell.store, &self.shell.vault);
+        let saved = store.link_save(vault, id, (&room, &event), &linked, expires).await;
+        self.note(saved, "a link could not be stored; it leads nowhere");
     }
 
     fn note(&self, result: Result<(), StoreError>, what: &str) {

@@ -20,12 +20,15 @@ use super::heal::{self, watch};
 use super::heap::{self, Churn};
 use super::host::{BridgeHost, Intake};
 use super::inbox_pump::InboxPump;
+use super::listeners::{ident_server, watchers};
 use super::logs::Logs;
 use super::meters::Meters;
+use super::naming;
 use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
-use super::recall;
+use super::shelf::{self, Shown};
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
 use super::stop::Stop;
+use super::{prune, recall};
 use super::{settings, startup};
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::{Network, RelaySeqs};
@@ -33,7 +36,7 @@ use crate::bridge::policy::Policy;
 use crate::config::{self, Config, Registration};
 use crate::ids::{RelaySeq, UserId};
 use crate::irc::framer::Charset;
-use crate::irc::identd::{self, Idents};
+use crate::irc::identd;
 use crate::matrix::appservice;
 use crate::matrix::client::{Client, ClientConfig};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
@@ -48,10 +51,6 @@ const QUIT_WAIT: Duration = Duration::from_secs(7);
 const OUTBOX_WAIT: Duration = Duration::from_secs(5);
 /// Outbox numbers that a millisecond of running may use up, as a power of two.
 const SEQ_BITS: u32 = 10;
-/// How often settled rows that are old enough are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-/// Settled rows are kept for three days.
-const KEEP_MS: u64 = 3 * 24 * 3600 * 1000;
 
 /// Runs the bridge until it is asked to stop.
 ///
@@ -73,6 +72,7 @@ struct Bridge {
     /// Where ident questions come in.
     idents: Option<TcpListener>,
     watched: Option<Watched>,
+    shown: Option<Shown>,
     router: axum::Router,
     pump: InboxPump,
     intake: Arc<Intake>,
@@ -97,9 +97,11 @@ impl Bridge {
         let clock = Clock::start();
         let tasks = TaskTracker::new();
         let routes = Arc::new(Routes::default());
-        let (logs, carrying) = Logs::new(store.clone(), clock, Arc::clone(&routes));
+        let (logs, names, carrying) = Logs::new(store.clone(), clock, Arc::clone(&routes));
         tasks.spawn(carrying);
         let client = client(config, registration)?;
+        let vault = Vault::open_or_make(&config.secrets.key_file)?;
+        let shown = Shown::new(config, &store, &vault).await?;
         let book = book(&store, &logs).await?;
         let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, book);
         restore(&store, &outbox).await?;
@@ -115,19 +117,28 @@ impl Bridge {
             held: Held::default(),
             commands: Asks::default(),
             churn: Churn::default(),
-            vault: Vault::open_or_make(&config.secrets.key_file)?,
+            vault,
+            link_ms: shelf::link_ms(config),
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
             store,
         });
-        let policies = settings::policies(config, registration);
+        let mut policies = settings::policies(config, registration);
+        shown.iter().for_each(|shown| policies.iter_mut().for_each(|policy| shown.equip(policy)));
         let (networks, mailboxes) = networks(config, policies, &shell).await?;
+        let (routes, to) = (Arc::clone(&shell.routes), Arc::clone(&mailboxes));
+        shell.tasks.spawn(naming::carry(names, routes, to, shell.store.clone()));
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
         let gaps = Arc::new(Gaps::new(watch::good_until(&shell).await?));
         let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed, Arc::clone(&gaps));
         let intake = host.intake();
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
-        let meters = Meters::new(Arc::clone(&shell), Arc::clone(&mailboxes), logs);
+        let meters = Meters::new(
+            Arc::clone(&shell),
+            Arc::clone(&mailboxes),
+            logs,
+            shown.as_ref().map(|shown| shown.served.clone()),
+        );
         let (router, watched) = match watchers {
             Some(listener) => {
                 let (router, pages) = meters.over(router);
@@ -137,7 +148,20 @@ impl Bridge {
         };
         let idents = idents.map(|(listener, _)| listener);
         let outbox = outbox_task;
-        Ok(Self { shell, listener, idents, watched, router, pump, intake, gaps, outbox, networks, mailboxes })
+        Ok(Self {
+            shell,
+            listener,
+            idents,
+            watched,
+            shown,
+            router,
+            pump,
+            intake,
+            gaps,
+            outbox,
+            networks,
+            mailboxes,
+        })
     }
 
     async fn run(self, config: Config) -> anyhow::Result<()> {
@@ -146,6 +170,7 @@ impl Bridge {
             listener,
             idents,
             watched,
+            shown,
             router,
             pump,
             intake,
@@ -182,7 +207,10 @@ impl Bridge {
                 served.await.map_err(|error| tracing::error!(%error, "the listener for figures failed"))
             });
         }
-        shell.tasks.spawn(prune(Arc::clone(&shell), starting.clone()));
+        if let Some(shown) = shown {
+            shell.tasks.spawn(shown.serve(Arc::clone(&shell), saying.clone()));
+        }
+        shell.tasks.spawn(prune::prune(Arc::clone(&shell), starting.clone()));
         shell.tasks.spawn(heap::watch(Arc::clone(&shell), starting.clone()));
 
         let refused = tokio::select! {
@@ -247,24 +275,6 @@ async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel
     }
 }
 
-/// Where ident questions come in, and what is answered from.
-async fn ident_server(config: &Config) -> anyhow::Result<Option<(TcpListener, Idents)>> {
-    let Some(address) = config.identd.listen_address() else { return Ok(None) };
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot listen on {address} (identd.listen); ports below 1024 need root or CAP_NET_BIND_SERVICE"
-        )
-    })?;
-    Ok(Some((listener, Idents::new())))
-}
-
-/// Where figures and health are asked for.
-async fn watchers(config: &Config) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = config.metrics.listen_address() else { return Ok(None) };
-    let listener = TcpListener::bind(address).await;
-    listener.map(Some).with_context(|| format!("cannot listen on {address} (metrics.listen)"))
-}
-
 fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig {
         homeserver_url: config.homeserver.url.clone(),
@@ -298,7 +308,7 @@ async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
     if !rows.is_empty() {
         tracing::info!(lines = rows.len(), "lines of the last run are said first");
     }
-    rows.into_iter().for_each(|row| outbox.restore(row.post));
+    outbox.restore_all(rows.into_iter().map(|row| (row.post, row.joined)).collect());
     Ok(())
 }
 
@@ -323,6 +333,9 @@ async fn networks(
         let seqs = RelaySeqs { next: RelaySeq(last + index), step };
         let mut network = Network::new(Policy::clone(&policy), casemap, seqs, rand::random());
         remember(&mut network, &policy, settings, shell).await?;
+        for saying in shell.store.sayings(&id, casemap.unwrap_or_default()).await? {
+            network.handle(shell.clock.now(), Input::Remembered(saying));
+        }
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
         let (asking, figures) = mpsc::channel(FIGURES_ASKED_MAX);
         mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone(), policy, figures: asking });
@@ -375,20 +388,4 @@ async fn remember(
         network.handle(now, Input::Members { room, members });
     }
     Ok(())
-}
-
-/// Removes what has been settled for long, now and then.
-async fn prune(shell: Arc<Shell>, cancel: CancellationToken) {
-    let mut every = tokio::time::interval(PRUNE_EVERY);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = every.tick() => {}
-        }
-        let older_than = crate::ids::Time(shell.clock.now().0.saturating_sub(KEEP_MS));
-        match shell.store.prune(older_than).await {
-            Ok(rows) => tracing::debug!(rows, "old rows removed"),
-            Err(error) => tracing::warn!(%error, "old rows could not be removed"),
-        }
-    }
 }

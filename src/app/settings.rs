@@ -3,11 +3,12 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    BotMode, ConnectPace, DynamicPortals, Failures, Flood, Notices, PingPace, Policy, Services, StatusEvents,
-    Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Mentions, Notices,
+    PingPace, Policy, Services, Shown, StatusEvents, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
-use crate::ids::NetworkId;
+use crate::ids::{NetworkId, UserId};
+use crate::text::irc_codes::Codes;
 use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
@@ -55,8 +56,36 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         ping: PingPace { after_ms: network.ping.after_ms, timeout_ms: network.ping.timeout_ms },
         message_age_ms_max: network.messages.age_s_max * 1_000,
         message_lines_max: network.messages.lines_max,
+        links: None,
+        forms: forms(network),
         connections_max: network.connect.connections_max,
         failures: failures(&network.failures),
+        mentions: mentions(&network.mentions),
+        asides: if network.asides { Asides::Shown } else { Asides::Hidden },
+    }
+}
+
+fn mentions(mentions: &config::Mentions) -> Mentions {
+    Mentions {
+        max: mentions.max,
+        letters_min: mentions.letters_min,
+        never: mentions.never.iter().filter_map(|user| UserId::new(user)).collect(),
+    }
+}
+
+fn forms(network: &Network) -> Forms {
+    let (messages, formatting) = (&network.messages, &network.formatting);
+    let shown = |is_on: bool| if is_on { Shown::On } else { Shown::Off };
+    Forms {
+        formatting: Formatting {
+            codes: if formatting.codes { Codes::On } else { Codes::Off },
+            plain_channels: formatting.plain_channels.clone(),
+        },
+        edits: shown(messages.edits),
+        edit_age_ms_max: messages.edit_age_s_max * 1_000,
+        reply_quotes: shown(messages.reply_quotes),
+        reactions: shown(messages.reactions),
+        redactions: shown(messages.redactions),
     }
 }
 
@@ -115,6 +144,8 @@ mod tests {
         assert_eq!((policy.message_age_ms_max, policy.message_lines_max), (900_000, 8));
         assert_eq!(policy.connections_max, 500);
         assert_eq!(policy.failures, Failures::default());
+        assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Shown));
+        assert_eq!(policy.forms, Forms::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -37,6 +37,8 @@ pub struct Shell {
     pub commands: Asks<CommandAnswer>,
     /// Opens stored passwords and keys.
     pub vault: Vault,
+    /// How long a link for people on IRC is good; `None` where none are given.
+    pub link_ms: Option<u64>,
     /// Who is behind which connection, where servers may ask.
     pub idents: Option<Idents>,
     /// Connections that came and went.

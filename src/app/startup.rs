@@ -100,7 +100,7 @@ pub(super) async fn wake_homeserver(shell: &Shell) -> Result<(), ClientError> {
 }
 
 async fn announce(shell: &Shell, room: &RoomId) -> Result<(), ClientError> {
-    let who = As { user: shell.client.bot(), device: DeviceUse::None };
+    let who = As::now(shell.client.bot(), DeviceUse::None);
     let txn = format!("bunraku.start.{}", shell.clock.now().0);
     shell.client.send_event(who, room, START_EVENT, &txn, "{}").await.map(drop)
 }

@@ -5,11 +5,14 @@
 //! their order.
 
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
+use super::media::Publication;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, RelaySeq, RoomAlias, RoomId, UserId,
 };
 use crate::secret::Secret;
 use crate::text::line::Line;
+
+pub use super::relay::memory::{Author, Life, Said, Saying};
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +43,19 @@ pub enum Effect {
     Settle { seq: InboxSeq, outcome: Outcome },
     /// Say something in a room.
     Relay(Relay),
-    /// Put a sign on somebody's message that tells what became of it.
+    /// Put a sign on somebody's message: what became of it, or somebody's reaction.
     Mark(Mark),
+    /// Take back what was said.
+    Redact(Redact),
+    /// Keep over restarts what was said lately: rows that are new or changed; those with a lower number than `from` are
+    /// forgotten.
+    Remember { sayings: Vec<Saying>, from: u64 },
     /// Remove somebody from a room, in the bot's name.
     Kick { room: RoomId, user: UserId, reason: String },
+    /// Let a link lead somewhere from now on; given before the lines that name the link.
+    Publish(Publication),
+    /// Whatever was published of this message is to be found no longer, at once and for good.
+    Unpublish { room: RoomId, event: EventId },
     /// Make the portal room of a channel, with this alias. Answered by `RoomCreated`.
     CreateRoom { channel: ChannelName, alias: RoomAlias },
     /// Give an existing portal room one more alias. Answered by `AliasAdded`.
@@ -108,26 +120,53 @@ pub struct Relay {
     pub kind: BodyKind,
     /// Plain text, as people read it.
     pub text: String,
+    /// The same with its formatting, where it has any (format `org.matrix.custom.html`).
+    pub html: Option<String>,
+    /// Who is to hear of it (client-server API, "User and room mentions").
+    pub mentions: Vec<UserId>,
     /// The event this answers, if any: shown as a reply.
     pub about: Option<EventId>,
+    /// When it was said, in milliseconds since the Unix epoch, where the network tells and it was a moment ago.
+    pub said_ms: Option<u64>,
 }
 
-/// A sign on somebody's message, in the bot's name. One event: two signs on a message are two marks.
+impl Relay {
+    /// Text without formatting, that names nobody and answers nothing.
+    pub fn plain(seq: RelaySeq, room: RoomId, speaker: Speaker, kind: BodyKind, text: String) -> Self {
+        let (html, mentions, about, said_ms) = (None, Vec::new(), None, None);
+        Self { seq, room, speaker, kind, text, html, mentions, about, said_ms }
+    }
+}
+
+/// A sign on somebody's message. One event: two signs on a message are two marks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Orders it among what is said, and names its transaction for life.
     pub seq: RelaySeq,
     pub room: RoomId,
+    pub speaker: Speaker,
     /// The message.
     pub event: EventId,
     pub sign: Sign,
 }
 
+/// The end of a message: its content is taken away (client-server API, "Redactions").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redact {
+    /// Orders it among what is said, and names its transaction for life.
+    pub seq: RelaySeq,
+    pub room: RoomId,
+    pub speaker: Speaker,
+    /// The message.
+    pub event: EventId,
+    pub reason: Option<String>,
+}
+
 /// What a mark looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// A reaction with this key: the message did not arrive, or not for sure (client-server API, "Event annotations
-    /// and reactions").
+    /// A reaction with this key (client-server API, "Event annotations and reactions"): somebody's own, or the bot's,
+    /// whose message did not arrive, or not for sure.
     Reaction(String),
     /// The event `com.beeper.message_send_status`, for clients that show it.
     Status { network: NetworkId, fate: Fate },
@@ -148,6 +187,7 @@ pub enum Fate {
 pub enum Post {
     Line(Relay),
     Mark(Mark),
+    Redact(Redact),
 }
 
 impl Post {
@@ -155,6 +195,7 @@ impl Post {
         match self {
             Self::Line(relay) => relay.seq,
             Self::Mark(mark) => mark.seq,
+            Self::Redact(redact) => redact.seq,
         }
     }
 
@@ -162,6 +203,16 @@ impl Post {
         match self {
             Self::Line(relay) => &relay.room,
             Self::Mark(mark) => &mark.room,
+            Self::Redact(redact) => &redact.room,
+        }
+    }
+
+    /// In whose name it is done.
+    pub fn speaker(&self) -> &Speaker {
+        match self {
+            Self::Line(relay) => &relay.speaker,
+            Self::Mark(mark) => &mark.speaker,
+            Self::Redact(redact) => &redact.speaker,
         }
     }
 }

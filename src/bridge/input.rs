@@ -6,7 +6,9 @@
 use std::fmt;
 
 use super::ending::Ending;
-use crate::ids::{ConnId, EventId, InboxSeq, RoomAlias, RoomId, Time, UserId};
+use super::media::Media;
+use super::relay::memory::Saying;
+use crate::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, Time, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
@@ -46,6 +48,10 @@ pub enum Input {
     Held(HoldRow),
     /// Somebody who may says that this puppet shall connect again: its hold is lifted, its wait is over.
     Reconnect { user: UserId },
+    /// What an earlier run remembered of what was said, the oldest first; given before `Started`.
+    Remembered(Saying),
+    /// The homeserver has taken what was relayed as `seq`, as this event.
+    Said { seq: RelaySeq, event: EventId },
 }
 
 /// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
@@ -164,11 +170,25 @@ pub enum MatrixEvent {
         event_id: EventId,
         sender: UserId,
         body: MessageBody,
+        relation: Relation,
         /// When the sender's homeserver says it was sent; not to be trusted for order.
         origin_ms: u64,
     },
     /// Somebody's membership changed (or their display name did).
     Member { room: RoomId, sender: UserId, target: Member, membership: Membership, reason: Option<String> },
+    /// Somebody put a sign on a message.
+    Reaction {
+        room: RoomId,
+        event_id: EventId,
+        sender: UserId,
+        about: EventId,
+        /// Usually one emoji; at most 255 bytes, free of control characters.
+        key: String,
+    },
+    /// Somebody took back an event: their own, or another's where they may.
+    Redaction { room: RoomId, event_id: EventId, sender: UserId, redacts: EventId, reason: Option<String> },
+    /// Something that nobody but its room's members can read.
+    Encrypted { room: RoomId, event_id: EventId, sender: UserId },
     /// An event that needs nothing from us, with its type for the log. It is settled at once.
     Other { room: RoomId, kind: String },
 }
@@ -184,11 +204,42 @@ pub enum Before {
     Written,
 }
 
-/// What was said, before formatting.
+/// What a message refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relation {
+    None,
+    /// It answers that one.
+    Reply {
+        to: EventId,
+    },
+    /// It belongs to a thread, and answers one of its messages where `to` says so.
+    Thread {
+        root: EventId,
+        to: Option<EventId>,
+    },
+    /// It takes the place of that one.
+    Edit {
+        of: EventId,
+    },
+}
+
+/// What was said, before formatting. Of an edit: what is to stand there now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageBody {
     pub kind: BodyKind,
+    /// Of a file: its caption, empty without one.
     pub text: String,
+    /// The same with formatting, unparsed; at most 65,536 bytes.
+    pub html: Option<String>,
+    /// Boxed: few messages have one, and it is large.
+    pub media: Option<Box<Media>>,
+}
+
+impl MessageBody {
+    /// Without formatting.
+    pub fn plain(kind: BodyKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), html: None, media: None }
+    }
 }
 
 /// The three kinds of chat that both sides know.

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod effect;
 pub mod ending;
 pub mod input;
+pub mod media;
 pub mod network;
 pub mod nicks;
 pub mod pacer;

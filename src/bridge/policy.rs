@@ -1,7 +1,12 @@
 //! The settings one network's machine needs, already checked. The configuration's own types never come here.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::ids::{NetworkId, UserId};
 use crate::secret::Secret;
+use crate::text::irc_codes::Codes;
+use crate::text::link::Links;
 use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
@@ -40,9 +45,84 @@ pub struct Policy {
     pub message_age_ms_max: u64,
     /// How many IRC lines one Matrix message may become.
     pub message_lines_max: usize,
+    /// Makes the links under which files and long texts are served; `None`: nothing is.
+    pub links: Option<Arc<Links>>,
+    pub forms: Forms,
     /// Connections at most, over all puppets.
     pub connections_max: usize,
     pub failures: Failures,
+    pub mentions: Mentions,
+    /// Whether rooms are shown what is said in a channel to those of a rank only.
+    pub asides: Asides,
+}
+
+/// What becomes of words for those of a rank only (STATUSMSG).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asides {
+    /// The channel's rooms are shown them, marked.
+    Shown,
+    Hidden,
+}
+
+/// Whom words of a line from IRC may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mentions {
+    /// People and ghosts that one line names at most; 0: nobody is named.
+    pub max: usize,
+    /// Shorter words name nobody.
+    pub letters_min: usize,
+    /// Who wants to be named by no line.
+    pub never: BTreeSet<UserId>,
+}
+
+impl Default for Mentions {
+    fn default() -> Self {
+        Self { max: 10, letters_min: 3, never: BTreeSet::new() }
+    }
+}
+
+/// In which forms what is done on Matrix is shown on IRC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forms {
+    pub formatting: Formatting,
+    /// Corrections of what was said.
+    pub edits: Shown,
+    /// What is older is corrected on Matrix only.
+    pub edit_age_ms_max: u64,
+    /// Whether a reply to what was said a while ago quotes it.
+    pub reply_quotes: Shown,
+    /// Reactions in words, where the network has no other way.
+    pub reactions: Shown,
+    /// That something was taken back, in words, where the network has no other way.
+    pub redactions: Shown,
+}
+
+/// Whether formatting codes are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formatting {
+    pub codes: Codes,
+    /// Channels that never get any, as written.
+    pub plain_channels: Vec<String>,
+}
+
+/// Whether something of Matrix is shown on IRC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    On,
+    Off,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self {
+            formatting: Formatting { codes: Codes::On, plain_channels: Vec::new() },
+            edits: Shown::On,
+            edit_age_ms_max: 3_600_000,
+            reply_quotes: Shown::On,
+            reactions: Shown::Off,
+            redactions: Shown::Off,
+        }
+    }
 }
 
 /// A network's trust in a gateway (IRCv3 "webirc").

@@ -1,6 +1,8 @@
 //! A Matrix user's presence on one IRC network: who they are, where they want to be, what they still have to
 //! say, and the connection they have at the moment, if any.
 
+mod unsaid;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -37,6 +37,8 @@ pub enum Timer {
     Failures(RoomId),
     /// A puppet may have been without a word for too long.
     Idle(PuppetId),
+    /// What is new of what was said is to be kept.
+    Remember,
     /// Some puppets may have been cut off for so long that their rooms should know.
     Outage,
 }

@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     database(&config.database, findings);
     listeners::identd(&config.identd, findings);
     listeners::metrics(&config.metrics, findings);
+    listeners::media(&config.media, findings);
     if config.secrets.key_file.as_os_str().is_empty() {
         findings.error(place!["secrets", "key_file"], "must name a file");
     }
@@ -165,6 +166,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     channels(network, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
     messages::failures(&network.failures, &here.with("failures"), findings);
+    messages::mentions(&network.mentions, &here.with("mentions"), findings);
 }
 
 fn servers(network: &Network, here: &Place, findings: &mut Findings) {

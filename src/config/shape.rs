@@ -72,6 +72,19 @@ pub(super) static CONFIG: Shape = Shape::Table(&[
     may("secrets", Shape::Table(&[may("key_file", Shape::Text)])),
     may("identd", Shape::Table(&[may("listen", Shape::Text)])),
     may("metrics", Shape::Table(&[may("listen", Shape::Text)])),
+    may(
+        "media",
+        Shape::Table(&[
+            may("listen", Shape::Text),
+            may("public_url", Shape::Text),
+            may("trusted_proxies", TEXTS),
+            may("expires_days", whole(1, 3_650)),
+            may("size_bytes_max", whole(1_024, 1 << 40)),
+            may("requests_per_minute", whole(1, 1_000_000)),
+            may("bytes_per_hour", whole(1_024, 1 << 50)),
+            may("transfers_max", whole(1, 10_000)),
+        ]),
+    ),
     must("networks", Shape::Named(&NETWORK)),
 ]);
 
@@ -144,7 +157,19 @@ static NETWORK: Shape = Shape::Table(&[
         "ping",
         Shape::Table(&[may("after_ms", whole(1_000, HOUR_MS)), may("timeout_ms", whole(1_000, HOUR_MS))]),
     ),
-    may("messages", Shape::Table(&[may("age_s_max", whole(10, 604_800)), may("lines_max", whole(1, 100))])),
+    may(
+        "messages",
+        Shape::Table(&[
+            may("age_s_max", whole(10, 604_800)),
+            may("lines_max", whole(1, 100)),
+            may("edits", Shape::YesNo),
+            may("edit_age_s_max", whole(10, 604_800)),
+            may("reply_quotes", Shape::YesNo),
+            may("reactions", Shape::YesNo),
+            may("redactions", Shape::YesNo),
+        ]),
+    ),
+    may("formatting", Shape::Table(&[may("codes", Shape::YesNo), may("plain_channels", TEXTS)])),
     may(
         "failures",
         Shape::Table(&[
@@ -152,6 +177,11 @@ static NETWORK: Shape = Shape::Table(&[
             may("notice", Shape::YesNo),
             may("status_event", Shape::YesNo),
         ]),
+    ),
+    may("asides", Shape::YesNo),
+    may(
+        "mentions",
+        Shape::Table(&[may("max", whole(0, 100)), may("letters_min", whole(1, 64)), may("never", TEXTS)]),
     ),
 ]);
 

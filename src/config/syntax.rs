@@ -49,3 +49,15 @@ pub(super) fn is_modes(text: &str) -> bool {
     text.is_empty()
         || (text.starts_with(['+', '-']) && !text.ends_with(['+', '-']) && text.chars().all(legal))
 }
+
+/// An address, or a block of them: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`.
+pub(super) fn is_address_block(text: &str) -> bool {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, bits.parse::<u32>().ok()),
+        None => (text, Some(0)),
+    };
+    address.parse::<IpAddr>().is_ok_and(|address| {
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        bits.is_some_and(|bits| bits <= bits_max)
+    })
+}

@@ -699,3 +699,18 @@ fn figures_are_for_those_who_may_reach_the_port() {
     let told = faults(&format!("{SMALL}metrics: {{ listen: \"0.0.0.0:9003\" }}\n"));
     assert!(told.len() == 1 && told[0].contains("nobody is asked for a password"), "{told:?}");
 }
+
+#[test]
+fn links_need_a_listener_and_a_beginning() {
+    let told = |media: &str| faults(&format!("{SMALL}media: {{ {media} }}\n"));
+    assert_eq!(told("listen: \"127.0.0.1:9899\", public_url: \"https://m.example.org/x\""), [""; 0]);
+    let needed = "config.yaml:7: media.public_url: needed with listen: what links on IRC begin with, such as \
+        https://media.example.org";
+    assert_eq!(told("listen: \"127.0.0.1:9899\""), [needed]);
+    let wrong = told(
+        "listen: \":1\", public_url: \"media.example.org\", trusted_proxies: [\"::1\", \"10.0.0.0/33\"]",
+    );
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    let open = told("listen: \"0.0.0.0:9899\", public_url: \"https://m.example.org\"");
+    assert!(open.len() == 1 && open[0].contains("no TLS of its own"), "{open:?}");
+}

@@ -19,8 +19,8 @@ use crate::ids::{RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
-pub use listeners::{Identd, Metrics};
-pub use messages::{Failures, Messages};
+pub use listeners::{Identd, Media, Metrics};
+pub use messages::{Failures, Formatting, Mentions, Messages};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Config {
     pub identd: Identd,
     #[serde(default)]
     pub metrics: Metrics,
+    #[serde(default)]
+    pub media: Media,
     /// By network id.
     pub networks: BTreeMap<String, Network>,
 }
@@ -197,7 +199,14 @@ pub struct Network {
     #[serde(default)]
     pub messages: Messages,
     #[serde(default)]
+    pub formatting: Formatting,
+    #[serde(default)]
     pub failures: Failures,
+    #[serde(default)]
+    pub mentions: Mentions,
+    /// Whether what is said to those of a rank only is shown in rooms.
+    #[serde(default = "default_true")]
+    pub asides: bool,
 }
 
 fn default_encoding() -> String {

@@ -191,8 +191,9 @@ impl Framer {
     }
 }
 
-/// True for a PRIVMSG, NOTICE or TAGMSG to a channel (or to those of a status in it), by its bytes alone.
+/// True for a PRIVMSG, NOTICE or TAGMSG to a channel, by its bytes alone.
 ///
+/// False for one to those of a rank in it (`@#chan`): it may be shown to this connection alone of all of ours.
 /// False when the server's `label` tag is on it: that is an answer to something this very connection said
 /// (IRCv3 labeled-response) and nobody else gets it.
 pub fn is_channel_chat(raw: &[u8]) -> bool {
@@ -209,12 +210,14 @@ pub fn is_channel_chat(raw: &[u8]) -> bool {
         rest = split_word(rest).1;
     }
     let (command, target) = split_word(rest);
-    // No nick starts with one of these (RFC 2812 section 2.3.1): `#&+!` are channels, `@%~` a status in one.
     CHAT.iter().any(|chat| command.eq_ignore_ascii_case(chat))
-        && matches!(
-            target.strip_prefix(b":").unwrap_or(target).first(),
-            Some(b'#' | b'&' | b'+' | b'!' | b'@' | b'%' | b'~')
-        )
+        && match target.strip_prefix(b":").unwrap_or(target) {
+            [b'#', ..] => true,
+            // No nick starts with one of these (RFC 2812 section 2.3.1), but ranks have these signs too.
+            [b'&' | b'+' | b'!', next, ..] => *next != b'#',
+            [b'&' | b'+' | b'!'] => true,
+            _ => false,
+        }
 }
 
 /// Up to the first space, and what follows the spaces.
@@ -377,8 +380,8 @@ mod tests {
             "@time=1;+label=x :a!b@c  notice  &local :hi",
             "TAGMSG +c",
             "PRIVMSG !ABC :hi",
-            ":a NOTICE @#c :to operators",
             ":a PRIVMSG :#c",
+            "PRIVMSG ##c :hi",
         ];
         let other = [
             "",
@@ -396,6 +399,8 @@ mod tests {
             "PRIVMSGS #c :x",
             "@label=1;a=b :me PRIVMSG #c :hi",
             "@a=b;label=1 NOTICE #c :x",
+            ":a NOTICE @#c :to operators",
+            ":a NOTICE +#c :to the voiced",
         ];
         for line in chat {
             assert!(is_channel_chat(line.as_bytes()), "{line}");
@@ -441,7 +446,9 @@ mod tests {
         #[test]
         fn the_byte_scan_agrees_with_the_parser(text in "(@[a-z=;]{0,9} )?(:[a-z!@#]{0,5} )?(PRIVMSG|notice|TAGMSG|JOIN) +:?[#&a-z@*]{0,5}( :.{0,9})?") {
             let label = |line: &Line| line.tags.iter().any(|tag| tag.key == "label" && tag.value.is_some());
-            let channel = |line: &Line| line.params.first().is_some_and(|to| to.starts_with(['#', '&', '+', '!', '@', '%', '~']));
+            let channel = |line: &Line| line.params.first().is_some_and(|to| {
+                to.starts_with('#') || to.starts_with(['&', '+', '!']) && !to[1..].starts_with('#')
+            });
             if let Some(line) = Line::parse(&text) && !label(&line) {
                 let chat = ["PRIVMSG", "NOTICE", "TAGMSG"].contains(&line.command.to_ascii_uppercase().as_str());
                 prop_assert_eq!(is_channel_chat(text.as_bytes()), chat && channel(&line));

@@ -8,10 +8,16 @@
 //!
 //! Whether an event is state is told by the presence of `state_key`, never by its type.
 
+mod media;
+mod message;
+mod poll;
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bridge::input::{BodyKind, MatrixEvent, Member, Membership, MessageBody};
+use crate::bridge::input::{MatrixEvent, Member, Membership};
 use crate::ids::{EventId, RoomId, UserId};
 
 /// The longest text taken from one field, in bytes. Events end at 65,536 bytes, so a true one is never cut.
@@ -21,7 +27,21 @@ const TEXT_BYTES_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The types of events that mean something to the machine: those that [`decode`] knows.
-pub const KINDS: [&str; 2] = ["m.room.message", "m.room.member"];
+pub const KINDS: [&str; 8] = [
+    "m.room.message",
+    "m.sticker",
+    "m.poll.start",
+    "org.matrix.msc3381.poll.start",
+    "m.reaction",
+    "m.room.redaction",
+    "m.room.encrypted",
+    "m.room.member",
+];
+
+/// True for the types of events by which people say something.
+pub fn is_message(kind: &str) -> bool {
+    KINDS[..4].contains(&kind)
+}
 
 /// What this event is to the machine; `None` when it names no usable room or sender.
 pub fn decode(json: &str) -> Option<MatrixEvent> {
@@ -30,7 +50,12 @@ pub fn decode(json: &str) -> Option<MatrixEvent> {
     let sender = UserId::new(&text(event.sender)?)?;
     let kind = name(event.kind).unwrap_or_default();
     let known = match (kind.as_str(), event.state_key) {
-        ("m.room.message", None) => message(&event, &room, &sender),
+        ("m.room.message", None) => message::said(&event, &room, &sender),
+        ("m.sticker", None) => message::sticker(&event, &room, &sender),
+        ("m.poll.start" | "org.matrix.msc3381.poll.start", None) => message::poll(&event, &room, &sender),
+        ("m.reaction", None) => reaction(&event, &room, &sender),
+        ("m.room.redaction", None) => redaction(&event, &room, &sender),
+        ("m.room.encrypted", None) => encrypted(&event, &room, &sender),
         ("m.room.member", Some(_)) => member(&event, &room, &sender),
         (_, _) => None,
     };
@@ -52,26 +77,11 @@ struct Envelope<'a> {
     state_key: Option<&'a RawValue>,
     #[serde(borrow)]
     origin_server_ts: Option<&'a RawValue>,
+    /// Of a redaction in room versions before 11.
+    #[serde(borrow)]
+    redacts: Option<&'a RawValue>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct MessageContent<'a> {
-    #[serde(borrow)]
-    msgtype: Option<&'a RawValue>,
-    #[serde(borrow)]
-    body: Option<&'a RawValue>,
-    #[serde(borrow, rename = "m.relates_to")]
-    relates_to: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Relation<'a> {
-    #[serde(borrow)]
-    rel_type: Option<&'a RawValue>,
-    #[serde(borrow, rename = "m.in_reply_to")]
-    in_reply_to: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -84,55 +94,67 @@ struct MemberContent<'a> {
     reason: Option<&'a RawValue>,
 }
 
-fn message(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
-    let event_id = EventId::new(&text(event.event_id)?)?;
-    let content: MessageContent<'_> = object(event.content?.get())?;
-    let relation: Relation<'_> = content.relates_to.and_then(|raw| object(raw.get())).unwrap_or_default();
-    // An edit repeats what was said already; it is not a new thing to say.
-    if text(relation.rel_type).as_deref() == Some("m.replace") {
+#[derive(Deserialize)]
+struct ReactionContent<'a> {
+    #[serde(borrow, rename = "m.relates_to")]
+    relates_to: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct RedactionContent<'a> {
+    /// From room version 11 on.
+    #[serde(borrow)]
+    redacts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<&'a RawValue>,
+}
+
+/// `m.relates_to` of any kind (client-server API, "Forming relationships between events").
+#[derive(Default, Deserialize)]
+struct RelatesTo<'a> {
+    #[serde(borrow)]
+    rel_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_falling_back: Option<&'a RawValue>,
+    #[serde(borrow, rename = "m.in_reply_to")]
+    in_reply_to: Option<&'a RawValue>,
+}
+
+/// `m.reaction` (client-server API, "Event annotations and reactions").
+fn reaction(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let content: ReactionContent<'_> = object(event.content?.get())?;
+    let relation: RelatesTo<'_> = object(content.relates_to?.get())?;
+    if text(relation.rel_type)? != "m.annotation" {
         return None;
     }
-    let written = text(content.body)?;
-    let said = match relation.in_reply_to {
-        Some(_) => without_reply_fallback(&written),
-        None => &written,
-    };
-    let body = body(&name(content.msgtype)?, said)?;
-    Some(MatrixEvent::Message {
+    let key = name(relation.key).filter(|key| !key.trim().is_empty())?;
+    Some(MatrixEvent::Reaction {
         room: room.clone(),
-        event_id,
+        event_id: event_id(event.event_id)?,
         sender: sender.clone(),
-        body,
-        origin_ms: whole_number(event.origin_server_ts),
+        about: event_id(relation.event_id)?,
+        key,
     })
 }
 
-/// What was said. An empty text says nothing; an empty caption still says that there is a picture.
-fn body(msgtype: &str, said: &str) -> Option<MessageBody> {
-    let plain = |kind| (!said.is_empty()).then(|| MessageBody { kind, text: said.to_owned() });
-    match msgtype {
-        "m.text" => plain(BodyKind::Text),
-        "m.emote" => plain(BodyKind::Emote),
-        "m.notice" => plain(BodyKind::Notice),
-        other => {
-            let what = other.strip_prefix("m.").unwrap_or(other);
-            Some(MessageBody { kind: BodyKind::Text, text: format!("[{what}] {said}").trim_end().to_owned() })
-        }
-    }
+fn redaction(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let content: RedactionContent<'_> = event.content.and_then(|raw| object(raw.get())).unwrap_or_default();
+    Some(MatrixEvent::Redaction {
+        room: room.clone(),
+        event_id: event_id(event.event_id)?,
+        sender: sender.clone(),
+        redacts: event_id(event.redacts).or_else(|| event_id(content.redacts))?,
+        reason: text(content.reason),
+    })
 }
 
-/// `body` without the quotation that older clients put before a reply (client-server API, "Fallbacks for rich
-/// replies", until v1.12). A line that merely starts with `>` is the writer's own and stays.
-fn without_reply_fallback(body: &str) -> &str {
-    if !body.starts_with("> <@") && !body.starts_with("> * <@") {
-        return body;
-    }
-    let mut rest = body;
-    while rest.starts_with('>') {
-        rest = rest.split_once('\n').map_or("", |(_, after)| after);
-    }
-    rest = rest.strip_prefix('\n').unwrap_or(rest);
-    if rest.is_empty() { body } else { rest }
+fn encrypted(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let event_id = event_id(event.event_id)?;
+    Some(MatrixEvent::Encrypted { room: room.clone(), event_id, sender: sender.clone() })
 }
 
 fn member(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
@@ -162,6 +184,14 @@ fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
     json.starts_with('{').then(|| serde_json::from_str(json).ok())?
 }
 
+/// The first of a JSON array's elements, at most `count_max` of them; none for anything that is no array.
+fn elements(raw: Option<&RawValue>, count_max: usize) -> Vec<&RawValue> {
+    let mut elements: Vec<&RawValue> =
+        raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    elements.truncate(count_max);
+    elements
+}
+
 /// Tells a field that is `null` from one that is not there.
 fn present<'de, D: serde::Deserializer<'de>>(raw: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(raw).map(Some)
@@ -181,150 +211,11 @@ fn name(raw: Option<&RawValue>) -> Option<String> {
     Some(name)
 }
 
-/// A field's number; 0 for anything that is none, and for negative ones.
-fn whole_number(raw: Option<&RawValue>) -> u64 {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(0)
+fn event_id(raw: Option<&RawValue>) -> Option<EventId> {
+    EventId::new(&text(raw)?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(kind: &str, extra: &str, content: &str) -> String {
-        format!(
-            r#"{{"type":"{kind}","room_id":"!r","event_id":"$e","sender":"@a:b.c","origin_server_ts":7{extra},"content":{content}}}"#
-        )
-    }
-
-    fn said(content: &str) -> Option<(BodyKind, String)> {
-        match decode(&event("m.room.message", "", content)).expect("room and sender are fine") {
-            MatrixEvent::Message { body, origin_ms, .. } => {
-                assert_eq!(origin_ms, 7);
-                Some((body.kind, body.text))
-            }
-            MatrixEvent::Member { .. } => panic!("not a member event"),
-            MatrixEvent::Other { kind, .. } => {
-                assert_eq!(kind, "m.room.message");
-                None
-            }
-        }
-    }
-
-    #[test]
-    fn the_three_kinds_of_chat() {
-        let check =
-            |content: &str, kind, text: &str| assert_eq!(said(content), Some((kind, text.to_owned())));
-        check(r#"{"msgtype":"m.text","body":"hi\nyou"}"#, BodyKind::Text, "hi\nyou");
-        check(r#"{"msgtype":"m.emote","body":"waves"}"#, BodyKind::Emote, "waves");
-        check(r#"{"msgtype":"m.notice","body":"beep"}"#, BodyKind::Notice, "beep");
-        check(r#"{"msgtype":"m.text","body":"x","formatted_body":17,"format":[]}"#, BodyKind::Text, "x");
-    }
-
-    #[test]
-    fn pictures_and_unknown_kinds_say_what_they_are() {
-        let check =
-            |content: &str, text: &str| assert_eq!(said(content), Some((BodyKind::Text, text.to_owned())));
-        check(r#"{"msgtype":"m.image","body":"cat.png","url":"mxc://x/y"}"#, "[image] cat.png");
-        check(r#"{"msgtype":"m.file","body":"a.pdf"}"#, "[file] a.pdf");
-        check(r#"{"msgtype":"m.audio","body":""}"#, "[audio]");
-        check(r#"{"msgtype":"org.example.poll","body":"tea?"}"#, "[org.example.poll] tea?");
-        check(r#"{"msgtype":"x\r\ny","body":"z"}"#, "[xy] z");
-    }
-
-    #[test]
-    fn content_that_says_nothing_usable_is_other() {
-        for content in [
-            "{}",
-            "[]",
-            r#"["m.text","hello",null]"#,
-            "null",
-            r#"{"msgtype":"m.text"}"#,
-            r#"{"msgtype":"m.text","body":7}"#,
-            r#"{"msgtype":"m.text","body":["x"]}"#,
-            r#"{"msgtype":"m.text","body":""}"#,
-            r#"{"body":"x"}"#,
-            r#"{"msgtype":"m.text","body":"a","body":"b"}"#,
-            r#"{"msgtype":"m.text","body":"\ud800"}"#,
-            r#"{"msgtype":"m.text","body":"* b","m.relates_to":{"rel_type":"m.replace","event_id":"$x"}}"#,
-        ] {
-            assert_eq!(said(content), None, "{content}");
-        }
-    }
-
-    #[test]
-    fn a_reply_loses_its_quotation_and_nothing_else() {
-        let reply = |body: &str| {
-            said(&format!(
-                r#"{{"msgtype":"m.text","body":{body:?},"m.relates_to":{{"m.in_reply_to":{{"event_id":"$x"}}}}}}"#
-            ))
-            .expect("a message")
-            .1
-        };
-        assert_eq!(reply("> <@a:b> one\n> two\n\nanswer"), "answer");
-        assert_eq!(reply("> * <@a:b> waves\n\nanswer\n> mine"), "answer\n> mine");
-        assert_eq!(reply("> <@a:b> one\n\n> my own quotation"), "> my own quotation");
-        assert_eq!(reply("> not a fallback"), "> not a fallback");
-        assert_eq!(reply("> <@a:b> only a quotation"), "> <@a:b> only a quotation");
-        assert_eq!(reply("plain"), "plain");
-        let unrelated = said(r#"{"msgtype":"m.text","body":"> <@a:b> x\n\ny"}"#).expect("a message").1;
-        assert_eq!(unrelated, "> <@a:b> x\n\ny");
-    }
-
-    #[test]
-    fn membership_names_its_target() {
-        let json = event(
-            "m.room.member",
-            r#","state_key":"@t:b.c""#,
-            r#"{"membership":"ban","displayname":"T","reason":"why"}"#,
-        );
-        let Some(MatrixEvent::Member { sender, target, membership, reason, .. }) = decode(&json) else {
-            panic!("a member event")
-        };
-        assert_eq!(sender.as_str(), "@a:b.c");
-        assert_eq!((target.user.as_str(), target.display_name.as_deref()), ("@t:b.c", Some("T")));
-        assert_eq!((membership, reason.as_deref()), (Membership::Ban, Some("why")));
-        let odd =
-            event("m.room.member", r#","state_key":"@t:b.c""#, r#"{"membership":"join","displayname":[1]}"#);
-        let Some(MatrixEvent::Member { target, .. }) = decode(&odd) else { panic!("a member event") };
-        assert_eq!(target.display_name, None);
-    }
-
-    #[test]
-    fn state_is_told_by_its_key_and_not_by_its_type() {
-        let is_other = |json: &str| matches!(decode(json), Some(MatrixEvent::Other { .. }));
-        let text = r#"{"msgtype":"m.text","body":"x"}"#;
-        assert!(is_other(&event("m.room.message", r#","state_key":"""#, text)));
-        assert!(is_other(&event("m.room.message", r#","state_key":null"#, text)));
-        assert!(is_other(&event("m.room.member", "", r#"{"membership":"join"}"#)));
-        assert!(is_other(&event("m.room.member", r#","state_key":"nobody""#, r#"{"membership":"join"}"#)));
-        assert!(is_other(&event("m.room.member", r#","state_key":"@t:b.c""#, r#"{"membership":"dance"}"#)));
-        assert!(is_other(&event("m.room.encrypted", "", r#"{"algorithm":"m.megolm.v1.aes-sha2"}"#)));
-    }
-
-    #[test]
-    fn without_a_room_or_a_sender_there_is_no_event() {
-        for json in [
-            "",
-            "[]",
-            "17",
-            r#"{"type":"m.room.message","sender":"@a:b"}"#,
-            r#"{"type":"m.room.message","room_id":"!r"}"#,
-            r#"{"type":"m.room.message","room_id":"r","sender":"@a:b"}"#,
-            r#"{"type":"m.room.message","room_id":"!r","sender":7}"#,
-            r#"["m.room.message","!r","$e","@a:b",null,1,{}]"#,
-        ] {
-            assert_eq!(decode(json), None, "{json}");
-        }
-        assert!(decode(r#"{"room_id":"!r","sender":"@a:b"}"#).is_some());
-    }
-
-    #[test]
-    fn deep_nesting_and_wild_numbers_are_harmless() {
-        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-        assert_eq!(said(&format!(r#"{{"msgtype":"m.text","body":{deep}}}"#)), None);
-        let kept = format!(r#"{{"msgtype":"m.text","body":"x","extra":{deep},"n":1e999,"m":-0}}"#);
-        assert_eq!(said(&kept), Some((BodyKind::Text, "x".to_owned())));
-        let wild = event("m.room.message", "", r#"{"msgtype":"m.text","body":"x"}"#).replace(":7", ":-1e300");
-        assert!(matches!(decode(&wild), Some(MatrixEvent::Message { origin_ms: 0, .. })));
-    }
+/// A field's number, when it is a whole one and not negative.
+fn number(raw: Option<&RawValue>) -> Option<u64> {
+    serde_json::from_str(raw?.get()).ok()
 }

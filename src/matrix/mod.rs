@@ -7,7 +7,7 @@
 
 pub mod appservice;
 pub mod client;
-mod content;
+pub mod content;
 pub mod decode;
 pub mod outbox;
 mod percent;

@@ -89,10 +89,14 @@ impl Batch {
                 self.highest = self.highest.max(Some(row.seq));
                 self.puts.insert(row.seq, row);
             }
-            Job { write: Write::OutboxDone(seq), answer: None, .. } => match self.puts.remove(&seq) {
-                Some(row) => self.note_passed(row),
-                None => self.dones.push(seq),
-            },
+            Job { write: Write::OutboxDone(seqs), answer: None, .. } => {
+                for seq in seqs {
+                    match self.puts.remove(&seq) {
+                        Some(row) => self.note_passed(row),
+                        None => self.dones.push(seq),
+                    }
+                }
+            }
             Job { write: Write::Written { seq }, answer: None, .. } => {
                 if !self.settles.contains_key(&seq) {
                     self.written.insert(seq);
@@ -394,14 +398,14 @@ pub(super) mod tests {
     pub(in super::super) fn put(seq: i64) -> Job {
         let seq = RelaySeq(seq);
         let room = RoomId::new("!room:hs").unwrap();
-        let relay =
-            Relay { seq, room, speaker: Speaker::Bot, kind: BodyKind::Text, text: "hi".into(), about: None };
-        let row = OutboxRow { seq, network: "net".into(), post: Post::Line(relay), created: Time(1) };
+        let relay = Relay::plain(seq, room, Speaker::Bot, BodyKind::Text, "hi".into());
+        let row =
+            OutboxRow { seq, network: "net".into(), post: Post::Line(relay), created: Time(1), joined: None };
         Job::new(Write::OutboxPut(row), None)
     }
 
     fn done(seq: i64) -> Job {
-        Job::new(Write::OutboxDone(RelaySeq(seq)), None)
+        Job::new(Write::OutboxDone(vec![RelaySeq(seq)]), None)
     }
 
     #[test]

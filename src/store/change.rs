@@ -6,14 +6,15 @@
 use super::db::{Conn, Fault};
 use super::identities::{self, StoredIdentity};
 use super::inbox::{self, InboxRow, NewEvent};
+use super::links::{self, LinkRow};
 use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
-use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals};
-use crate::bridge::effect::Outcome;
+use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals, sayings};
+use crate::bridge::effect::{Outcome, Saying};
 use crate::bridge::input::{HoldRow, PortalRow};
-use crate::ids::{InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// One change. Matched without `_`.
 #[derive(Debug)]
@@ -42,13 +43,24 @@ pub(super) enum Write {
         before: Time,
     },
     OutboxPut(OutboxRow),
-    OutboxDone(RelaySeq),
+    /// The homeserver has all of these.
+    OutboxDone(Vec<RelaySeq>),
+    /// These lines are one event, which the first of them names.
+    OutboxJoin(Vec<RelaySeq>),
     OutboxFail {
         seq: RelaySeq,
         reason: String,
         at: Time,
     },
     OutboxReserve,
+    /// What was said lately on a network, and the lowest number that still counts there.
+    SayingsSave {
+        network: NetworkId,
+        sayings: Vec<Saying>,
+        from: u64,
+    },
+    /// The homeserver has taken these lines as these events.
+    SayingsName(Vec<(RelaySeq, EventId)>),
     Count(Vec<Uncounted>),
     PortalSave {
         network: NetworkId,
@@ -148,6 +160,30 @@ pub(super) enum Write {
     StsRemove {
         host: String,
     },
+    LinkSave(Box<LinkRow>),
+    LinksEnd {
+        room: RoomId,
+        event: EventId,
+        at: Time,
+    },
+    LinksPrune {
+        before: Time,
+        pages_max: i64,
+    },
+    LinkReseal {
+        seq: InboxSeq,
+        part: String,
+        old: Vec<u8>,
+        new: Vec<u8>,
+    },
+    LinkKeyAdd {
+        sealed: Vec<u8>,
+        at: Time,
+    },
+    LinkKeyReseal {
+        old: Vec<u8>,
+        new: Vec<u8>,
+    },
 }
 
 /// What a change gives back.
@@ -207,7 +243,8 @@ impl Write {
             Self::Route { seq, network } => inbox::route(conn, *seq, network).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,
-            Self::OutboxDone(seq) => outbox::done(conn, &[*seq]).await,
+            Self::OutboxDone(seqs) => outbox::done(conn, seqs).await,
+            Self::OutboxJoin(seqs) => outbox::join(conn, seqs).await,
             Self::Count(lines) => tallies::count(conn, lines).await,
             Self::OutboxFail { seq, reason, at } => outbox::fail(conn, *seq, reason, *at).await,
             Self::PortalSave { network, row } => portals::save(conn, network, row).await,
@@ -247,6 +284,22 @@ impl Write {
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
             Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,
             Self::StsRemove { host } => sts::remove(conn, host).await,
+            Self::LinkSave(row) => links::save(conn, row).await,
+            Self::LinksEnd { room, event, at } => links::end(conn, room, event, *at).await,
+            Self::LinksPrune { before, pages_max } => {
+                return links::prune(conn, *before, *pages_max).await.map(Reply::Count);
+            }
+            Self::LinkReseal { seq, part, old, new } => {
+                return links::reseal(conn, (*seq, part), old, new).await.map(Reply::Count);
+            }
+            Self::LinkKeyAdd { sealed, at } => links::key_add(conn, sealed, *at).await,
+            Self::LinkKeyReseal { old, new } => {
+                return links::key_reseal(conn, old, new).await.map(Reply::Count);
+            }
+            Self::SayingsSave { network, sayings, from } => {
+                sayings::save(conn, network, sayings, *from).await
+            }
+            Self::SayingsName(names) => sayings::name(conn, names).await,
         }
         .map(|()| Reply::Nothing)
     }

@@ -322,6 +322,14 @@ impl Row {
         .map_err(Fault::from)
     }
 
+    pub(super) fn maybe_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(Fault::from)
+    }
+
     pub(super) fn text(&self, column: usize) -> Result<String, Fault> {
         self.maybe_text(column).map(Option::unwrap_or_default)
     }

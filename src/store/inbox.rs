@@ -57,8 +57,9 @@ const SETTLE_POSTGRES: &str = "UPDATE inbox SET state = rows.state, reason = row
     WHERE inbox.seq = rows.seq AND inbox.state = 0";
 const LAST: &str = "SELECT coalesce(max(seq), 0) FROM inbox";
 const COUNT: &str = "SELECT state, count(*) FROM inbox GROUP BY state";
-const PRUNE_EVENTS: &str =
-    "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE settled < $1 ORDER BY settled LIMIT $2)";
+// Never the newest: the next start counts on from it, and no number is given twice.
+const PRUNE_EVENTS: &str = "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE settled < $1 \
+    AND seq < (SELECT max(seq) FROM inbox) ORDER BY settled LIMIT $2)";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] = &[

@@ -22,12 +22,14 @@ mod ghosts;
 mod holds;
 mod identities;
 mod inbox;
+mod links;
 mod logins;
 mod members;
 mod meta;
 mod networks;
 mod outbox;
 mod portals;
+mod sayings;
 mod sealed;
 mod sts;
 mod tallies;
@@ -47,6 +49,7 @@ use change::Write;
 use db::{Arg, Db, Fault, Row, Source};
 pub use identities::{IdentOwner, StoredIdentity};
 pub use inbox::{InboxCounts, InboxRow, NewEvent};
+pub use links::{LinkId, Linked};
 pub use logins::{LoginSummary, StoredCertificate, StoredLogin};
 pub use outbox::{DeadLetter, OutboxRow};
 pub use sealed::Resealed;
@@ -185,6 +188,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     inbox::STATEMENTS,
     outbox::STATEMENTS,
     portals::STATEMENTS,
+    sayings::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,
     holds::STATEMENTS,
@@ -193,6 +197,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     identities::STATEMENTS,
     logins::STATEMENTS,
     channel_keys::STATEMENTS,
+    links::STATEMENTS,
     sts::STATEMENTS,
     tallies::STATEMENTS,
     wal::STATEMENTS,

@@ -25,6 +25,7 @@ impl Store {
         let mut total = Resealed::default();
         self.logins_reseal(vault, &mut total).await?;
         self.channel_keys_reseal(vault, &mut total).await?;
+        self.links_reseal(vault, &mut total).await?;
         Ok(total)
     }
 }

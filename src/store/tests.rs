@@ -10,11 +10,15 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
-use crate::bridge::effect::{Fate, Ghost, Mark, Outcome, Post, Relay, Sign, Speaker};
+use crate::bridge::effect::{
+    Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Said, Saying, Sign, Speaker,
+};
 use crate::bridge::input::{Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
-use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, UserId};
+use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
+use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
+use crate::text::link::LinkPart;
 use crate::vault::Vault;
 
 /// A database of its own. The folder goes with it; on a server it stays, for the server is a throw-away one.
@@ -77,6 +81,10 @@ stories![
     hostile_ids_do_not_fail_their_neighbours,
     lines_wait_in_the_outbox_over_a_restart,
     marks_wait_in_the_outbox_over_a_restart,
+    what_lines_have_besides_their_text_waits_with_them,
+    joined_lines_stay_joined_and_end_together,
+    what_was_said_lately_is_remembered,
+    a_line_that_is_named_after_the_end_is_known_by_its_event,
     a_refused_line_becomes_a_dead_letter,
     every_message_is_counted_once,
     what_goes_in_another_way_is_missed,
@@ -100,6 +108,10 @@ stories![
     everything_is_sealed_anew_after_a_rotation,
     tls_policies_are_remembered_until_they_end,
     who_stays_away_is_remembered,
+    a_link_leads_on_until_it_ends,
+    a_redacted_message_has_no_links_whatever_comes_after,
+    links_have_one_key_for_good,
+    no_number_of_an_event_is_given_twice,
     a_crash_loses_nothing_accepted,
     a_closed_store_says_so,
     a_newer_database_is_left_alone,
@@ -129,15 +141,13 @@ fn user(name: &str) -> UserId {
 
 fn line(seq: i64, speaker: Speaker, text: &str) -> OutboxRow {
     let about = EventId::new("$about").filter(|_| speaker == Speaker::Bot);
-    let relay = Relay {
-        seq: RelaySeq(seq),
-        room: room("a"),
-        speaker,
-        kind: BodyKind::Emote,
-        text: text.into(),
-        about,
-    };
-    OutboxRow { seq: RelaySeq(seq), network: "net".into(), post: Post::Line(relay), created: Time(77) }
+    let relay =
+        Relay { about, ..Relay::plain(RelaySeq(seq), room("a"), speaker, BodyKind::Emote, text.into()) };
+    row(Post::Line(relay))
+}
+
+fn row(post: Post) -> OutboxRow {
+    OutboxRow { seq: post.seq(), network: "net".into(), post, created: Time(77), joined: None }
 }
 
 async fn a_transaction_is_taken_once(place: Place) {
@@ -292,8 +302,7 @@ async fn marks_wait_in_the_outbox_over_a_restart(place: Place) {
     let row = |(seq, sign): (i64, Sign)| {
         let seq = RelaySeq(seq);
         let event = EventId::new("$said").unwrap();
-        let post = Post::Mark(Mark { seq, room: room("a"), event, sign });
-        OutboxRow { seq, network: "net".into(), post, created: Time(77) }
+        self::row(Post::Mark(Mark { seq, room: room("a"), speaker: Speaker::Bot, event, sign }))
     };
     let mut rows: Vec<OutboxRow> = (1..).zip(signs).map(row).collect();
     rows.push(line(5, Speaker::Bot, "reaction"));
@@ -311,6 +320,89 @@ async fn marks_wait_in_the_outbox_over_a_restart(place: Place) {
     store.outbox_done(RelaySeq(1)).await.unwrap();
     store.flush().await.unwrap();
     assert_eq!(store.outbox_load().await.unwrap(), rows[1..]);
+}
+
+async fn what_lines_have_besides_their_text_waits_with_them(place: Place) {
+    let store = place.open().await;
+    let ghost = Speaker::Ghost(Ghost { user: user("irc_nick"), display_name: "nick".into() });
+    let OutboxRow { post: Post::Line(plain), .. } = line(1, ghost.clone(), "hi") else { unreachable!() };
+    let html = Some("<b>hi</b> \0 \u{1}".to_owned());
+    let full = Relay { html, mentions: vec![user("a"), user("b")], said_ms: Some(5), ..plain };
+    let event = EventId::new("$said").unwrap();
+    let redact = Redact { seq: RelaySeq(2), room: room("a"), speaker: ghost.clone(), event, reason: None };
+    let why =
+        Redact { seq: RelaySeq(3), speaker: Speaker::Bot, reason: Some("spam\0".into()), ..redact.clone() };
+    let (event, sign) = (redact.event.clone(), Sign::Reaction("👍".into()));
+    let mark = Mark { seq: RelaySeq(4), room: room("a"), speaker: ghost, event, sign };
+    let rows = [Post::Line(full), Post::Redact(redact), Post::Redact(why), Post::Mark(mark)].map(row);
+    for row in &rows {
+        store.outbox_put(row.clone()).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.outbox_load().await.unwrap(), rows);
+    store.outbox_fail(RelaySeq(1), "no").await.unwrap();
+    assert_eq!(store.dead_letters(1).await.unwrap()[0].row, rows[0]);
+    assert_eq!(figures(&store, "net", Direction::ToMatrix).await, [3, 0, 1, 0, 2]);
+}
+
+async fn joined_lines_stay_joined_and_end_together(place: Place) {
+    let store = place.open().await;
+    for seq in 1..=4 {
+        store.outbox_put(line(seq, Speaker::Bot, "x")).await.unwrap();
+    }
+    let seqs: Vec<RelaySeq> = (2..=4).map(RelaySeq).collect();
+    store.outbox_join(seqs.clone()).await.unwrap().await.unwrap();
+    let joined = |rows: Vec<OutboxRow>| rows.iter().map(|row| (row.seq.0, row.joined)).collect::<Vec<_>>();
+    let first = Some(RelaySeq(2));
+    // Another process sees it: it is on the disk.
+    let other = place.open().await;
+    assert_eq!(joined(other.outbox_load().await.unwrap()), [(1, None), (2, first), (3, first), (4, first)]);
+    store.outbox_done_all(seqs).await.unwrap();
+    assert_eq!(joined(store.outbox_load().await.unwrap()), [(1, None)]);
+    store.outbox_join(Vec::new()).await.unwrap().await.unwrap();
+}
+
+fn saying(id: u64, author: Author, excerpt: &str) -> Saying {
+    let (event, msgids) = (EventId::new(&format!("${id}")), vec!["m\u{1}1".into(), "m2".into()]);
+    let said = Said { room: room("a"), event, msgids, author, excerpt: excerpt.into(), life: Life::Stands };
+    Saying { id, seq: None, said }
+}
+
+async fn lately(store: &Store, network: &str) -> Vec<Saying> {
+    store.sayings(&net(network), CaseMap::Rfc1459).await.unwrap()
+}
+
+async fn what_was_said_lately_is_remembered(place: Place) {
+    let store = place.open().await;
+    let eve = Author::Irc(Nick::new("eve[]", CaseMap::Rfc1459).unwrap());
+    let mut one = saying(1, Author::Matrix(user("ada")), "a \0 \"b\"");
+    let two = Saying { seq: Some(RelaySeq(7)), ..saying(2, eve, "ö") };
+    let all = vec![one.clone(), two.clone()];
+    store.sayings_save(&net("net"), all.clone(), 0).await.unwrap();
+    store.sayings_save(&net("other"), vec![saying(1, Author::Matrix(user("bob")), "x")], 0).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(lately(&store, "net").await, all);
+    (one.said.life, one.said.excerpt) = (Life::Redacted, String::new());
+    store.sayings_save(&net("net"), vec![one.clone()], 1).await.unwrap();
+    assert_eq!(lately(&store, "net").await, [one, two.clone()]);
+    store.sayings_save(&net("net"), vec![], 2).await.unwrap();
+    assert_eq!(lately(&store, "net").await, [two]);
+    assert_eq!(lately(&store, "other").await.len(), 1);
+}
+
+async fn a_line_that_is_named_after_the_end_is_known_by_its_event(place: Place) {
+    let store = place.open().await;
+    let eve = Author::Irc(Nick::new("eve", CaseMap::Ascii).unwrap());
+    let mut unnamed = Saying { seq: Some(RelaySeq(7)), ..saying(1, eve, "x") };
+    unnamed.said.event = None;
+    store.sayings_save(&net("net"), vec![unnamed.clone()], 0).await.unwrap();
+    let event = |name| EventId::new(name).unwrap();
+    store.sayings_name(vec![(RelaySeq(7), event("$7")), (RelaySeq(8), event("$8"))]).await.unwrap();
+    store.sayings_name(vec![(RelaySeq(7), event("$other"))]).await.unwrap();
+    unnamed.said.event = EventId::new("$7");
+    assert_eq!(store.sayings(&net("net"), CaseMap::Ascii).await.unwrap(), [unnamed]);
 }
 
 async fn a_refused_line_becomes_a_dead_letter(place: Place) {
@@ -1069,6 +1161,144 @@ async fn who_stays_away_is_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned")], "the newer one counts");
     assert_eq!(store.holds(&two).await.unwrap(), []);
+}
+
+fn link(seq: i64, part: LinkPart) -> LinkId {
+    LinkId { network: net("one"), seq: InboxSeq(seq), part }
+}
+
+/// An encrypted image.
+fn image(name: &str) -> Linked {
+    let cipher = MediaCipher { key: *b"canary-7f3e-canary-7f3e-canary-7", iv: [2; 16], sha256: [3; 32] };
+    Linked::Media(Media {
+        kind: MediaKind::Image,
+        source: MediaSource::new("mxc://hs/abc", Some(cipher)).unwrap(),
+        name: name.into(),
+        mime: Some("image/png".into()),
+        size_bytes: None,
+        duration_ms: None,
+    })
+}
+
+fn page(text: &str) -> Linked {
+    let (title, author) = ("a \"title\"".to_owned(), "ada\0".to_owned());
+    Linked::Text(PageText { title, author, html: format!("<b>{text}</b>"), plain: text.into() })
+}
+
+fn in_an_hour() -> Time {
+    now().plus_ms(3_600_000)
+}
+
+async fn a_link_leads_on_until_it_ends(place: Place) {
+    let (_dir, vault) = vault();
+    let store = place.open().await;
+    let (here, said) = (room("r"), EventId::new("$said").unwrap());
+    let (media, text) = (link(7, LinkPart::Media), link(7, LinkPart::Text));
+    let until = in_an_hour();
+    assert_eq!(store.link(&vault, &media).await.unwrap(), None);
+    store.link_save(&vault, media.clone(), (&here, &said), &image("ä.png"), until).await.unwrap();
+    store.link_save(&vault, text.clone(), (&here, &said), &page("long"), until).await.unwrap();
+    assert_eq!(store.link(&vault, &media).await.unwrap(), Some((image("ä.png"), until)), "at once");
+    let stored =
+        place.conn().await.fetch("SELECT cipher FROM links WHERE part = 'media'", &[]).await.unwrap();
+    let cipher = stored[0].maybe_bytes(0).unwrap().unwrap();
+    let hex = "63616e6172792d37663365";
+    let holds = |part: &str| String::from_utf8_lossy(&cipher).contains(part);
+    assert!(!holds(CANARY) && !holds(hex), "the key of a file is sealed");
+    store.link_save(&vault, text.clone(), (&here, &said), &page("other"), Time(1)).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = place.open().await;
+    assert_eq!(store.link(&vault, &text).await.unwrap(), Some((page("long"), until)), "what was first stays");
+    let others = LinkId { network: net("two"), ..media.clone() };
+    assert_eq!(store.link(&vault, &others).await.unwrap(), None, "each network has its own");
+    store.link_save(&vault, link(8, LinkPart::Text), (&here, &said), &page("late"), now()).await.unwrap();
+    assert_eq!(store.link(&vault, &link(8, LinkPart::Text)).await.unwrap(), None, "expired");
+    assert_eq!(store.links_prune().await.unwrap(), 1);
+    assert!(store.link(&vault, &media).await.unwrap().is_some(), "and nothing else is removed");
+    for seq in 10..15 {
+        store.link_save(&vault, link(seq, LinkPart::Text), (&here, &said), &page("x"), until).await.unwrap();
+    }
+    assert_eq!(store.links_prune_to(3).await.unwrap(), 3, "of six pages");
+    for (seq, is_kept) in [(7, false), (10, false), (11, false), (12, true), (14, true)] {
+        let found = store.link(&vault, &link(seq, LinkPart::Text)).await.unwrap();
+        assert_eq!(found.is_some(), is_kept, "{seq}");
+    }
+    assert!(store.link(&vault, &media).await.unwrap().is_some(), "files are small here");
+
+    let (_elsewhere, other_vault) = self::vault();
+    let told = store.link(&other_vault, &media).await.unwrap_err();
+    assert!(matches!(told, StoreError::Sealed(_)), "{told}");
+}
+
+async fn a_redacted_message_has_no_links_whatever_comes_after(place: Place) {
+    let (_dir, vault) = vault();
+    let store = place.open().await;
+    let (here, said, other) = (room("r"), EventId::new("$a").unwrap(), EventId::new("$b").unwrap());
+    let (media, text) = (link(7, LinkPart::Media), link(7, LinkPart::Text));
+    for (id, event, linked) in [
+        (&media, &said, image("secret-name")),
+        (&text, &said, page("secret-text")),
+        (&link(9, LinkPart::Text), &other, page("stays")),
+    ] {
+        store.link_save(&vault, id.clone(), (&here, event), &linked, in_an_hour()).await.unwrap();
+    }
+    store.links_end(&room("elsewhere"), &said).await.unwrap();
+    assert!(store.link(&vault, &media).await.unwrap().is_some(), "another room's redaction is none of ours");
+    store.links_end(&here, &said).await.unwrap();
+    for id in [&media, &text] {
+        assert_eq!(store.link(&vault, id).await.unwrap(), None);
+        store.link_save(&vault, id.clone(), (&here, &said), &page("again"), in_an_hour()).await.unwrap();
+        assert_eq!(
+            store.link(&vault, id).await.unwrap(),
+            None,
+            "a message that is said again stays redacted"
+        );
+    }
+    assert!(store.link(&vault, &link(9, LinkPart::Text)).await.unwrap().is_some());
+    let rows = "SELECT COALESCE(name, ''), COALESCE(page, ''), COALESCE(mxc, '') FROM links WHERE seq = 7";
+    for row in place.conn().await.fetch(rows, &[]).await.unwrap() {
+        for column in 0..3 {
+            assert_eq!(row.text(column).unwrap(), "", "nothing of it is kept");
+        }
+    }
+}
+
+async fn links_have_one_key_for_good(place: Place) {
+    let (dir, vault) = vault();
+    let store = place.open().await;
+    let (first, again) = tokio::join!(store.link_key(&vault), store.link_key(&vault));
+    let key = first.unwrap();
+    assert_eq!(*key, *again.unwrap(), "also when two ask at once");
+    let id = link(7, LinkPart::Media);
+    let (here, said) = (room("r"), EventId::new("$a").unwrap());
+    store.link_save(&vault, id.clone(), (&here, &said), &image("x"), in_an_hour()).await.unwrap();
+    vault.rotate().unwrap();
+    assert_eq!(store.reseal(&vault).await.unwrap(), Resealed { renewed: 2, unreadable: 0 });
+    let path = dir.path().join("bunraku.key");
+    let lines = std::fs::read_to_string(&path).unwrap();
+    let newest: Vec<&str> = lines.lines().filter(|line| !line.starts_with('#')).take(1).collect();
+    std::fs::write(&path, newest.concat()).unwrap();
+    let alone = Vault::open_or_make(&path).unwrap();
+    assert_eq!(*store.link_key(&alone).await.unwrap(), *key);
+    assert_eq!(store.link(&alone, &id).await.unwrap().unwrap().0, image("x"), "the new key is enough");
+    let (_elsewhere, other) = self::vault();
+    assert!(matches!(store.link_key(&other).await, Err(StoreError::Sealed(_))));
+}
+
+/// A link is made of the number: two messages with one number would have one link.
+async fn no_number_of_an_event_is_given_twice(place: Place) {
+    let store = place.open().await;
+    let rows = store.accept(vec![event("$a"), event("$b")]).await.unwrap();
+    for row in &rows {
+        store.settle(row.seq, &Outcome::Delivered).await.unwrap();
+    }
+    store.flush().await.unwrap();
+    store.prune_before(now().plus_ms(60_000)).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let next = store.accept(vec![event("$c")]).await.unwrap();
+    assert!(next[0].seq > rows[1].seq, "after a quiet week too");
 }
 
 async fn tls_policies_are_remembered_until_they_end(place: Place) {

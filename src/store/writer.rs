@@ -37,6 +37,7 @@ const FAILING_MS_MAX: u64 = 30_000;
 const PAUSE_MS_MIN: u64 = 50;
 const PAUSE_MS_MAX: u64 = 1_000;
 
+#[expect(clippy::large_enum_variant, reason = "all but the last one are jobs")]
 enum Message {
     Job(Job),
     Close(oneshot::Sender<()>),
@@ -70,6 +71,16 @@ impl Writer {
         let (answer, committed) = oneshot::channel();
         self.send(Job { write, answer: Some(answer), early }).await?;
         committed.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Hands a change over; what this gives waits until it is committed.
+    pub(super) async fn hand_over(
+        &self,
+        write: Write,
+    ) -> Result<impl Future<Output = Result<Reply, StoreError>> + use<>, StoreError> {
+        let (answer, committed) = oneshot::channel();
+        self.send(Job::new(write, Some(answer))).await?;
+        Ok(async { committed.await.unwrap_or(Err(StoreError::Closed)) })
     }
 
     /// Hands a change over; it will be committed soon.
@@ -468,7 +479,7 @@ mod tests {
         while writer.write(Write::Nothing).await.is_err() {}
         other.execute(LOCK, &[]).await.unwrap();
         writer.write_soon(put(2).write).await.unwrap();
-        writer.write_soon(Write::OutboxDone(RelaySeq(2))).await.unwrap();
+        writer.write_soon(Write::OutboxDone(vec![RelaySeq(2)])).await.unwrap();
         let longer = Instant::now() + Duration::from_millis(300);
         while Instant::now() < longer {
             let told = writer.write(Write::Nothing).await.unwrap_err();
@@ -480,7 +491,7 @@ mod tests {
         assert_eq!(other.fetch(sql, &[]).await.unwrap()[0].int(0).unwrap(), 1, "it was counted in the end");
         other.execute(LOCK, &[]).await.unwrap();
         writer.write_soon(put(3).write).await.unwrap();
-        writer.write_soon(Write::OutboxDone(RelaySeq(3))).await.unwrap();
+        writer.write_soon(Write::OutboxDone(vec![RelaySeq(3)])).await.unwrap();
         timeout(Duration::from_secs(30), writer.close()).await.expect("it ends").unwrap();
     }
 }

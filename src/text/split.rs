@@ -32,7 +32,7 @@ pub struct BodyLines {
 pub fn body_lines(text: &str, bytes_max: usize, lines_max: usize) -> BodyLines {
     let mut body = BodyLines::default();
     for line in text.split(['\r', '\n']) {
-        let line: String = line.chars().filter_map(body_char).collect();
+        let line = clean(line);
         if irc_codes::strip(&line).trim().is_empty() {
             continue;
         }
@@ -45,6 +45,12 @@ pub fn body_lines(text: &str, bytes_max: usize, lines_max: usize) -> BodyLines {
         }
     }
     body
+}
+
+/// One line without what [`body_lines`] removes. What stood apart may stand together then: a digit behind a colour's code
+/// is the colour's.
+pub fn clean(line: &str) -> String {
+    line.chars().filter_map(body_char).collect()
 }
 
 /// The lines of a message that was written by [`irc_codes::write`], cut as [`body_lines`] does: those to send, and how

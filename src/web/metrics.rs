@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Meter;
+use super::media::Served;
 
 /// Label names and values.
 pub(super) type Labels = Vec<(&'static str, String)>;
@@ -27,6 +28,8 @@ pub struct Figures {
     /// How long commits took, in seconds.
     pub commits: Option<Histogram>,
     pub transactions: Meter,
+    /// What the media proxy answered; `None` where there is none.
+    pub media: Option<Served>,
 }
 
 /// What became of the messages of one network in one direction, since the first start.
@@ -105,6 +108,10 @@ pub(super) fn render(figures: &Figures) -> String {
     }
     let transactions = figures.transactions.0.clone();
     page.0.register("transaction_seconds", "How long the homeserver waited for our answers", transactions);
+    if let Some(media) = &figures.media {
+        page.0.register("media_answers", "What the media proxy answered", media.answers.clone());
+        page.0.register("media_bytes", "Bytes of files fetched for the media proxy", media.bytes.clone());
+    }
     let mut text = String::new();
     // Writing into a String does not fail.
     encode(&mut text, &page.0).unwrap_or_default();

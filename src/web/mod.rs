@@ -1,10 +1,12 @@
-//! What watchers of the bridge may ask over HTTP: `/metrics` (figures, as Prometheus reads them) and `/health`.
+//! What may be asked over HTTP: by watchers `/metrics` (figures, as Prometheus reads them) and `/health`, by the world
+//! what [`media`] gives out, on a listener of its own.
 //!
 //! Knows no other adapter: the figures come from a [`Source`]. It asks nobody for a password and therefore tells
 //! nothing about persons, rooms or nicks. Both answers are made once for everybody who asks within a moment, so
 //! that a curious client costs the bridge nothing; both have an end, also when the bridge hangs.
 
 mod health;
+pub mod media;
 mod metrics;
 mod timing;
 

@@ -5,6 +5,7 @@
 //! text, so a story shows everything the machine did and nothing is checked that a reader cannot see.
 //! `BUNRAKU_UPDATE=1 cargo test --test scenarios` writes the files anew; read the difference before you keep it.
 
+mod content;
 mod show;
 mod stage;
 
@@ -66,10 +67,23 @@ stories! {
     casemap_message_waits
     casemap_own_nick
     command_disguised
+    ctcp
+    edit
+    edit_storm
+    edits_off
+    encrypted
     fence_unanswered
     flood
+    formatting
+    formatting_modes
+    formatting_refused
     full
     greeting_twice
+    heard_about
+    heard_formatted
+    heard_mentions
+    heard_multiline
+    heard_times
     held_before
     hostile_lines
     idle
@@ -103,9 +117,11 @@ stories! {
     lost_in_part
     lost_unseen
     lost_without_witness
+    media
     message_expires
     message_forms
     message_waits
+    multiline
     netsplit
     netsplit_joined_in
     nick_disputed
@@ -120,11 +136,16 @@ stories! {
     ping_by_server
     private_message
     quit_seen
+    react
+    redact
+    redact_tags
     refused_in_part
     regain
     regain_services
     registration
     rename
+    reply
+    reply_tags
     restart_accepted
     restart_written
     seat_of_the_doubted
@@ -137,6 +158,7 @@ stories! {
     slow_stream_shows_a_predecessor
     stale_generation
     statusmsg
+    statusmsg_hidden
     stop_waits_for_answers
     stopping
     sts

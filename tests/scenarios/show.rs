@@ -1,10 +1,12 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, Relay, Sign, Speaker,
-    Verdict,
+    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, Redact, Relay, Sign,
+    Speaker, Verdict,
 };
 use bunraku::bridge::input::BodyKind;
+use bunraku::bridge::media::{Publication, Published};
+use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 
 /// One effect as one line.
 pub fn effect(effect: &Effect) -> String {
@@ -24,7 +26,17 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Settle { seq, outcome } => format!("settle {} {}", seq.0, settled(outcome)),
         Effect::Relay(said) => relay(said),
         Effect::Mark(made) => mark(made),
+        Effect::Redact(Redact { room, speaker, event, reason, .. }) => {
+            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("redact {room} {event} as {}{why}", name(speaker))
+        }
+        Effect::Remember { sayings, from } => {
+            let said = sayings.iter().map(|saying| format!("\n    {}", remembered(saying)));
+            format!("remember from {from}{}", said.collect::<String>())
+        }
         Effect::Kick { room, user, reason } => format!("kick {user} from {room}: {reason}"),
+        Effect::Publish(publication) => published(publication),
+        Effect::Unpublish { room, event } => format!("unpublish {room} {event}"),
         Effect::CreateRoom { channel, alias } => format!("create room {alias} for {channel}"),
         Effect::AddAlias { room, alias } => format!("add alias {alias} to {room}"),
         Effect::Answer { ask, existence: Existence::Exists } => format!("answer {} exists", ask.0),
@@ -42,6 +54,15 @@ pub fn effect(effect: &Effect) -> String {
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
     }
+}
+
+fn published(publication: &Publication) -> String {
+    let Publication { seq, part, room, event, what } = publication;
+    let what = match what {
+        Published::Media(media) => format!("{:?} {} {:?}", media.kind, media.source.mxc, media.name),
+        Published::Text(page) => format!("{:?} by {:?}", page.title, page.author),
+    };
+    format!("publish {} {part:?} of {event} in {room}: {what}", seq.0)
 }
 
 fn answered(answer: &CommandAnswer) -> String {
@@ -65,13 +86,16 @@ fn settled(outcome: &Outcome) -> String {
 }
 
 fn relay(relay: &Relay) -> String {
-    let Relay { room, speaker, kind, text, about, .. } = relay;
-    let name = match speaker {
-        Speaker::Bot => "(bot)".to_owned(),
-        Speaker::Ghost(ghost) => ghost.display_name.clone(),
-    };
-    let about = about.as_ref().map(|event| format!(" [about {event}]")).unwrap_or_default();
-    let text = visible(text);
+    let Relay { room, speaker, kind, text, html, mentions, about, said_ms, seq: _ } = relay;
+    let name = name(speaker);
+    let mut more = about.as_ref().map(|event| format!(" [about {event}]")).unwrap_or_default();
+    more.extend(html.as_ref().map(|html| format!(" [html {}]", visible(html))));
+    if !mentions.is_empty() {
+        let users: Vec<&str> = mentions.iter().map(|user| user.as_str()).collect();
+        more.push_str(&format!(" [names {}]", users.join(" ")));
+    }
+    more.extend(said_ms.map(|ms| format!(" [said at {ms}]")));
+    let (text, about) = (visible(text), more);
     match kind {
         BodyKind::Text => format!("relay {room} <{name}> {text}{about}"),
         BodyKind::Emote => format!("relay {room} * {name} {text}{about}"),
@@ -79,15 +103,37 @@ fn relay(relay: &Relay) -> String {
     }
 }
 
+fn name(speaker: &Speaker) -> String {
+    match speaker {
+        Speaker::Bot => "(bot)".to_owned(),
+        Speaker::Ghost(ghost) => ghost.display_name.clone(),
+    }
+}
+
+fn remembered(saying: &Saying) -> String {
+    let Saying { id, said: Said { room, event, msgids, author, excerpt, life }, .. } = saying;
+    let author = match author {
+        Author::Matrix(user) => user.to_string(),
+        Author::Irc(nick) => nick.to_string(),
+    };
+    let event = event.as_ref().map_or("-", |event| event.as_str());
+    let life = if *life == Life::Redacted { " (redacted)" } else { "" };
+    format!("{id} {room} {event} [{}] <{author}> {excerpt}{life}", msgids.join(" "))
+}
+
 fn mark(mark: &Mark) -> String {
-    let Mark { room, event, sign, .. } = mark;
+    let Mark { room, event, sign, speaker, .. } = mark;
+    let by = match speaker {
+        Speaker::Bot => String::new(),
+        Speaker::Ghost(ghost) => format!(" by {}", ghost.display_name),
+    };
     let sign = match sign {
         Sign::Reaction(key) => key.clone(),
         Sign::Status { fate: Fate::Delivered, .. } => "delivered".to_owned(),
         Sign::Status { fate: Fate::Failed(words), .. } => format!("failed ({})", visible(words)),
         Sign::Status { fate: Fate::Expired(words), .. } => format!("expired ({})", visible(words)),
     };
-    format!("mark {room} {event} {sign}")
+    format!("mark {room} {event} {sign}{by}")
 }
 
 /// Control characters made visible; a line too long to read is shortened, with its length.

@@ -5,27 +5,32 @@
 //! in !r: …` is an event that an earlier run gave to a socket. A Matrix id without a server is one of `hs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{
     AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member,
-    Membership, MessageBody, Opening, PortalOrigin, PortalRow, Wire,
+    Membership, MessageBody, Opening, PortalOrigin, PortalRow, Relation, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    BotMode, ConnectPace, DynamicPortals, Failures, Flood, Notices, PingPace, Policy, Services, StatusEvents,
-    Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, Notices, PingPace,
+    Policy, Services, Shown, StatusEvents, Webirc,
 };
+use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
-    ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
+    ConnId, EventId, InboxSeq, NetworkId, Nick, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId,
 };
 use bunraku::secret::Secret;
+use bunraku::text::casemap::CaseMap;
 use bunraku::text::ident;
+use bunraku::text::irc_codes::Codes;
 use bunraku::text::line::Line;
+use bunraku::text::link::Links;
 use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
-use super::show;
+use super::{content, show};
 
 /// When every story begins.
 const BEGIN: Time = Time(1_000_000);
@@ -60,8 +65,12 @@ fn policy() -> Policy {
         ping: PingPace { after_ms: 120_000, timeout_ms: 60_000 },
         message_age_ms_max: 600_000,
         message_lines_max: 4,
+        links: None,
+        forms: Forms::default(),
         connections_max: 100,
         failures: Failures { reaction: None, ..Failures::default() },
+        mentions: Mentions::default(),
+        asides: Asides::Shown,
     }
 }
 
@@ -89,6 +98,8 @@ struct Stage {
     users: BTreeMap<ConnId, UserId>,
     kernel_waits: bool,
     fences_wait: bool,
+    /// What is to be kept over a restart is shown.
+    memory_shown: bool,
 }
 
 impl Stage {
@@ -105,6 +116,7 @@ impl Stage {
             users,
             kernel_waits: false,
             fences_wait: false,
+            memory_shown: false,
         }
     }
 
@@ -120,6 +132,9 @@ impl Stage {
             "policy" => self.set(rest),
             "kernel" => self.kernel_waits = rest == "waits",
             "fences" => self.fences_wait = rest == "wait",
+            "memory" => self.memory_shown = rest == "shown",
+            "named" => self.give(named(rest)),
+            "remembered" => self.give(remembered(rest)),
             "command" => self.commands(rest),
             "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
             "members" => self.give(members(rest)),
@@ -163,6 +178,8 @@ impl Stage {
             "reaction" => self.policy.failures.reaction = Some(value.to_owned()),
             "notice" => self.policy.failures.notice = Notices::Off,
             "status_event" => self.policy.failures.status_event = StatusEvents::On,
+            "asides" => self.policy.asides = Asides::Hidden,
+            "never" => self.policy.mentions.never.extend([user(value)]),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
@@ -172,6 +189,18 @@ impl Stage {
                     identify: "IDENTIFY $ACCOUNT $PASSWORD".into(),
                 });
             }
+            "links" => {
+                let links = Links::new(value, &[7; 32], &self.policy.network);
+                self.policy.links = Some(Arc::new(links));
+            }
+            "lines_max" => self.policy.message_lines_max = number() as usize,
+            "codes" => self.policy.forms.formatting.codes = Codes::Off,
+            "plain_channel" => self.policy.forms.formatting.plain_channels.push(value.to_owned()),
+            "edits" => self.policy.forms.edits = Shown::Off,
+            "edit_age_s_max" => self.policy.forms.edit_age_ms_max = number() * 1_000,
+            "reply_quotes" => self.policy.forms.reply_quotes = Shown::Off,
+            "reactions" => self.policy.forms.reactions = Shown::On,
+            "redactions" => self.policy.forms.redactions = Shown::On,
             "webirc" => {
                 let [password, gateway, host] = value.split(' ').collect::<Vec<_>>()[..] else {
                     panic!("webirc PASSWORD GATEWAY HOST")
@@ -229,7 +258,13 @@ impl Stage {
             }
             let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
             let mut fences: Vec<(ConnId, Line)> = Vec::new();
-            for effect in effects.iter().filter(|effect| !matches!(effect, Effect::Duty { .. })) {
+            let memory_shown = self.memory_shown;
+            let is_shown = |effect: &&Effect| match effect {
+                Effect::Duty { .. } => false,
+                Effect::Remember { .. } => memory_shown,
+                _ => true,
+            };
+            for effect in effects.iter().filter(is_shown) {
                 match fence(effect).filter(|_| !self.fences_wait && !self.kernel_waits) {
                     Some(fence) => fences.push(fence),
                     None => lines.push(show::effect(effect)),
@@ -340,6 +375,9 @@ impl Stage {
             "notices" => self.message(sender, BodyKind::Notice, rest),
             "joins" | "leaves" | "knocks" => membership(sender, verb, rest),
             "removes" => removal(sender, rest),
+            "sends" | "replies" | "edits" | "threads" | "reacts" | "redacts" | "encrypts" => {
+                content::event(sender, verb, rest, self.seq, self.now)
+            }
             "does" => MatrixEvent::Other { room: room(rest), kind: "m.reaction".into() },
             _ => panic!("nobody can {verb:?}"),
         };
@@ -357,10 +395,31 @@ impl Stage {
             room: room(in_room),
             event_id: EventId::new(&format!("$e{}", self.seq)).expect("an event id"),
             sender: user(sender),
-            body: MessageBody { kind, text: unescaped(text) },
+            body: MessageBody::plain(kind, unescaped(text)),
+            relation: Relation::None,
             origin_ms: self.now.0 - age,
         }
     }
+}
+
+/// `3 $e`: the homeserver has taken the third line, as this event.
+fn named(words: &str) -> Input {
+    let (seq, event) = words.split_once(' ').expect("named SEQ EVENT");
+    let seq = RelaySeq(seq.parse().expect("a number"));
+    Input::Said { seq, event: EventId::new(event).expect("an event id") }
+}
+
+/// `7 !r $e [m1] <eve> text`, with `-` for no event.
+fn remembered(words: &str) -> Input {
+    let mut parts = words.splitn(5, ' ');
+    let mut part = || parts.next().expect("ID ROOM EVENT [MSGID] <NICK> TEXT");
+    let (id, in_room, event, msgid, said) = (part(), part(), part(), part(), part());
+    let (nick, excerpt) = said.trim_start_matches('<').split_once("> ").expect("<NICK> TEXT");
+    let author = Author::Irc(Nick::new(nick, CaseMap::default()).expect("a nick"));
+    let msgids = vec![msgid.trim_matches(['[', ']']).into()];
+    let (room, event) = (room(in_room), EventId::new(event));
+    let said = Said { room, event, msgids, author, excerpt: excerpt.to_owned(), life: Life::Stands };
+    Input::Remembered(Saying { id: id.parse().expect("a number"), seq: None, said })
 }
 
 /// The server's answer to a fence.
@@ -464,14 +523,17 @@ fn milliseconds(text: &str) -> u64 {
     }
 }
 
-/// `\n`, `\r`, `\0`, `\1`, `\s` for a space; `{word*900}` is the word that often.
+/// `\n`, `\r`, `\0`, `\1`, `\2` and `\3` for bold and colour, `\s` for a space; `{word*900}` is the word that often.
 fn unescaped(text: &str) -> String {
     let mut out = text
         .replace("\\n", "\n")
         .replace("\\r", "\r")
         .replace("\\0", "\0")
         .replace("\\s", " ")
-        .replace("\\1", "\u{1}");
+        .replace("\\1", "\u{1}")
+        .replace("\\2", "\u{2}")
+        .replace("\\3", "\u{3}")
+        .replace("\\x11", "\u{11}");
     while let Some((before, rest)) = out.split_once('{')
         && let Some((inner, after)) = rest.split_once('}')
         && let Some((word, count)) = inner.split_once('*')

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bunraku::bridge::effect::{Effect, Relay, Speaker};
 use bunraku::bridge::input::{
     Before, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening,
-    PortalOrigin, PortalRow,
+    PortalOrigin, PortalRow, Relation,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{ConnectPace, PingPace, Policy};
@@ -211,12 +211,16 @@ impl Storm {
                 Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                 Effect::Relay(_)
                 | Effect::Mark(_)
+                | Effect::Redact(_)
+                | Effect::Remember { .. }
                 | Effect::Written { .. }
                 | Effect::Observe { .. }
                 | Effect::Derive { .. }
                 | Effect::Upgrade { .. }
                 | Effect::StayEncrypted { .. }
                 | Effect::Kick { .. }
+                | Effect::Publish(_)
+                | Effect::Unpublish { .. }
                 | Effect::CreateRoom { .. }
                 | Effect::AddAlias { .. }
                 | Effect::Answer { .. }
@@ -263,7 +267,8 @@ impl Storm {
             room: self.rooms[n % self.rooms.len()].clone(),
             event_id: EventId::new(&format!("$e{}", self.seq)).expect("an event id"),
             sender: person(n),
-            body: MessageBody { kind: BodyKind::Text, text: "hello".into() },
+            body: MessageBody::plain(BodyKind::Text, "hello"),
+            relation: Relation::None,
             origin_ms: self.now,
         };
         self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::gaps::Gap;
+use crate::bridge::network::chat::SAID_AGO_MS_MAX;
 use crate::ids::{RoomId, Time, UserId};
 use crate::matrix::appservice::RawEvent;
 use crate::matrix::client::{Client, ClientError, Page};
@@ -19,6 +20,8 @@ const PAGE_EVENTS: u32 = 100;
 const PAGES_MAX: u32 = 50;
 /// How long one page may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long ago our ghosts may have spoken by the times of their events, which are those of IRC.
+const OWN_MS: u64 = SAID_AGO_MS_MAX;
 /// How far the clock of another homeserver may be behind: its events do not say where to stop within this.
 const FOREIGN_MS: u64 = 24 * 3600 * 1000;
 
@@ -93,11 +96,11 @@ fn take(events: Vec<RawEvent>, gap: &Gap, server_name: &str, found: &mut Vec<Raw
     Place::Within
 }
 
-/// Events stand in the order in which the homeserver got them. Only its own users' times fit that order: those of
-/// others may be anything.
+/// Events stand in the order in which the homeserver got them. Only its own users' times fit that order, our ghosts'
+/// nearly: those of others may be anything.
 fn place(event: &RawEvent, gap: &Gap, server_name: &str) -> Place {
     let Some(head) = Head::of(event) else { return Place::Skipped };
-    let slack_ms = if head.sender.server() == server_name { 0 } else { FOREIGN_MS };
+    let slack_ms = if head.sender.server() == server_name { OWN_MS } else { FOREIGN_MS };
     if head.said.plus_ms(slack_ms) < gap.floor {
         Place::Below
     } else if head.said < gap.since {
@@ -147,15 +150,23 @@ mod tests {
             (3, Place::Within)
         );
         assert_eq!(
-            taken(&[("@a:hs", day + 2), ("@b:hs", day - 1), ("@a:hs", day)], day, 0),
+            taken(&[("@a:hs", day + 2), ("@b:hs", day - OWN_MS - 1), ("@a:hs", day)], day, 0),
             (1, Place::Below)
         );
     }
 
     #[test]
+    fn a_ghost_whose_line_was_late_ends_nothing() {
+        let day = 30 * HOUR;
+        let events = [("@irc_eve:hs", day - OWN_MS), ("@a:hs", day), ("@a:hs", day - OWN_MS - 1)];
+        assert_eq!(taken(&events, day, 0), (2, Place::Below));
+    }
+
+    #[test]
     fn a_foreign_clock_ends_nothing_and_hides_nothing() {
         let day = 30 * HOUR;
-        let slow = [("@a:hs", day + 2), ("@b:slow", day - HOUR), ("@a:hs", day + 1), ("@a:hs", day - 1)];
+        let slow =
+            [("@a:hs", day + 2), ("@b:slow", day - HOUR), ("@a:hs", day + 1), ("@a:hs", day - OWN_MS - 1)];
         assert_eq!(taken(&slow, day, 0), (3, Place::Below));
         assert_eq!(taken(&[("@b:other", day - 25 * HOUR), ("@a:hs", day)], day, 0), (0, Place::Below));
     }

@@ -7,6 +7,7 @@
 //!
 //! A channel knows no room and no puppet's wishes. What it wants done comes back as [`Duty`].
 
+mod asides;
 pub mod ledger;
 pub mod roster;
 mod streams;
@@ -15,12 +16,12 @@ pub mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::asides::Asides;
 use self::ledger::Ledger;
 use self::roster::Roster;
 use self::witness::View;
 use super::effect::Moved;
-use super::input::BodyKind;
-use super::session::seen::Speaking;
+use super::session::seen::{Speaking, Stamp, Uttered};
 use crate::ids::{ChannelName, ConnId, Epoch, Nick, Time};
 
 /// Our connections that observe a channel: the nominee and two standbys.
@@ -30,17 +31,8 @@ pub const OBSERVERS_MAX: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     pub from: Speaking,
-    pub kind: BodyKind,
-    pub text: String,
-}
-
-/// What a line shows beside who says what.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
-    /// The speaker's `user@host`.
-    pub mask: Option<String>,
-    /// The name of this one occurrence (IRCv3 "msgid").
-    pub msgid: Option<String>,
+    pub what: Uttered,
+    pub stamp: Stamp,
 }
 
 /// Whether a connection is shown the tags of lines (IRCv3 "message-tags").
@@ -98,6 +90,8 @@ pub struct Channel {
     /// Those that may be dead: they get a seat last, and the seats they have are given to others as well.
     doubted: BTreeSet<ConnId>,
     ledger: Ledger<Heard>,
+    /// What was said to some of it a moment ago.
+    asides: Asides,
     /// The folded name, shared by all keys.
     target: Arc<str>,
     roster: Roster,
@@ -122,6 +116,7 @@ impl Channel {
             observers: BTreeMap::new(),
             doubted: BTreeSet::new(),
             ledger: Ledger::new(),
+            asides: Asides::default(),
             roster: Roster::default(),
             epoch: Epoch::default(),
         }

@@ -8,25 +8,25 @@ use std::sync::Arc;
 
 use super::ledger::Key;
 use super::witness::View;
-use super::{Channel, Heard, Named};
+use super::{Channel, Heard};
+use crate::bridge::input::BodyKind;
 use crate::bridge::nicks::Nicks;
-use crate::bridge::session::seen::Speaking;
+use crate::bridge::session::seen::{Speaking, Uttered};
 use crate::ids::{ConnId, Nick, Time};
 
 impl Channel {
-    /// Somebody speaks on this observer's stream. A line of ours goes no further: it is returned with who of us
-    /// says it, as far as that is known.
+    /// Somebody speaks on this observer's stream; `mask` is their `user@host`. A line of ours goes no further: it is
+    /// returned with who of us says it, as far as that is known.
     pub fn said(
         &mut self,
         now: Time,
         conn: ConnId,
         line: Heard,
-        named: &Named,
+        mask: Option<&str>,
         nicks: &Nicks,
         heard: &mut Vec<Heard>,
     ) -> Option<(ConnId, Heard)> {
         let view = self.observers.get(&conn)?;
-        let mask = named.mask.as_deref();
         let folded = match &line.from {
             Speaking::Person(nick) if view.is_ours(nick, mask, nicks) => {
                 return view.whose(nick, mask, nicks).map(|speaker| (speaker, line));
@@ -34,21 +34,56 @@ impl Channel {
             Speaking::Person(nick) => Arc::from(nick.folded()),
             Speaking::Server(name) => Arc::from(name.as_str()),
         };
-        let key = match &named.msgid {
-            // Only where all who observe can give it: else the sightings of one line would have different keys.
-            Some(msgid) if self.observers.keys().all(|observer| !self.untagged.contains(observer)) => {
-                Key::MsgId(Arc::from(msgid.as_str()))
-            }
-            Some(_) | None => Key::Said {
-                nick: folded,
-                kind: line.kind,
-                target: Arc::clone(&self.target),
-                text: Arc::from(line.text.as_str()),
-            },
-        };
+        let key = self.key(&line, folded);
         let peers = Arc::clone(view.present());
         self.ledger.observe(now, conn, key, line, &peers, heard);
         None
+    }
+
+    /// What makes other sightings of a line known again. Its name counts only where all who observe are shown names:
+    /// else the sightings of one line would have different keys.
+    fn key(&self, line: &Heard, nick: Arc<str>) -> Key {
+        let are_named = self.observers.keys().all(|observer| !self.untagged.contains(observer));
+        let (kind, text) = match &line.what {
+            Uttered::Words(words) => (words.kind, Arc::from(words.text.as_str())),
+            // No text of a line has a NUL in it.
+            Uttered::Reaction { to, key } => (BodyKind::Notice, format!("\0react {to} {key}").into()),
+            // It has no name of its own, and happens once.
+            Uttered::Redaction { of, .. } if are_named => {
+                return Key::MsgId(format!("\0redact {of}").into());
+            }
+            Uttered::Redaction { of, .. } => (BodyKind::Notice, format!("\0redact {of}").into()),
+        };
+        match &line.stamp.msgid {
+            Some(msgid) if are_named => Key::MsgId(Arc::clone(msgid)),
+            Some(_) | None => Key::Said { nick, kind, target: Arc::clone(&self.target), text },
+        }
+    }
+
+    /// Somebody speaks to those of a rank only (STATUSMSG), on the stream of any of ours who is here. Nobody knows whom
+    /// of ours it reaches, so no ledger can wait for it: the first sighting is relayed, and each stream shows it once.
+    pub fn said_aside(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        line: Heard,
+        mask: Option<&str>,
+        nicks: &Nicks,
+        heard: &mut Vec<Heard>,
+    ) {
+        let is_ours = |nick: &Nick| match self.observers.get(&conn) {
+            Some(view) => view.is_ours(nick, mask, nicks),
+            None => nicks.is_ours(nick),
+        };
+        let nick: Arc<str> = match &line.from {
+            Speaking::Person(nick) if is_ours(nick) => return,
+            Speaking::Person(nick) => Arc::from(nick.folded()),
+            Speaking::Server(name) => Arc::from(name.as_str()),
+        };
+        let key = self.key(&line, nick);
+        if self.has_entered(conn) && self.asides.is_new(now, conn, key) {
+            heard.push(line);
+        }
     }
 
     /// Which of ours goes by this nick on an observer's stream, and since when that stream has shown all that was

@@ -25,6 +25,11 @@ pub(super) fn is_passing(refusal: &Refusal) -> bool {
     refusal.code == TRY_AGAIN || trouble == Some(Trouble::TooFast)
 }
 
+/// True for a refusal that is only about formatting codes.
+fn is_for_codes(refusal: &Refusal) -> bool {
+    numerics::trouble(&refusal.code, &refusal.params) == Some(Trouble::NoFormatting)
+}
+
 impl Network {
     /// Somebody lets their puppet say one line; the answer is an effect, now or later.
     pub(super) fn command(&mut self, ask: AskId, user: &UserId, text: &str) {
@@ -132,6 +137,9 @@ impl Network {
             Verdict::Accepted if answered == Some(true) => self.line_arrived(part),
             Verdict::Accepted => {}
             Verdict::Refused(refusal) => {
+                if is_for_codes(&refusal) && self.say_plain(part) {
+                    return None;
+                }
                 if self.ends_by_line(part) {
                     self.settle(seq, Outcome::Failed(self.explained(&refusal)));
                     return Some(Unexplained::Refused(saying, refusal));

@@ -12,7 +12,7 @@ use super::super::input::BodyKind;
 use super::super::puppet::{Doubts, Waiting};
 use super::super::session::places::Standing;
 use super::super::session::send::ChatLine;
-use super::super::session::sent::SentLine;
+use super::super::session::sent::{SentLine, Sighting};
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time};
@@ -34,6 +34,7 @@ impl Network {
         channel: &ChannelName,
         kind: BodyKind,
         text: &str,
+        msgid: Option<&str>,
     ) {
         let id = speaker.puppet;
         let shown = if self.puppet_of(speaker).is_some() {
@@ -42,8 +43,17 @@ impl Network {
             let doubts = self.doubts_of(speaker);
             doubts.and_then(|doubts| doubts.sent.shown(by, channel, kind, text))
         };
-        if let Some(part) = shown {
-            self.line_arrived(&part);
+        if let Some(Sighting { part, is_news, is_stripped }) = shown {
+            let saying = &part.saying;
+            if let Some(msgid) = msgid.filter(|_| saying.corrects.is_none()) {
+                self.memory.was_shown(&saying.event_id, msgid);
+            }
+            if is_stripped {
+                self.learn_plain(&saying.channel);
+            }
+            if is_news {
+                self.line_arrived(&part);
+            }
         }
         self.weigh(id);
     }

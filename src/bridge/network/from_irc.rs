@@ -1,6 +1,6 @@
 //! What comes from IRC: one line of one connection, and what it shows.
 
-use super::super::channel::{Heard, Named, Tags};
+use super::super::channel::{Heard, Tags};
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
 use super::super::input::{BodyKind, PortalOrigin};
@@ -61,6 +61,7 @@ impl Network {
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
             Seen::Kicked { channel, who, by, reason } => self.kicked(conn, &channel, &who, &by, &reason),
+            Seen::ModesChanged { channel, changes } => self.modes_changed(&channel, &changes),
             Seen::Quit { who, how } => self.quit(conn, &who, how),
             Seen::Renamed { who, to } => self.renamed(conn, &who, &to, asked.as_ref()),
             Seen::Names { channel, nicks: list } => {
@@ -75,18 +76,11 @@ impl Network {
                     Vec::new()
                 });
             }
-            Seen::Said { channel, from, mask, kind, text, msgid } => {
-                let (line, mut ours) = (Heard { from, kind, text }, None);
-                let name = Named { mask, msgid };
-                self.in_channel(&channel, |channel, now, nicks, heard| {
-                    ours = channel.said(now, conn, line, &name, nicks, heard);
-                    Vec::new()
-                });
-                if let Some((speaker, line)) = ours {
-                    self.witnessed(conn, speaker, &channel, line.kind, &line.text);
-                }
+            Seen::Said { channel, from, mask, what, stamp } => {
+                self.said(conn, &channel, mask.as_deref(), Heard { from, what, stamp });
             }
             Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
+            Seen::CtcpAsked { from, verb, rest } => self.ctcp_asked(conn, &from, &verb, &rest),
             Seen::JoinRefused { channel, numeric, words } => {
                 let params = vec![String::new(), channel.to_string(), words.clone()];
                 let refusal = Refusal { code: numeric.to_string(), words, params };

@@ -8,6 +8,7 @@ use super::super::policy::DynamicPortals;
 use super::super::portal::birth::Step;
 use super::super::puppet::Puppet;
 use super::super::timer::Timer;
+use super::afterwards::About;
 use super::say::Arrival;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
@@ -22,6 +23,7 @@ impl Network {
     /// Everything that was known is given: those who want to be somewhere go there.
     pub(super) fn started(&mut self) {
         self.life = Life::Running;
+        self.began = self.memory.now();
         for id in 0..self.puppets.len() as u32 {
             self.ask_to_dial(PuppetId(id));
         }
@@ -64,10 +66,26 @@ impl Network {
 
     /// Takes one event from the inbox; each is settled exactly once, here or when its message ends.
     pub(super) fn matrix_event(&mut self, seq: InboxSeq, event: MatrixEvent, before: Before) {
+        let is_next_runs = matches!(self.life, Life::Finishing | Life::Stopping);
         match event {
-            MatrixEvent::Message { room, event_id, sender, body, origin_ms } => {
-                self.message(seq, Arrival { room, event_id, sender, body, origin_ms, before });
+            MatrixEvent::Message { room, event_id, sender, body, relation, origin_ms } => {
+                if !is_next_runs {
+                    let arrival = Arrival { room, event_id, sender, body, relation, origin_ms, before };
+                    self.message(seq, arrival);
+                }
             }
+            MatrixEvent::Reaction { room, event_id, sender, about, key } => {
+                if !is_next_runs {
+                    self.reaction(About { seq, room, event_id, sender, of: about, before }, &key);
+                }
+            }
+            MatrixEvent::Redaction { room, event_id, sender, redacts, reason } => {
+                if !is_next_runs {
+                    let about = About { seq, room, event_id, sender, of: redacts, before };
+                    self.taken_back(about, reason.as_deref());
+                }
+            }
+            MatrixEvent::Encrypted { room, sender, .. } => self.encrypted(seq, &room, &sender),
             MatrixEvent::Member { room, sender, target, membership, reason } => {
                 self.membership(&room, &sender, target, membership, reason.as_deref());
                 self.settle(seq, Outcome::Delivered);
@@ -109,7 +127,8 @@ impl Network {
 
     /// Somebody is in a room: their puppet wants to be in its channel.
     pub(super) fn entered_room(&mut self, room: &RoomId, user: &UserId, display_name: Option<String>) {
-        let is_new = self.portals.enter(room, user);
+        let since = (self.life != Life::Loading).then(|| self.memory.now());
+        let is_new = self.portals.enter(room, user, since);
         let id = self.ensure_puppet(user, display_name.as_deref());
         let renamed = display_name.is_some() && self.puppet(id).display_name != display_name;
         if renamed {

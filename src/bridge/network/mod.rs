@@ -1,14 +1,18 @@
 //! One IRC network: routes inputs to the parts, and what the parts say to one another and out.
 //!
 //! The parts (sessions, channels, portals, puppets) never see the network and never see each other; a value
-//! that one needs from another is handed over here. The routes are in seven files by where the input comes
-//! from: `from_matrix`, `from_irc`, `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is
-//! told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
+//! that one needs from another is handed over here. The routes are in files by where the input comes
+//! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
+//! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
 //! message's way out) and `doubts` (whether it arrived). `figures` counts.
 
+mod afterwards;
+mod answered;
 mod answers;
 mod away;
+pub mod chat;
 mod connections;
+mod ctcp;
 mod doubts;
 pub mod figures;
 mod from_irc;
@@ -16,6 +20,7 @@ mod from_matrix;
 mod reasons;
 mod refold;
 mod say;
+mod spoken;
 mod told;
 mod wishes;
 
@@ -31,7 +36,8 @@ use super::policy::Policy;
 use super::portal::Portals;
 use super::portal::birth::Births;
 use super::puppet::Puppet;
-use super::relay::to_matrix;
+use super::relay::memory::{Memory, Order};
+use super::relay::to_irc::originals::Originals;
 use super::session::isupport::Isupport;
 use super::session::places::Standing;
 use super::tell::Tell;
@@ -87,6 +93,21 @@ pub struct Network {
     bans_in_a_row: u32,
     /// Messages that were given to a connection, until it is known what became of them.
     under_way: HashMap<InboxSeq, say::Progress>,
+    /// What was said lately, so that what refers to it can be understood.
+    memory: Memory,
+    /// What this run has heard begins here in the order of `memory`.
+    began: Order,
+    /// The texts of what people of Matrix said lately.
+    originals: Originals,
+    threads: answered::Threads,
+    /// Channels that take no formatting codes, and for how long that counts.
+    plain_until: BTreeMap<ChannelName, Time>,
+    /// Rooms that were told that they are encrypted.
+    encrypted_told: BTreeSet<RoomId>,
+    /// What waits for the homeserver to name what it is about.
+    later: chat::Later,
+    /// Answers to programs.
+    ctcp: ctcp::Answers,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -125,6 +146,14 @@ impl Network {
             goodbyes,
             bans_in_a_row: 0,
             under_way: HashMap::new(),
+            memory: Memory::default(),
+            began: Order::default(),
+            originals: Originals::default(),
+            threads: answered::Threads::default(),
+            plain_until: BTreeMap::new(),
+            encrypted_told: BTreeSet::new(),
+            later: chat::Later::new(),
+            ctcp: ctcp::Answers::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),
@@ -155,9 +184,15 @@ impl Network {
             Input::Stopping => self.stopping(),
             Input::Held(row) => self.hold_known(row),
             Input::Reconnect { user } => self.reconnect(&user),
+            Input::Remembered(saying) => self.memory.recall(saying),
+            Input::Said { seq, event } => self.named_by_homeserver(seq, event),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
+        match self.life {
+            Life::Stopping => self.remember(),
+            Life::Loading | Life::Running | Life::Finishing => self.remember_soon(),
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -183,10 +218,12 @@ impl Network {
                 Timer::Failures(room) => self.failures_due(&room),
                 Timer::Doubts(puppet) => self.weigh(puppet),
                 Timer::Goodbye => self.goodbye(),
+                Timer::Remember => self.remember(),
             }
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
+        self.remember_soon();
     }
 
     /// Moves what is to be done to the end of `into`, in order.
@@ -278,16 +315,6 @@ impl Network {
         self.in_channel(name, |channel, now, _, heard| channel.handle_timeout(now, heard));
     }
 
-    /// Says a channel's line in each of its rooms.
-    fn relay(&mut self, channel: &ChannelName, line: &Heard) {
-        let content = to_matrix::content(line, &self.policy.ghosts, &self.policy.server_name);
-        let Some(content) = content else { return };
-        let rooms: Vec<RoomId> = self.portals.of_channel(channel).map(|portal| portal.room.clone()).collect();
-        for room in rooms {
-            self.say_in_room(room, content.speaker.clone(), content.kind, content.text.clone(), None);
-        }
-    }
-
     fn say_in_room(
         &mut self,
         room: RoomId,
@@ -296,14 +323,14 @@ impl Network {
         text: String,
         about: Option<EventId>,
     ) {
-        let seq = self.next_seq();
-        self.out.push(Effect::Relay(Relay { seq, room, speaker, kind, text, about }));
+        let relay = Relay::plain(self.next_seq(), room, speaker, kind, text);
+        self.out.push(Effect::Relay(Relay { about, ..relay }));
     }
 
     /// Puts a sign on somebody's message.
     fn mark(&mut self, room: RoomId, event: EventId, sign: Sign) {
         let seq = self.next_seq();
-        self.out.push(Effect::Mark(Mark { seq, room, event, sign }));
+        self.out.push(Effect::Mark(Mark { seq, room, speaker: Speaker::Bot, event, sign }));
     }
 
     fn next_seq(&mut self) -> RelaySeq {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Effect, Outcome};
-use super::super::input::{Before, BodyKind, MessageBody};
+use super::super::effect::{Effect, Outcome, Relay};
+use super::super::input::{Before, BodyKind, MessageBody, Relation};
 use super::super::puppet::Waiting;
-use super::super::relay::to_irc::{Composed, Saying, compose};
+use super::super::relay::to_irc::compose::{Limits, Rest, compose};
+use super::super::relay::to_irc::{Saying, spans};
 use super::super::relay::to_matrix;
 use super::super::session::Session;
 use super::super::session::places::Standing;
@@ -13,6 +14,8 @@ use super::super::session::send::{ChatLine, Full, Part};
 use super::super::timer::Timer;
 use super::{Life, Network};
 use crate::ids::{ChannelName, EventId, InboxSeq, Nick, PuppetId, RoomId, Time, UserId};
+use crate::text::html;
+use crate::text::irc_codes::{Codes, is_code};
 
 /// How long a refusal by a channel counts before speaking there makes us ask again.
 const REFUSAL_MS: u64 = 30_000;
@@ -25,6 +28,8 @@ pub(super) struct Progress {
     lines_open: usize,
     written: Written,
     again: Again,
+    /// Whether some of it was said with formatting codes.
+    codes: Codes,
 }
 
 /// Whether the kernel has all lines of a message.
@@ -58,6 +63,7 @@ pub(super) struct Arrival {
     pub event_id: EventId,
     pub sender: UserId,
     pub body: MessageBody,
+    pub relation: Relation,
     pub origin_ms: u64,
     pub before: Before,
 }
@@ -65,22 +71,48 @@ pub(super) struct Arrival {
 impl Network {
     /// Somebody said something in a room.
     pub(super) fn message(&mut self, seq: InboxSeq, arrival: Arrival) {
-        let Arrival { room, event_id, sender, body, origin_ms, before } = arrival;
-        if matches!(self.life, Life::Finishing | Life::Stopping) {
-            // It is the next run's.
-            return;
+        if let Relation::Edit { of } = &arrival.relation {
+            let of = of.clone();
+            return self.edit(seq, arrival, of);
         }
-        let Some(portal) = self.portals.of_room(&room).filter(|_| !self.is_ours(&sender)) else {
+        let Some(mut saying) = self.arrived(seq, &arrival) else {
             return self.settle(seq, Outcome::Delivered);
         };
-        let channel = portal.channel.clone();
-        // A clock that runs ahead buys no time; one that runs behind cannot be told from a late message.
-        let said = Time(origin_ms.min(self.now.0));
-        let expires = said.plus_ms(self.policy.message_age_ms_max);
-        let saying = Arc::new(Saying { seq, room, event_id, sender: sender.clone(), channel, body, expires });
-        if before == Before::Written {
+        saying.answer = self.reply(&saying.room, &saying.sender, &arrival.relation);
+        let (room, event, sender) = (saying.room.clone(), saying.event_id.clone(), saying.sender.clone());
+        let text = saying.plain(None);
+        self.memory.from_matrix(room.clone(), event.clone(), sender.clone(), &text);
+        self.originals.note(event, room, sender, text, self.now);
+        let saying = Arc::new(saying);
+        if arrival.before == Before::Written {
             return self.perhaps_lost(&saying, "the bridge was interrupted before the server answered");
         }
+        self.take_up(saying, arrival.before);
+    }
+
+    /// What somebody said, or put in the place of what they said; `None` when it is of no channel, or of us.
+    pub(super) fn arrived(&self, seq: InboxSeq, arrival: &Arrival) -> Option<Saying> {
+        let portal = self.portals.of_room(&arrival.room).filter(|_| !self.is_ours(&arrival.sender))?;
+        // A clock that runs ahead buys no time; one that runs behind cannot be told from a late message.
+        let said = Time(arrival.origin_ms.min(self.now.0));
+        Some(Saying {
+            seq,
+            room: arrival.room.clone(),
+            event_id: arrival.event_id.clone(),
+            sender: arrival.sender.clone(),
+            channel: portal.channel.clone(),
+            kind: arrival.body.kind,
+            text: spans(&arrival.body),
+            media: arrival.body.media.clone(),
+            answer: None,
+            corrects: None,
+            expires: said.plus_ms(self.policy.message_age_ms_max),
+        })
+    }
+
+    /// Takes up what is to be said.
+    pub(super) fn take_up(&mut self, saying: Arc<Saying>, before: Before) {
+        let sender = saying.sender.clone();
         if saying.expires <= self.now {
             return self.expired(&saying);
         }
@@ -139,29 +171,76 @@ impl Network {
     /// Gives a message to the connection's queue.
     fn send_now(&mut self, id: PuppetId, waiting: Waiting) {
         let Waiting { saying, lines } = waiting;
-        let (line_bytes_max, lines_max) = (self.isupport.line_bytes_max, self.policy.message_lines_max);
-        let of = Arc::clone(&saying);
-        let sent = self.with_session(id, |session, out| {
-            let composed = match lines {
-                Some(lines) => Composed { lines, lines_cut: 0 },
-                None => compose(&of, session.source_bytes(), line_bytes_max, lines_max),
-            };
-            let (lines, cut) = (composed.lines.len(), composed.lines_cut);
-            (lines, cut, session.nick().cloned(), session.say(composed.lines, out))
-        });
+        // What was cut for a connection that took it as one message is cut anew where this one does not.
+        let batches = self.limits(id).batch.is_some();
+        let lines = lines.filter(|lines| batches || !lines.iter().any(|chat| chat.line.contains('\n')));
+        let is_cut_now = lines.is_none();
+        let (lines, rest) = match lines {
+            Some(lines) => (lines, Rest::None),
+            None => {
+                let spoken = self.spoken(&saying);
+                let (limits, link) = (self.limits(id), self.text_link(&saying));
+                let composed = compose(&saying, &spoken, &limits, link.as_deref());
+                self.publish_file(&saying);
+                if composed.rest == Rest::Linked {
+                    self.publish_text(&saying, spoken);
+                }
+                (composed.lines, composed.rest)
+            }
+        };
+        let lines_open = lines.len();
+        let codes = if lines.iter().any(|chat| chat.line.contains(is_code)) { Codes::On } else { Codes::Off };
+        let sent = self.with_session(id, |session, out| (session.nick().cloned(), session.say(lines, out)));
         match sent {
             // Only reached for a connection that is in the channel; without one the message waits again.
             None => self.say(id, saying),
-            Some((0, ..)) => self.failed(&saying, "there is no text that IRC could show"),
-            Some((.., Err(Full))) => {
+            Some(_) if lines_open == 0 => self.failed(&saying, "there is no text that IRC could show"),
+            Some((_, Err(Full))) => {
                 self.failed(&saying, "you are sending faster than the IRC network takes it")
             }
-            Some((lines_open, cut, nick, Ok(()))) => {
+            Some((nick, Ok(()))) => {
                 let (written, again) = (Written::No, Again::No);
-                let progress = Progress { nick, lines_open, written, again };
-                self.under_way.entry(saying.seq).or_insert(progress);
-                self.tell_of_cut(&saying, cut);
+                let progress = Progress { nick, lines_open, written, again, codes };
+                let progress = self.under_way.entry(saying.seq).or_insert(progress);
+                if is_cut_now {
+                    progress.lines_open = lines_open;
+                }
+                self.tell_of_rest(&saying, rest);
             }
+        }
+    }
+
+    /// The channel refuses codes: a message of which nothing arrived is said once more, without them. `false` where it
+    /// had none, or it is too late for that.
+    pub(super) fn say_plain(&mut self, part: &Part) -> bool {
+        let saying = &part.saying;
+        let Some(progress) = self.under_way.get_mut(&saying.seq) else { return false };
+        if progress.codes == Codes::Off || progress.lines_open != part.count {
+            return false;
+        }
+        let Some(id) = self.puppet_ids.get(&saying.sender).copied() else { return false };
+        progress.codes = Codes::Off;
+        self.learn_plain(&saying.channel);
+        self.with_session(id, |session, _| session.begin_anew(saying.seq));
+        self.say(id, Arc::clone(saying));
+        true
+    }
+
+    /// What a line of this puppet may hold.
+    pub(super) fn limits(&self, id: PuppetId) -> Limits {
+        let session = self.puppets[id.0 as usize].session.as_ref();
+        Limits {
+            source_bytes: session.map_or(0, Session::source_bytes),
+            line_bytes_max: self.isupport.line_bytes_max,
+            lines_max: self.policy.message_lines_max,
+            batch: session.and_then(Session::batch_limits),
+        }
+    }
+
+    /// A message that waits is to be said in so many lines.
+    pub(super) fn lines_open(&mut self, seq: InboxSeq, lines: usize) {
+        if let Some(progress) = self.under_way.get_mut(&seq) {
+            progress.lines_open = lines;
         }
     }
 
@@ -229,8 +308,12 @@ impl Network {
         let ghost = to_matrix::ghost(nick, &self.policy.ghosts, &self.policy.server_name);
         let Some(speaker) = ghost else { return };
         for room in others {
-            let MessageBody { kind, text } = saying.body.clone();
-            self.say_in_room(room, speaker.clone(), kind, text, None);
+            let text = saying.plain(self.file_link(saying).as_deref());
+            let formatted = html::write(&saying.text).filter(|_| saying.media.is_none());
+            let seq = self.next_seq();
+            self.memory.from_irc(seq, room.clone(), None, nick.clone(), &text);
+            let relay = Relay::plain(seq, room, speaker.clone(), saying.kind, text);
+            self.out.push(Effect::Relay(Relay { html: formatted.map(|html| html.formatted), ..relay }));
         }
     }
 

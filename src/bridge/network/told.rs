@@ -8,6 +8,7 @@ use super::super::effect::{Fate, Outcome, Refusal, Sign};
 use super::super::input::BodyKind;
 use super::super::policy::{Notices, StatusEvents};
 use super::super::relay::to_irc::Saying;
+use super::super::relay::to_irc::compose::Rest;
 use super::super::tell::gather::{Account, Marked, Miss, News, PEOPLE_MAX, Reason};
 use super::super::timer::Timer;
 use super::away::spelled;
@@ -53,8 +54,9 @@ impl Network {
         self.tell_miss(saying, Reason::PerhapsLost(why.to_owned()));
     }
 
-    pub(super) fn tell_of_cut(&mut self, saying: &Saying, lines_cut: usize) {
-        if lines_cut > 0 {
+    /// Where the end of a message is nowhere to be read on IRC, its sender is told.
+    pub(super) fn tell_of_rest(&mut self, saying: &Saying, rest: Rest) {
+        if let Rest::Cut(lines_cut) = rest {
             let last = if lines_cut == 1 { "line was".to_owned() } else { format!("{lines_cut} lines were") };
             let text = format!("This message is too long for IRC: its last {last} left out there.");
             self.tell(&saying.room, text, Some(saying.event_id.clone()));
@@ -63,6 +65,7 @@ impl Network {
 
     /// Marks a message that did not arrive; its sender hears why at the end of this step, or later with others.
     fn tell_miss(&mut self, saying: &Saying, reason: Reason) {
+        self.originals.forget(&saying.event_id);
         let age_max = spelled(self.policy.message_age_ms_max);
         let marked = self.react(saying);
         self.report(saying, || {

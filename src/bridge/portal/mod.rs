@@ -8,6 +8,7 @@ pub mod birth;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::input::{PortalOrigin, PortalRow};
+use super::relay::memory::Order;
 use crate::ids::{ChannelName, RoomId, UserId};
 use crate::text::casemap::CaseMap;
 
@@ -17,7 +18,9 @@ pub struct Portal {
     pub room: RoomId,
     pub channel: ChannelName,
     pub origin: PortalOrigin,
-    members: BTreeSet<UserId>,
+    /// With the place in the network's order from which on each has seen what is said; `None` for who was in before
+    /// this run.
+    members: BTreeMap<UserId, Option<Order>>,
     /// Whose membership changed since the pairing became known; `None` once the whole list was given.
     changed: Option<BTreeSet<UserId>>,
 }
@@ -84,17 +87,20 @@ impl Portals {
     }
 
     /// Somebody is in the room now. Returns the channel when they are new to it.
-    pub fn enter(&mut self, room: &RoomId, user: &UserId) -> Option<ChannelName> {
+    /// They see what is said from `since` on; `None` for who was in before anything of this run was said.
+    pub fn enter(&mut self, room: &RoomId, user: &UserId, since: Option<Order>) -> Option<ChannelName> {
         let portal = self.rooms.get_mut(room)?;
-        portal.members.insert(user.clone()).then(|| portal.channel.clone())
+        if portal.members.contains_key(user) {
+            return None;
+        }
+        portal.members.insert(user.clone(), since);
+        Some(portal.channel.clone())
     }
 
     /// Somebody is no longer in the room. Returns the channel when they are in no other room of it.
     pub fn leave(&mut self, room: &RoomId, user: &UserId) -> Option<ChannelName> {
         let portal = self.rooms.get_mut(room)?;
-        if !portal.members.remove(user) {
-            return None;
-        }
+        portal.members.remove(user)?;
         let channel = portal.channel.clone();
         (!self.wants(&channel, user)).then_some(channel)
     }
@@ -113,12 +119,12 @@ impl Portals {
 
     /// True when somebody is in any room of the channel.
     pub fn wants(&self, channel: &ChannelName, user: &UserId) -> bool {
-        self.of_channel(channel).any(|portal| portal.members.contains(user))
+        self.of_channel(channel).any(|portal| portal.members.contains_key(user))
     }
 
     /// The channels somebody wants to be in.
     pub fn wanted_by(&self, user: &UserId) -> BTreeSet<ChannelName> {
-        let theirs = self.rooms.values().filter(|portal| portal.members.contains(user));
+        let theirs = self.rooms.values().filter(|portal| portal.members.contains_key(user));
         theirs.map(|portal| portal.channel.clone()).collect()
     }
 
@@ -129,12 +135,19 @@ impl Portals {
 
     /// True when this user is known to be in this room.
     pub fn has(&self, room: &RoomId, user: &UserId) -> bool {
-        self.rooms.get(room).is_some_and(|portal| portal.members.contains(user))
+        self.rooms.get(room).is_some_and(|portal| portal.members.contains_key(user))
+    }
+
+    /// True when somebody in the room was in it when this was said. Of who was in before this run it is known only of
+    /// what was said in this run, which begins at `begin`.
+    pub fn saw(&self, room: &RoomId, user: &UserId, said: Order, begin: Order) -> bool {
+        let since = self.rooms.get(room).and_then(|portal| portal.members.get(user));
+        since.is_some_and(|since| since.unwrap_or(begin) <= said)
     }
 
     /// Who is in the room.
     pub fn members(&self, room: &RoomId) -> impl Iterator<Item = &UserId> {
-        self.rooms.get(room).into_iter().flat_map(|portal| &portal.members)
+        self.rooms.get(room).into_iter().flat_map(|portal| portal.members.keys())
     }
 }
 
@@ -153,11 +166,28 @@ mod tests {
         let mut portals = Portals::default();
         portals.add(&a, CaseMap::Ascii);
         portals.add(&b, CaseMap::Ascii);
-        assert!(portals.enter(&a.room, &user).is_some());
-        assert!(portals.enter(&b.room, &user).is_some());
+        assert!(portals.enter(&a.room, &user, None).is_some());
+        assert!(portals.enter(&b.room, &user, None).is_some());
         assert_eq!(portals.leave(&a.room, &user), None);
         assert_eq!(portals.leave(&a.room, &user), None, "leaving twice is leaving once");
         assert_eq!(portals.leave(&b.room, &user), ChannelName::new("#c", CaseMap::Ascii));
+    }
+
+    #[test]
+    fn who_comes_late_has_not_seen_what_was_said_before() {
+        let room = row("!a", "#c");
+        let (ada, bob) = (UserId::new("@ada:hs").unwrap(), UserId::new("@bob:hs").unwrap());
+        let mut portals = Portals::default();
+        portals.add(&room, CaseMap::Ascii);
+        portals.enter(&room.room, &ada, None);
+        portals.enter(&room.room, &bob, Some(Order(7)));
+        let saw = |portals: &Portals, user, said| portals.saw(&room.room, user, Order(said), Order(3));
+        assert!(saw(&portals, &bob, 7) && !saw(&portals, &bob, 6));
+        assert!(saw(&portals, &ada, 3) && !saw(&portals, &ada, 2), "she may have come just before this run");
+        portals.leave(&room.room, &bob);
+        assert!(!saw(&portals, &bob, 9));
+        portals.enter(&room.room, &bob, Some(Order(9)));
+        assert!(!saw(&portals, &bob, 8), "what was said while he was away");
     }
 
     #[test]

@@ -3,8 +3,13 @@
 //! One for each network, over all its rooms. Its order is its own: in which the network's machine came to know of what was
 //! said. Timestamps of either side are not looked at, since whoever sets them could make a message of yesterday look
 //! like one of today. Bounded: above [`SAYINGS_MAX`] the oldest is forgotten, and what is said about it later stands alone.
+//!
+//! It outlives the process through what it gives out as news: rows that are new or changed, a second's worth at a time.
+//! A crash forgets that second.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod lately;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{EventId, Nick, RelaySeq, RoomId, UserId};
@@ -16,7 +21,10 @@ pub const EXCERPT_BYTES_MAX: usize = 160;
 /// Longer names of lines than any server gives (IRCv3 "message-ids" has no bound) are not kept.
 pub const MSGID_BYTES_MAX: usize = 255;
 /// Names of IRC lines kept for one message: one of several lines has several.
-const MSGIDS_MAX: usize = 16;
+const MSGIDS_MAX: usize = 32;
+/// Rows given out at once. Of more only the newest outlive the process: they are said in a storm, and soon forgotten
+/// anyway. What was redacted is always told of.
+const NEWS_MAX: usize = 2_000;
 
 /// Who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +54,16 @@ pub enum Life {
     Redacted,
 }
 
+/// A message as it is kept over restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying {
+    /// Its number in this network's memory, over all runs; later ones are greater.
+    pub id: u64,
+    /// As what it went to the homeserver, where it came from IRC.
+    pub seq: Option<RelaySeq>,
+    pub said: Said,
+}
+
 /// Where a message stands in the machine's own order: later ones are greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Order(pub u64);
@@ -53,13 +71,17 @@ pub struct Order(pub u64);
 /// The memory of one network.
 #[derive(Debug, Default)]
 pub struct Memory {
-    sayings: VecDeque<Said>,
+    sayings: VecDeque<Saying>,
     /// The order of the first of `sayings`.
     first: u64,
+    /// The number of the next.
+    next_id: u64,
     events: HashMap<EventId, u64>,
     msgids: HashMap<(RoomId, Arc<str>), u64>,
     /// Messages from IRC whose event the homeserver has not named yet.
     unnamed: BTreeMap<RelaySeq, u64>,
+    /// New or changed since [`take_news`](Self::take_news).
+    news: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -68,7 +90,7 @@ impl Memory {
         if let Some(at) = self.events.get(&event) {
             return Order(*at);
         }
-        let at = self.add(room, Author::Matrix(author), text);
+        let at = self.add(None, room, Author::Matrix(author), text);
         self.name(at, event);
         Order(at)
     }
@@ -82,23 +104,44 @@ impl Memory {
         author: Nick,
         text: &str,
     ) -> Order {
-        let at = self.add(room, Author::Irc(author), text);
-        self.unnamed.insert(seq, at);
+        let at = self.add(Some(seq), room, Author::Irc(author), text);
         if let Some(msgid) = msgid {
             self.give_msgid(at, msgid);
         }
         Order(at)
     }
 
-    /// What an earlier run remembered, the oldest first.
-    pub fn recall(&mut self, said: Said) {
-        let at = self.push(Said { msgids: Vec::new(), event: None, ..said.clone() });
-        if let Some(event) = said.event {
+    /// What an earlier run remembered, the oldest first. No news.
+    pub fn recall(&mut self, saying: Saying) {
+        let Saying { id, seq, said } = saying;
+        self.next_id = self.next_id.max(id);
+        let (event, msgids) = (said.event.clone(), said.msgids.clone());
+        let seq = seq.filter(|_| event.is_none());
+        let at = self.push(seq, Said { msgids: Vec::new(), event: None, ..said });
+        if let Some(event) = event {
             self.name(at, event);
         }
-        for msgid in said.msgids {
+        for msgid in msgids {
             self.give_msgid(at, &msgid);
         }
+        self.news.remove(&at);
+    }
+
+    /// True when something is to be kept over a restart that is not yet.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// What is new or changed since the last time, in order, and the lowest number that still counts.
+    pub fn take_news(&mut self) -> (Vec<Saying>, u64) {
+        let news = std::mem::take(&mut self.news);
+        let spared = news.len().saturating_sub(NEWS_MAX);
+        let told = news.into_iter().enumerate().filter_map(|(index, at)| {
+            let saying = self.saying(at)?;
+            (index >= spared || saying.said.life == Life::Redacted).then(|| saying.clone())
+        });
+        let told = told.collect();
+        (told, self.sayings.front().map_or(self.next_id, |saying| saying.id))
     }
 
     /// The homeserver has taken what went out as `seq`, as this event.
@@ -118,11 +161,22 @@ impl Memory {
     /// The message is to be shown no more.
     pub fn redact(&mut self, room: &RoomId, event: &EventId) -> Option<&Said> {
         let at = self.place(room, event)?;
-        let index = usize::try_from(at - self.first).ok()?;
-        let said = self.sayings.get_mut(index)?;
-        said.life = Life::Redacted;
-        said.excerpt = String::new();
-        Some(said)
+        self.redact_at(Order(at));
+        self.at(at)
+    }
+
+    /// As [`redact`](Self::redact), for a message that may have no event yet.
+    pub fn redact_at(&mut self, order: Order) {
+        if let Some(said) = self.said_mut(order.0) {
+            said.life = Life::Redacted;
+            said.excerpt = String::new();
+            self.news.insert(order.0);
+        }
+    }
+
+    /// A message by its place, with what it is known by.
+    pub fn by_order(&self, order: Order) -> Option<&Saying> {
+        self.saying(order.0)
     }
 
     /// A message by its event. `None` for one of another room: what was said there is not for this one.
@@ -151,7 +205,16 @@ impl Memory {
     }
 
     fn at(&self, at: u64) -> Option<&Said> {
+        self.saying(at).map(|saying| &saying.said)
+    }
+
+    fn saying(&self, at: u64) -> Option<&Saying> {
         self.sayings.get(usize::try_from(at.checked_sub(self.first)?).ok()?)
+    }
+
+    fn said_mut(&mut self, at: u64) -> Option<&mut Said> {
+        let index = usize::try_from(at.checked_sub(self.first)?).ok()?;
+        self.sayings.get_mut(index).map(|saying| &mut saying.said)
     }
 
     fn place(&self, room: &RoomId, event: &EventId) -> Option<u64> {
@@ -159,24 +222,32 @@ impl Memory {
         (self.at(at)?.room == *room).then_some(at)
     }
 
-    fn add(&mut self, room: RoomId, author: Author, text: &str) -> u64 {
+    fn add(&mut self, seq: Option<RelaySeq>, room: RoomId, author: Author, text: &str) -> u64 {
         let excerpt = excerpt(text);
-        self.push(Said { room, event: None, msgids: Vec::new(), author, excerpt, life: Life::Stands })
+        let said = Said { room, event: None, msgids: Vec::new(), author, excerpt, life: Life::Stands };
+        self.push(seq, said)
     }
 
-    fn push(&mut self, said: Said) -> u64 {
+    fn push(&mut self, seq: Option<RelaySeq>, said: Said) -> u64 {
         if self.sayings.len() >= SAYINGS_MAX {
             self.forget_oldest();
         }
-        self.sayings.push_back(said);
-        self.first + self.sayings.len() as u64 - 1
+        self.sayings.push_back(Saying { id: self.next_id, seq, said });
+        self.next_id += 1;
+        let at = self.first + self.sayings.len() as u64 - 1;
+        if let Some(seq) = seq {
+            self.unnamed.insert(seq, at);
+        }
+        self.news.insert(at);
+        at
     }
 
     fn forget_oldest(&mut self) {
-        let Some(said) = self.sayings.pop_front() else { return };
+        let Some(Saying { said, seq, .. }) = self.sayings.pop_front() else { return };
         let at = self.first;
         self.first += 1;
-        if let Some(event) = said.event {
+        self.news.remove(&at);
+        if let Some(event) = said.event.filter(|event| self.events.get(event) == Some(&at)) {
             self.events.remove(&event);
         }
         for msgid in said.msgids {
@@ -186,33 +257,30 @@ impl Memory {
                 self.msgids.remove(&key);
             }
         }
-        // Numbers are given in the order in which things are said.
-        while self.unnamed.first_key_value().is_some_and(|(_, place)| *place <= at) {
-            self.unnamed.pop_first();
+        if let Some(seq) = seq {
+            self.unnamed.remove(&seq);
         }
     }
 
     fn name(&mut self, at: u64, event: EventId) {
-        let Some(index) = at.checked_sub(self.first).and_then(|index| usize::try_from(index).ok()) else {
-            return;
-        };
-        if let Some(said) = self.sayings.get_mut(index) {
-            said.event = Some(event.clone());
-            self.events.insert(event, at);
-        }
+        let Some(said) = self.said_mut(at) else { return };
+        said.event = Some(event.clone());
+        // Lines that became one event together are known by the first of them.
+        self.events.entry(event).or_insert(at);
+        self.news.insert(at);
     }
 
     fn give_msgid(&mut self, at: u64, msgid: &str) {
-        let Some(index) = at.checked_sub(self.first).and_then(|index| usize::try_from(index).ok()) else {
-            return;
-        };
-        let Some(said) = self.sayings.get_mut(index) else { return };
-        if msgid.is_empty() || msgid.len() > MSGID_BYTES_MAX || said.msgids.len() >= MSGIDS_MAX {
+        let Some(said) = self.said_mut(at) else { return };
+        let is_known = said.msgids.iter().any(|known| **known == *msgid);
+        if is_known || msgid.is_empty() || msgid.len() > MSGID_BYTES_MAX || said.msgids.len() >= MSGIDS_MAX {
             return;
         }
         let msgid: Arc<str> = Arc::from(msgid);
         said.msgids.push(msgid.clone());
-        self.msgids.insert((said.room.clone(), msgid), at);
+        let room = said.room.clone();
+        self.msgids.insert((room, msgid), at);
+        self.news.insert(at);
     }
 }
 
@@ -305,6 +373,55 @@ mod tests {
         assert!(memory.by_msgid(&room("!a"), "m9").is_none());
         assert!(memory.by_msgid(&room("!a"), "m10").is_some());
         assert!(memory.events.is_empty());
+    }
+
+    #[test]
+    fn what_is_told_is_what_the_next_run_recalls() {
+        let mut memory = Memory::default();
+        memory.from_matrix(room("!a"), event("$1"), ada(), "one");
+        memory.from_irc(RelaySeq(7), room("!a"), Some("m1"), bob(), "two");
+        memory.from_irc(RelaySeq(8), room("!a"), None, bob(), "three");
+        memory.was_named(RelaySeq(7), event("$2"));
+        let (told, from) = memory.take_news();
+        assert_eq!((told.iter().map(|saying| saying.id).collect::<Vec<_>>(), from), (vec![0, 1, 2], 0));
+        assert!(!memory.has_news());
+        let mut next = Memory::default();
+        told.into_iter().for_each(|saying| next.recall(saying));
+        assert!(!next.has_news(), "the disk has it already");
+        assert_eq!(next.by_msgid(&room("!a"), "m1").unwrap().1.event, Some(event("$2")));
+        assert_eq!(next.by_event(&room("!a"), &event("$1")).unwrap().1.excerpt, "one");
+        assert!(next.was_named(RelaySeq(7), event("$9")).is_none(), "it has its event");
+        assert!(next.was_named(RelaySeq(8), event("$3")).is_some(), "it was taken in a later run");
+        next.redact(&room("!a"), &event("$2"));
+        let order = next.from_matrix(room("!a"), event("$4"), ada(), "four");
+        assert!(order > next.by_event(&room("!a"), &event("$3")).unwrap().0);
+        let (told, _) = next.take_news();
+        let told: Vec<_> = told.iter().map(|saying| (saying.id, saying.said.excerpt.as_str())).collect();
+        assert_eq!(told, [(1, ""), (2, "three"), (3, "four")]);
+    }
+
+    #[test]
+    fn of_a_storm_the_newest_are_told_and_all_that_was_redacted() {
+        let mut memory = Memory::default();
+        for number in 0..NEWS_MAX as i64 + 10 {
+            memory.from_irc(RelaySeq(number), room("!a"), None, bob(), "x");
+            memory.was_named(RelaySeq(number), event(&format!("${number}")));
+        }
+        memory.redact(&room("!a"), &event("$3"));
+        let (told, _) = memory.take_news();
+        assert_eq!(told.len(), NEWS_MAX + 1);
+        assert_eq!((told[0].id, told[1].id), (3, 10));
+    }
+
+    #[test]
+    fn lines_that_became_one_event_are_known_by_the_first() {
+        let mut memory = Memory::default();
+        memory.from_irc(RelaySeq(1), room("!a"), Some("m1"), bob(), "one");
+        memory.from_irc(RelaySeq(2), room("!a"), Some("m2"), bob(), "two");
+        memory.was_named(RelaySeq(1), event("$1"));
+        memory.was_named(RelaySeq(2), event("$1"));
+        assert_eq!(memory.by_event(&room("!a"), &event("$1")).unwrap().1.excerpt, "one");
+        assert_eq!(memory.by_msgid(&room("!a"), "m2").unwrap().1.event, Some(event("$1")));
     }
 
     #[test]

@@ -1,20 +1,29 @@
 //! A Matrix message becomes IRC lines.
 //!
-//! Nothing of a message can become a command, a second line or a CTCP request: bodies are cut into lines and
-//! cleaned before they are put behind their target, and only `m.emote` makes an ACTION.
+//! ```text
+//!   Saying ─▶ speak: formatting, names, what it answers, its file ─▶ Spoken ─▶ compose: cut behind our prefix ─▶ lines
+//! ```
+//!
+//! Nothing of a message can become a command, a second line or a CTCP request: what is said is cut into lines and
+//! cleaned before it is put behind its target, and only `m.emote` makes an ACTION. Pure: who has which nick, and what a
+//! channel takes, is told by the caller. One form of message each in the files below.
 
-use std::sync::Arc;
+pub mod answer;
+pub mod compose;
+pub mod correction;
+pub mod deed;
+pub mod file;
+pub mod originals;
+#[cfg(test)]
+mod tests;
 
+use self::answer::Answer;
 use crate::bridge::input::{BodyKind, MessageBody};
-use crate::bridge::session::send::{ChatLine, Part};
+use crate::bridge::media::Media;
 use crate::ids::{ChannelName, EventId, InboxSeq, RoomId, Time, UserId};
-use crate::text::line::Line;
-use crate::text::split::body_lines;
-
-/// CR LF.
-const LINE_END_BYTES: usize = 2;
-/// Bytes of text a line carries at least, however long the names before it are.
-const TEXT_BYTES_MIN: usize = 64;
+use crate::text::html;
+use crate::text::irc_codes::{self, Codes};
+use crate::text::spans::Spans;
 
 /// A Matrix message on its way to a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,104 +33,96 @@ pub struct Saying {
     pub event_id: EventId,
     pub sender: UserId,
     pub channel: ChannelName,
-    pub body: MessageBody,
+    pub kind: BodyKind,
+    /// What is said; of a file its caption.
+    pub text: Spans,
+    pub media: Option<Box<Media>>,
+    /// What it answers.
+    pub answer: Option<Answer>,
+    /// What it corrects.
+    pub corrects: Option<Corrects>,
     /// From when on it is too old to be said.
     pub expires: Time,
 }
 
-/// The lines of a message, and how many more it would have had.
-#[derive(Debug)]
-pub struct Composed {
-    pub lines: Vec<ChatLine>,
-    pub lines_cut: usize,
+/// The message that another one corrects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corrects {
+    pub of: EventId,
+    /// How it reads on IRC without the correction.
+    pub from: String,
 }
 
-/// Cuts `saying` into lines that fit behind `source_bytes` of `:nick!user@host ` within `line_bytes_max`.
-pub fn compose(
-    saying: &Arc<Saying>,
-    source_bytes: usize,
-    line_bytes_max: usize,
-    lines_max: usize,
-) -> Composed {
-    let frame = Frame::of(saying.body.kind);
-    let fixed = source_bytes
-        + frame.command.len()
-        + " ".len()
-        + saying.channel.as_str().len()
-        + " :".len()
-        + frame.before.len()
-        + frame.after.len()
-        + LINE_END_BYTES;
-    let room = line_bytes_max.saturating_sub(fixed).max(TEXT_BYTES_MIN);
-    let body = body_lines(&saying.body.text, room, lines_max);
-    let count = body.lines.len();
-    let line = |(index, text): (usize, String)| ChatLine {
-        line: Line::new(
-            frame.command,
-            &[saying.channel.as_str(), &format!("{}{text}{}", frame.before, frame.after)],
-        )
-        .build(),
-        of: Some(Part { saying: saying.clone(), index, count }),
-    };
-    Composed { lines: body.lines.into_iter().enumerate().map(line).collect(), lines_cut: body.cut }
+/// How a message is said on its network at this moment.
+pub struct Manner<'a> {
+    pub codes: Codes,
+    /// The nick of a person of Matrix, where they have one.
+    pub nick: &'a dyn Fn(&UserId) -> Option<String>,
+    /// The link to the message's file, where links are made.
+    pub link: Option<&'a str>,
 }
 
-/// What stands around the text of a line.
-struct Frame {
-    command: &'static str,
-    before: &'static str,
-    after: &'static str,
+/// What a message says on IRC, before it is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// Of any length, with codes; some may be empty.
+    pub rows: Vec<String>,
+    /// All of its text, for a page.
+    pub spans: Spans,
 }
 
-impl Frame {
-    fn of(kind: BodyKind) -> Self {
-        match kind {
-            BodyKind::Text => Self { command: "PRIVMSG", before: "", after: "" },
-            BodyKind::Notice => Self { command: "NOTICE", before: "", after: "" },
-            BodyKind::Emote => Self { command: "PRIVMSG", before: "\u{1}ACTION ", after: "\u{1}" },
+impl Saying {
+    /// True for the message of this event, and for a correction of it.
+    pub fn is_of(&self, event: &EventId) -> bool {
+        self.event_id == *event || self.corrects.as_ref().is_some_and(|corrects| corrects.of == *event)
+    }
+
+    /// What it says, in plain text: to be compared, or said in another room. What is hidden stays so.
+    pub fn plain(&self, link: Option<&str>) -> String {
+        let mut spans = self.text.clone();
+        spans.hide_spoilers();
+        let text = spans.to_plain();
+        match &self.media {
+            None => text,
+            Some(media) if text.is_empty() => file::line(media, link),
+            Some(media) => format!("{}\n{text}", file::line(media, link)),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::text::casemap::CaseMap;
-
-    fn lines(kind: BodyKind, text: &str) -> Vec<String> {
-        let saying = Arc::new(Saying {
-            seq: InboxSeq(1),
-            room: RoomId::new("!r").unwrap(),
-            event_id: EventId::new("$e").unwrap(),
-            sender: UserId::new("@a:b").unwrap(),
-            channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
-            body: MessageBody { kind, text: text.into() },
-            expires: Time(0),
-        });
-        compose(&saying, 40, 512, 4).lines.into_iter().map(|chat| chat.line).collect()
+/// Puts a message into the form of IRC.
+pub fn speak(saying: &Saying, manner: &Manner<'_>) -> Spoken {
+    let mut spans = saying.text.clone();
+    spans.name_mentions(manner.nick);
+    let whole = spans.clone();
+    let words = saying.answer.as_ref().map(|answer| answer.words(&saying.sender, manner.nick));
+    let (before, after) = match (saying.kind, words) {
+        (_, None) => (String::new(), String::new()),
+        // In the third person nobody is spoken to.
+        (BodyKind::Emote, Some(words)) => (String::new(), words.aside()),
+        (BodyKind::Text | BodyKind::Notice, Some(words)) => (words.address(), String::new()),
+    };
+    let mut rows = Vec::new();
+    match &saying.media {
+        Some(media) => {
+            rows.push(format!("{before}{}", file::line(media, manner.link)));
+            if !spans.is_empty() {
+                rows.extend(irc_codes::write(&spans, manner.codes));
+            }
+        }
+        None => {
+            spans.put_before(&before);
+            rows.extend(irc_codes::write(&spans, manner.codes));
+        }
     }
-
-    #[test]
-    fn kinds_become_their_commands() {
-        assert_eq!(lines(BodyKind::Text, "hello all"), ["PRIVMSG #c :hello all"]);
-        assert_eq!(lines(BodyKind::Notice, "beep boop"), ["NOTICE #c :beep boop"]);
-        assert_eq!(lines(BodyKind::Emote, "waves"), ["PRIVMSG #c :\u{1}ACTION waves\u{1}"]);
+    if let Some(last) = rows.last_mut() {
+        last.push_str(&after);
     }
+    Spoken { rows, spans: whole }
+}
 
-    #[test]
-    fn no_field_makes_a_second_command_or_a_ctcp() {
-        assert_eq!(
-            lines(BodyKind::Text, "a\r\nQUIT :x\rJOIN #y\0"),
-            ["PRIVMSG #c a", "PRIVMSG #c :QUIT :x", "PRIVMSG #c :JOIN #y"]
-        );
-        assert_eq!(lines(BodyKind::Text, "\u{1}DCC SEND x\u{1}"), ["PRIVMSG #c :DCC SEND x"]);
-    }
-
-    #[test]
-    fn every_line_fits_with_its_source_and_ending() {
-        let long = "żółć ".repeat(400);
-        let lines = lines(BodyKind::Emote, &long);
-        assert_eq!(lines.len(), 4);
-        assert!(lines.iter().all(|line| 40 + line.len() + 2 <= 512));
-    }
+/// The text of a message in the common form: of HTML that is too much to read, its plain text.
+pub fn spans(body: &MessageBody) -> Spans {
+    let read = body.html.as_deref().and_then(|html| html::read(html).ok());
+    read.filter(|spans| !spans.is_empty()).unwrap_or_else(|| Spans::plain(&body.text))
 }

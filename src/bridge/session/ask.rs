@@ -23,7 +23,7 @@
 
 use std::collections::VecDeque;
 
-use super::labels::Labels;
+use super::labels::{Labels, labelled};
 use super::question::{Answered, Asker, Proof, Question, Told};
 use crate::bridge::effect::{Refusal, Verdict};
 use crate::ids::{ChannelName, InboxSeq, Time};
@@ -135,7 +135,7 @@ impl Asks {
         self.open.push_back(Question { number, sent: now, asker, proof, told, noted: None });
         self.late.get_or_insert(now.plus_ms(ANSWER_MS_MAX));
         if proof == Proof::Label {
-            return format!("@label={number} {line}");
+            return labelled(number, &line);
         }
         self.uncovered += 1;
         self.due = match self.due {

@@ -23,22 +23,31 @@ pub enum Cap {
     LabeledResponse,
     /// Lines bear a name of their own (`msgid`), by which two sightings of one are known.
     MessageTags,
+    /// Messages that are taken back are told of.
+    MessageRedaction,
+    /// Several lines come, and may be sent, as one message.
+    Multiline,
     /// Who is in a channel comes with all signs of rank.
     MultiPrefix,
     Sasl,
+    /// Lines tell when they were said.
+    ServerTime,
     /// Refusals come in one form (FAIL).
     StandardReplies,
 }
 
 /// All of them, with their names on the wire. `cap-notify` is on by version 302 itself.
-const KNOWN: [(Cap, &str); 8] = [
+const KNOWN: [(Cap, &str); 11] = [
     (Cap::Batch, "batch"),
     (Cap::Chghost, "chghost"),
+    (Cap::MessageRedaction, "draft/message-redaction"),
+    (Cap::Multiline, "draft/multiline"),
     (Cap::EchoMessage, "echo-message"),
     (Cap::LabeledResponse, "labeled-response"),
     (Cap::MessageTags, "message-tags"),
     (Cap::MultiPrefix, "multi-prefix"),
     (Cap::Sasl, "sasl"),
+    (Cap::ServerTime, "server-time"),
     (Cap::StandardReplies, "standard-replies"),
 ];
 
@@ -84,6 +93,7 @@ pub struct Negotiation {
     refused: Caps,
     /// Whether a login makes `sasl` worth asking for.
     login: bool,
+    multiline: Option<MultilineLimits>,
 }
 
 /// What a CAP line leads to.
@@ -106,6 +116,30 @@ pub struct Offer {
     pub sts: Option<Sts>,
 }
 
+/// How much a server takes as one message (IRCv3 "multiline").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultilineLimits {
+    /// Of all lines together, without what stands around their text.
+    pub bytes_max: usize,
+    /// `None`: as many as the bytes allow.
+    pub lines_max: Option<usize>,
+}
+
+impl MultilineLimits {
+    /// `max-bytes=40000,max-lines=10`; `None` without a number of bytes, which has to be there.
+    fn parse(value: &str) -> Option<Self> {
+        let mut limits = (None, None);
+        for pair in value.split(',') {
+            match pair.split_once('=') {
+                Some(("max-bytes", bytes)) => limits.0 = bytes.parse().ok(),
+                Some(("max-lines", lines)) => limits.1 = lines.parse().ok(),
+                Some(_) | None => {}
+            }
+        }
+        Some(Self { bytes_max: limits.0?, lines_max: limits.1 })
+    }
+}
+
 /// "Strict transport security" (IRCv3 "sts"): what a server says about TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sts {
@@ -124,6 +158,11 @@ impl Negotiation {
     /// What is on.
     pub fn on(&self) -> Caps {
         self.on
+    }
+
+    /// How much may be sent as one message, where that is on.
+    pub fn multiline(&self) -> Option<MultilineLimits> {
+        self.multiline.filter(|_| self.on.has(Cap::Multiline))
     }
 
     /// Takes a CAP line of the server. What it offers beyond names goes into `offer`.
@@ -160,6 +199,7 @@ impl Negotiation {
             match name {
                 "sasl" => offer.sasl = Some(value.to_owned()),
                 "sts" => offer.sts = Some(Sts::parse(value)),
+                "draft/multiline" => self.multiline = MultilineLimits::parse(value),
                 _ => {}
             }
         }
@@ -171,13 +211,17 @@ impl Negotiation {
         for (cap, _) in KNOWN {
             let useful = match cap {
                 Cap::Sasl => self.login,
-                // The answers of a label come as batches.
+                // The answers of a label come as batches, and so do messages of several lines.
                 Cap::LabeledResponse => self.offered.has(Cap::Batch),
-                Cap::Batch => self.offered.has(Cap::LabeledResponse),
+                Cap::Batch => self.offered.has(Cap::LabeledResponse) || self.offers_multiline(),
+                Cap::Multiline => self.offers_multiline(),
+                // What is taken back is known by its name alone.
+                Cap::MessageRedaction => self.offered.has(Cap::MessageTags),
                 Cap::Chghost
                 | Cap::EchoMessage
                 | Cap::MessageTags
                 | Cap::MultiPrefix
+                | Cap::ServerTime
                 | Cap::StandardReplies => true,
             };
             let fresh = !self.on.has(cap) && !self.asked.has(cap) && !self.refused.has(cap);
@@ -187,6 +231,10 @@ impl Negotiation {
         }
         self.asked = Caps(self.asked.0 | wanted.0);
         if wanted.is_empty() { self.settled() } else { Step::Ask(requests(wanted)) }
+    }
+
+    fn offers_multiline(&self) -> bool {
+        [Cap::Batch, Cap::MessageTags, Cap::Multiline].into_iter().all(|cap| self.offered.has(cap))
     }
 
     fn acknowledged(&mut self, list: &str) -> Step {
@@ -293,6 +341,21 @@ mod tests {
         assert_eq!(step(&mut negotiation, "CAP * ACK :sasl"), Step::Wait);
         assert_eq!(step(&mut negotiation, "CAP * ACK :multi-prefix "), Step::Settled);
         assert!(negotiation.on().has(Cap::Sasl) && negotiation.on().has(Cap::MultiPrefix));
+    }
+
+    #[test]
+    fn messages_of_several_lines_need_batches_and_tags() {
+        let mut negotiation = Negotiation::new(false);
+        let limits = "draft/multiline=max-bytes=4096,max-lines=24,x=y";
+        assert_eq!(step(&mut negotiation, &format!("CAP * LS :{limits} batch")), Step::Settled);
+        let asked = step(&mut negotiation, "CAP x NEW :message-tags server-time draft/message-redaction");
+        let all = "CAP REQ :batch draft/message-redaction draft/multiline message-tags server-time";
+        assert_eq!(asked, Step::Ask(vec![all.into()]));
+        assert_eq!(negotiation.multiline(), None, "not yet");
+        step(&mut negotiation, &all.replace("CAP REQ", "CAP x ACK"));
+        let limits = MultilineLimits { bytes_max: 4096, lines_max: Some(24) };
+        assert_eq!(negotiation.multiline(), Some(limits));
+        assert_eq!(MultilineLimits::parse("max-lines=3"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::question::{Asker, Proof, Question, Told};
 use super::replies;
 use super::send::Part;
 use crate::bridge::effect::{Refusal, Verdict};
-use crate::ids::{ChannelName, Nick};
+use crate::ids::{ChannelName, InboxSeq, Nick};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -189,6 +189,11 @@ impl Asks {
             }
         }
         self.rest();
+    }
+
+    /// A message is asked about as if nothing of it had been refused.
+    pub fn forget_message(&mut self, seq: InboxSeq) {
+        self.message = self.message.filter(|(last, _)| *last != seq);
     }
 
     fn refuse_whole(&mut self, at: usize, refusal: Refusal) {

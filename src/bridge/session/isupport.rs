@@ -53,6 +53,25 @@ impl Prefixes {
     }
 }
 
+/// Which client-only tags a server stops (ISUPPORT CLIENTTAGDENY).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientTags {
+    /// Names, without their `+`; `*` for all, and `-name` for one that passes in spite of that.
+    denied: Vec<String>,
+}
+
+impl ClientTags {
+    fn parse(value: &str) -> Self {
+        Self { denied: value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect() }
+    }
+
+    /// Whether a tag of this name, given without its `+`, is let through.
+    pub fn passes(&self, name: &str) -> bool {
+        let has = |wanted: &str| self.denied.iter().any(|denied| denied == wanted);
+        if has("*") { has(&format!("-{name}")) } else { !has(name) }
+    }
+}
+
 /// The tokens the bridge uses. One value for each network: its servers agree, and the latest word counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Isupport {
@@ -75,6 +94,8 @@ pub struct Isupport {
     pub utf8_only: bool,
     /// Whether the case mapping is one for all scripts.
     pub unicode_map: bool,
+    /// Which tags of clients the server lets through.
+    pub client_tags: ClientTags,
     /// Longest line with its ending, in bytes; 512 to 16,384.
     pub line_bytes_max: usize,
 }
@@ -93,6 +114,7 @@ impl Default for Isupport {
             realname_bytes_max: None,
             utf8_only: false,
             unicode_map: false,
+            client_tags: ClientTags::default(),
             line_bytes_max: 512,
         }
     }
@@ -128,6 +150,7 @@ impl Isupport {
                     self.realname_bytes_max =
                         Some(bytes_max).filter(|max| *max > 0).or(self.realname_bytes_max);
                 }
+                "CLIENTTAGDENY" => self.client_tags = ClientTags::parse(value),
                 "UTF8ONLY" => self.utf8_only = true,
                 "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
                 _ => {}
@@ -240,6 +263,14 @@ mod tests {
         assert_eq!(learned("UTF8ONLY CASEMAPPING=ascii").alphabet(), Alphabet::Ascii);
         assert_eq!(learned("CASEMAPPING=rfc8265").alphabet(), Alphabet::Ascii);
         assert_eq!(learned("CASEMAPPING=RFC8265 UTF8ONLY").alphabet(), Alphabet::Utf8);
+    }
+
+    #[test]
+    fn a_server_says_which_tags_of_clients_it_stops() {
+        assert!(learned("X").client_tags.passes("draft/react"));
+        assert!(!learned("CLIENTTAGDENY=typing,draft/react").client_tags.passes("draft/react"));
+        let most = learned("CLIENTTAGDENY=*,-draft/react,-reply").client_tags;
+        assert!(most.passes("draft/react") && most.passes("reply") && !most.passes("typing"));
     }
 
     #[test]

@@ -120,3 +120,11 @@ impl Asks {
         }
     }
 }
+
+/// A line as it goes with a label, beside the tags it has.
+pub(super) fn labelled(number: u64, line: &str) -> String {
+    match line.strip_prefix('@') {
+        Some(tagged) => format!("@label={number};{tagged}"),
+        None => format!("@label={number} {line}"),
+    }
+}

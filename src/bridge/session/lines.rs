@@ -3,15 +3,19 @@
 //! To add a command, add a line to `read` and a function below it. A line with too few parameters, an
 //! illegal name or of an unknown kind shows nothing: remote nonsense is not an error.
 
+use std::sync::Arc;
+
 use irc::proto::Response;
 
 use super::isupport::Isupport;
-use super::seen::{NickRefusal, Person, Quitting, Seen, Speaking};
+use super::multiline::Whole;
+use super::seen::{Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Uttered, Words};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
 use crate::text::irc_codes::{Ctcp, parse_ctcp};
-use crate::text::line::Line;
+use crate::text::line::{Line, clean};
+use crate::text::moment;
 
 /// Reads one line. `isupport` learns from 005; everything else comes back as a fact.
 pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
@@ -23,9 +27,12 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
     let reader = Reader { line, isupport, map: isupport.casemap.unwrap_or_default() };
     match line.command.as_str() {
         "PRIVMSG" | "NOTICE" => reader.said(),
+        "TAGMSG" => reader.tagged(),
+        "REDACT" => reader.redacted(),
         "JOIN" => reader.join(),
         "PART" => reader.part(),
         "KICK" => reader.kick(),
+        "MODE" => reader.modes(),
         "QUIT" => reader.quit(),
         "NICK" => reader.nick(),
         "CHGHOST" => reader.host_changed(),
@@ -33,6 +40,15 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
         "KILL" => reader.kill(),
         _ => None,
     }
+}
+
+/// Reads a message of several lines.
+pub fn read_whole(whole: Whole, isupport: &mut Isupport) -> Option<Seen> {
+    let mut seen = read(&whole.line, isupport)?;
+    if let Seen::Said { what: Uttered::Words(words), .. } = &mut seen {
+        words.lines = whole.lines;
+    }
+    Some(seen)
 }
 
 fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Seen> {
@@ -74,6 +90,11 @@ const NICK_REFUSALS: [u16; 5] = [431, 435, 438, 447, 484];
 /// Numerics that come before a close: no permission for our host (463), wrong password (464), banned (465), about
 /// to be banned (466).
 const FAREWELLS: [u16; 4] = [463, 464, 465, 466];
+
+/// A longer reaction is none.
+const REACTION_BYTES_MAX: usize = 100;
+/// Bytes kept of why a message was taken back.
+const REASON_BYTES_MAX: usize = 300;
 
 /// RPL_MONOFFLINE (IRCv3 "monitor").
 const MONITOR_OFFLINE: u16 = 731;
@@ -170,6 +191,12 @@ impl Reader<'_> {
         })
     }
 
+    /// `MODE #chan +c-n` (RFC 2812 section 3.2.3).
+    fn modes(&self) -> Option<Seen> {
+        let words = self.line.params.get(1..).unwrap_or_default();
+        Some(Seen::ModesChanged { channel: self.channel(0)?, changes: self.isupport.mode_changes(words) })
+    }
+
     fn quit(&self) -> Option<Seen> {
         Some(Seen::Quit { who: self.person()?, how: Quitting::of(self.line.param(0)) })
     }
@@ -183,28 +210,71 @@ impl Reader<'_> {
         let (kind, text) = match (parse_ctcp(text), self.line.command.as_str()) {
             (Ctcp::Action(text), "PRIVMSG") => (BodyKind::Emote, text.to_owned()),
             (Ctcp::Action(text), _) => (BodyKind::Notice, text.to_owned()),
-            // CTCP requests and replies are between programs; nobody said anything.
+            // Requests and replies are between programs; nobody said anything.
+            (Ctcp::Other { verb, rest }, "PRIVMSG") => return self.ctcp_asked(verb, rest),
             (Ctcp::Other { .. }, _) => return None,
             (Ctcp::None, "NOTICE") => (BodyKind::Notice, text.clone()),
             (Ctcp::None, _) => (BodyKind::Text, text.clone()),
         };
         let target = self.line.param(0);
-        if self.isupport.channel_of_target(target) != target {
-            // To those of the channel with a rank only (STATUSMSG): the room's people have none.
+        let name = self.isupport.channel_of_target(target);
+        if !self.isupport.is_channel(name) {
+            return Some(Seen::SaidPrivately { from: self.person()?, kind });
+        }
+        // `@#chan`; of several signs the last is the lowest rank that is spoken to.
+        let sign = target[..target.len() - name.len()].chars().next_back();
+        let audience = sign.map_or(Audience::All, Audience::Rank);
+        let reply = self.answered().map(str::to_owned);
+        let words = Words { kind, text, audience, reply, lines: Vec::new() };
+        self.uttered(name, Uttered::Words(words))
+    }
+
+    /// Only who is asked alone answers: a request to a channel would be answered by all of us at once.
+    fn ctcp_asked(&self, verb: &str, rest: &str) -> Option<Seen> {
+        if self.isupport.is_channel(self.isupport.channel_of_target(self.line.param(0))) {
             return None;
         }
-        if self.isupport.is_channel(target) {
-            let channel = ChannelName::new(target, self.map)?;
-            let person = self.person();
-            let mask = person.as_ref().and_then(Person::mask);
-            let from = match person {
-                Some(person) => Speaking::Person(person.nick),
-                None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
-            };
-            let msgid = self.line.tag("msgid").filter(|id| !id.is_empty()).map(str::to_owned);
-            return Some(Seen::Said { channel, from, mask, kind, text, msgid });
+        Some(Seen::CtcpAsked { from: self.person()?, verb: verb.to_ascii_uppercase(), rest: rest.to_owned() })
+    }
+
+    /// A message without text (IRCv3 "message-tags"): a reaction is shown, anything else is not.
+    fn tagged(&self) -> Option<Seen> {
+        let key = self.line.tag("+draft/react").map(clean)?;
+        let (key, to) = (key.trim(), self.answered()?);
+        if key.is_empty() || key.len() > REACTION_BYTES_MAX {
+            return None;
         }
-        Some(Seen::SaidPrivately { from: self.person()?, kind })
+        self.uttered(self.line.param(0), Uttered::Reaction { to: to.to_owned(), key: key.to_owned() })
+    }
+
+    /// `REDACT #chan msgid :reason` (IRCv3 "message-redaction"): the server has decided that they may.
+    fn redacted(&self) -> Option<Seen> {
+        let of = Some(self.line.param(1)).filter(|of| !of.is_empty())?.to_owned();
+        let reason = clean(self.line.param(2));
+        let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].trim();
+        let reason = Some(reason).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        self.uttered(self.line.param(0), Uttered::Redaction { of, reason })
+    }
+
+    fn uttered(&self, channel: &str, what: Uttered) -> Option<Seen> {
+        let channel =
+            self.isupport.is_channel(channel).then(|| ChannelName::new(channel, self.map)).flatten()?;
+        let person = self.person();
+        let mask = person.as_ref().and_then(Person::mask);
+        let from = match person {
+            Some(person) => Speaking::Person(person.nick),
+            None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
+        };
+        let msgid = self.line.tag("msgid").filter(|id| !id.is_empty()).map(Arc::from);
+        let stamp = Stamp { msgid, time_ms: self.line.tag("time").and_then(moment::parse) };
+        Some(Seen::Said { channel, from, mask, what, stamp })
+    }
+
+    /// The name of the message that this one answers. The draft's name for the tag is what most write, and the final
+    /// one is all that some servers let through.
+    fn answered(&self) -> Option<&str> {
+        let tag = |key| self.line.tag(key).filter(|of: &&str| !of.is_empty());
+        tag("+reply").or_else(|| tag("+draft/reply"))
     }
 
     /// An error numeric that names a channel: `471 me #chan :Cannot join channel (+l)`.

@@ -12,12 +12,14 @@
 pub mod ask;
 mod asking;
 pub mod caps;
+mod going;
 mod hear;
 pub mod identify;
 pub mod isupport;
 pub mod labels;
 pub mod lines;
 pub mod login;
+pub mod multiline;
 pub mod places;
 pub mod pulse;
 pub mod question;
@@ -28,6 +30,8 @@ pub mod seen;
 pub mod send;
 pub mod sent;
 mod settling;
+mod tags;
+mod unsaid;
 mod view;
 
 use std::sync::Arc;
@@ -36,9 +40,9 @@ use self::ask::Asks;
 use self::caps::Negotiation;
 use self::hear::Heard;
 use self::isupport::Isupport;
-use self::places::{Joining, Places, Standing};
+use self::multiline::{Fed, Multiline};
+use self::places::Places;
 use self::pulse::{Beat, Pulse};
-use self::question::Asker;
 use self::register::{LoginEnd, Registration};
 use self::registering::{Flow, Greeted};
 use self::seen::{Greeting, Seen};
@@ -75,6 +79,8 @@ pub struct Session {
     /// What the socket was last told about chat in channels.
     chat: Chat,
     caps: Negotiation,
+    /// Messages of several lines that are coming in.
+    multiline: Multiline,
     login: LoginEnd,
     talk: Talk,
 }
@@ -126,6 +132,7 @@ impl Session {
             server: None,
             chat: Chat::Read,
             caps: Negotiation::default(),
+            multiline: Multiline::default(),
             login: LoginEnd::None,
             talk: Talk::Free,
         }
@@ -148,15 +155,18 @@ impl Session {
         if line.command == "PING" {
             let token = line.params.last().map_or("", String::as_str);
             self.control(Line::new("PONG", &[token]).build(), out);
-            return None;
+            return self.multiline.late(now).and_then(|whole| lines::read_whole(whole, isupport));
         }
         let was_full = self.asks.are_full();
         let heard = self.hears(line, isupport);
         if was_full && !self.asks.are_full() {
             self.pump(out);
         }
+        if let Fed::Taken(whole) = self.multiline.feed(now, line) {
+            return whole.and_then(|whole| lines::read_whole(whole, isupport));
+        }
         if heard == Heard::Answer {
-            return None;
+            return self.multiline.late(now).and_then(|whole| lines::read_whole(whole, isupport));
         }
         if self.chat == Chat::Skip && matches!(line.command.as_str(), "353" | "366") {
             // Lists of names are for those who observe; in a large channel they are what costs most.
@@ -222,11 +232,13 @@ impl Session {
             | Seen::Left { .. }
             | Seen::Kicked { .. }
             | Seen::Renamed { .. }
+            | Seen::ModesChanged { .. }
             | Seen::Quit { .. }
             | Seen::Names { .. }
             | Seen::NamesEnd { .. }
             | Seen::Said { .. }
             | Seen::SaidPrivately { .. }
+            | Seen::CtcpAsked { .. }
             | Seen::JoinRefused { .. }
             | Seen::NotTaken { .. }
             | Seen::Farewell { .. }
@@ -246,26 +258,6 @@ impl Session {
             self.nick_asked = Some(nick.clone());
             self.control(Line::new("NICK", &[nick.as_str()]).build(), out);
         }
-    }
-
-    /// Asks to join, with as few lines as fit; a channel that is being left is joined after that.
-    pub fn join(&mut self, now: Time, channels: &[ChannelName], out: &mut Vec<Effect>) {
-        for Joining { line, channels } in self.places.ask(now, channels) {
-            self.ask(line, Asker::Join(channels), out);
-        }
-    }
-
-    /// Leaves, after what was said there before.
-    pub fn part(&mut self, now: Time, channel: &ChannelName, out: &mut Vec<Effect>) {
-        if self.places.leave(now, channel) {
-            self.queue.push_part(channel);
-            self.pump(out);
-        }
-    }
-
-    /// We are out of a channel, or will not come in. Returns what we were to it.
-    pub fn out_of(&mut self, channel: &ChannelName) -> Option<Standing> {
-        self.places.out(channel)
     }
 
     /// Says goodbye and closes. Returns the channels that are left by it.
@@ -297,7 +289,8 @@ impl Session {
             self.queue.pump_control(self.conn, out);
             self.bucket_opens = None;
         } else {
-            self.bucket_opens = self.queue.pump(self.conn, &mut self.asks, out);
+            let tags = self.tags();
+            self.bucket_opens = self.queue.pump(self.conn, tags, &mut self.asks, out);
         }
     }
 

@@ -39,7 +39,7 @@ impl Asker {
     /// The IRC command of the line.
     pub fn command(&self) -> &str {
         match self {
-            Self::Line(part) if part.saying.body.kind == BodyKind::Notice => "NOTICE",
+            Self::Line(part) if part.saying.kind == BodyKind::Notice => "NOTICE",
             Self::Line(_) => "PRIVMSG",
             Self::Notice(_) => "NOTICE",
             Self::Join(_) | Self::Listing(_) => "JOIN",

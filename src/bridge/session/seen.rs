@@ -3,8 +3,11 @@
 //! A fact is what this connection saw at this place of its own stream; another connection may see it earlier
 //! or later.
 
+use std::sync::Arc;
+
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
+use crate::text::modes::Change;
 
 /// One fact. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,11 @@ pub enum Seen {
         by: String,
         reason: String,
     },
+    /// Modes of the channel, or of somebody in it, are others now.
+    ModesChanged {
+        channel: ChannelName,
+        changes: Vec<Change>,
+    },
     Quit {
         who: Person,
         how: Quitting,
@@ -52,20 +60,26 @@ pub enum Seen {
     NamesEnd {
         channel: ChannelName,
     },
-    /// Something was said in the channel; `mask` is the speaker's `user@host` and `msgid` the line's own name, where
-    /// the line shows them.
+    /// Something was said in the channel, or done to what was said there; `mask` is the speaker's `user@host`, where
+    /// the line shows it.
     Said {
         channel: ChannelName,
         from: Speaking,
         mask: Option<String>,
-        kind: BodyKind,
-        text: String,
-        msgid: Option<String>,
+        what: Uttered,
+        stamp: Stamp,
     },
     /// Something was said to this puppet alone.
     SaidPrivately {
         from: Person,
         kind: BodyKind,
+    },
+    /// A program asks this puppet's program something (CTCP).
+    CtcpAsked {
+        from: Person,
+        /// In capitals.
+        verb: String,
+        rest: String,
     },
     /// The server would not let us in.
     JoinRefused {
@@ -108,6 +122,52 @@ pub enum Seen {
         who: Nick,
         words: String,
     },
+}
+
+/// What somebody did in a channel that is to be shown there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Uttered {
+    Words(Words),
+    /// A sign on the message of that name (client tag `+draft/react`).
+    Reaction {
+        to: String,
+        key: String,
+    },
+    /// The message of that name is taken back (IRCv3 "message-redaction").
+    Redaction {
+        of: String,
+        reason: Option<String>,
+    },
+}
+
+/// Something said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub kind: BodyKind,
+    /// As it came, with formatting codes. Several lines where they came as one message.
+    pub text: String,
+    pub audience: Audience,
+    /// The name of the message it answers (client tag `+reply`).
+    pub reply: Option<String>,
+    /// The lines as they were on the wire, where they came as one message (IRCv3 "multiline"); else none.
+    pub lines: Vec<String>,
+}
+
+/// Who in a channel is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    All,
+    /// Those with at least the rank of this sign (ISUPPORT STATUSMSG).
+    Rank(char),
+}
+
+/// What a line shows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The name of this one occurrence (IRCv3 "message-ids").
+    pub msgid: Option<Arc<str>>,
+    /// When the server says it was said, in milliseconds since the Unix epoch (IRCv3 "server-time").
+    pub time_ms: Option<u64>,
 }
 
 /// The two ends of a server's greeting.
@@ -166,12 +226,14 @@ impl Seen {
             | Self::Joined { .. }
             | Self::Left { .. }
             | Self::Kicked { .. }
+            | Self::ModesChanged { .. }
             | Self::Quit { .. }
             | Self::Renamed { .. }
             | Self::Names { .. }
             | Self::NamesEnd { .. }
             | Self::Said { .. }
             | Self::SaidPrivately { .. }
+            | Self::CtcpAsked { .. }
             | Self::Offline { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
@@ -188,12 +250,14 @@ impl Seen {
             | Self::Joined { .. }
             | Self::Left { .. }
             | Self::Kicked { .. }
+            | Self::ModesChanged { .. }
             | Self::Quit { .. }
             | Self::Renamed { .. }
             | Self::Names { .. }
             | Self::NamesEnd { .. }
             | Self::Said { .. }
             | Self::SaidPrivately { .. }
+            | Self::CtcpAsked { .. }
             | Self::JoinRefused { .. }
             | Self::NotTaken { .. }
             | Self::Farewell { .. }

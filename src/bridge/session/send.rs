@@ -17,10 +17,12 @@ use std::sync::Arc;
 use super::ask::{Asks, Fence};
 use super::question::{Asker, Command};
 use super::sent::Sent;
+use super::tags::tagged;
+use crate::bridge::channel::Tags;
 use crate::bridge::clock::Bucket;
 use crate::bridge::effect::Effect;
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::{ChannelName, ConnId, Time};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Time};
 use crate::text::line::Line;
 
 /// Lines given to the socket and not yet taken by the kernel, at most.
@@ -137,7 +139,6 @@ impl SendQueue {
         if self.chat.len() + lines.len() > CHAT_LINES_MAX {
             return Err(Full);
         }
-        let queued = |ChatLine { line, of }: ChatLine| Queued { line, asker: of.map(Asker::Line) };
         self.chat.extend(lines.into_iter().map(queued));
         Ok(())
     }
@@ -160,7 +161,7 @@ impl SendQueue {
     }
 
     /// Gives the socket what may go now. Returns when the bucket opens again, where something waits for it.
-    pub fn pump(&mut self, conn: ConnId, asks: &mut Asks, out: &mut Vec<Effect>) -> Option<Time> {
+    pub fn pump(&mut self, conn: ConnId, tags: Tags, asks: &mut Asks, out: &mut Vec<Effect>) -> Option<Time> {
         self.pump_control(conn, out);
         let now = self.bucket.now();
         while self.in_flight.len() < WINDOW_LINES {
@@ -169,22 +170,40 @@ impl SendQueue {
                 Next::Line(queued) => {
                     let part = queued.part().cloned();
                     let class = if part.is_some() { Class::Chat } else { Class::Other };
+                    let mut line = queued.line;
                     if let Some(part) = part {
-                        self.sent.goes(now, part, queued.line.clone());
+                        self.sent.goes(now, part.clone(), line.clone());
+                        line = if tags == Tags::Shown { tagged(line, &part) } else { line };
                     }
                     let line = match queued.asker {
-                        Some(asker) => asks.ask(now, asker, queued.line),
-                        None => queued.line,
+                        Some(asker) => asks.ask(now, asker, line),
+                        None => line,
                     };
                     (line, class)
                 }
                 Next::Wait(until) => return Some(until),
                 Next::Nothing => return None,
             };
-            self.in_flight.push_back(class);
-            out.push(Effect::Send { conn, line });
+            // Of lines that go as one the last one counts; nothing may come in between.
+            let mut lines = line.split('\n').peekable();
+            while let Some(line) = lines.next() {
+                let is_last = lines.peek().is_none();
+                self.in_flight.push_back(if is_last { class } else { Class::Other });
+                out.push(Effect::Send { conn, line: line.to_owned() });
+            }
         }
         None
+    }
+
+    /// Whether there is room for all lines that go as one.
+    fn has_window(&self, queued: &Queued) -> bool {
+        let lines = queued.line.matches('\n').count();
+        lines == 0 || self.in_flight.is_empty() || self.in_flight.len() + lines < WINDOW_LINES
+    }
+
+    /// What all lines that go as one cost.
+    fn cost(&self, queued: &Queued) -> u32 {
+        queued.line.split('\n').map(|line| self.bucket.cost(line.len())).fold(0, u32::saturating_add)
     }
 
     fn take_next(&mut self, asks: &Asks, now: Time) -> Next {
@@ -197,9 +216,13 @@ impl SendQueue {
         if waits && !asks.owe_fence() {
             return Next::Nothing;
         }
+        if next.is_some_and(|queued| !self.has_window(queued)) {
+            // The kernel takes lines before it is asked for more.
+            return Next::Nothing;
+        }
         let asker = next.and_then(|queued| queued.asker.as_ref());
         let fence_goes = waits || fence == Fence::First || asker.is_some_and(|asker| asks.blurs(asker));
-        let cost = next.filter(|_| !fence_goes).map_or(1, |queued| self.bucket.cost(queued.line.len()));
+        let cost = next.filter(|_| !fence_goes).map_or(1, |queued| self.cost(queued));
         if let Err(until) = self.bucket.take(cost) {
             return Next::Wait(until);
         }
@@ -247,6 +270,28 @@ impl SendQueue {
         withdrawn
     }
 
+    /// The lines of messages that wait.
+    pub(super) fn waiting_parts(&self) -> impl Iterator<Item = &Part> {
+        self.chat.iter().filter_map(Queued::part)
+    }
+
+    /// Puts other lines in the place of those of a message that waits whole. `false` where it does not, or they are too
+    /// many.
+    pub(super) fn requeue(&mut self, seq: InboxSeq, lines: Vec<ChatLine>) -> bool {
+        let is_of = |queued: &Queued| queued.part().is_some_and(|part| part.saying.seq == seq);
+        let is_first = |queued: &Queued| is_of(queued) && queued.part().is_some_and(|part| part.index == 0);
+        let Some(at) = self.chat.iter().position(is_first) else { return false };
+        let before = self.chat.iter().filter(|queued| is_of(queued)).count();
+        if self.chat.len() - before + lines.len() > CHAT_LINES_MAX {
+            return false;
+        }
+        self.chat.retain(|queued| !is_of(queued));
+        let behind = self.chat.split_off(at);
+        self.chat.extend(lines.into_iter().map(queued));
+        self.chat.extend(behind);
+        true
+    }
+
     /// Commands of somebody outside that wait to be sent.
     pub fn commands(&self) -> usize {
         self.command.iter().filter(|queued| matches!(queued.asker, Some(Asker::Command(_)))).count()
@@ -259,6 +304,10 @@ impl SendQueue {
             .filter_map(|queued| if let Some(Asker::Command(c)) = queued.asker { Some(*c) } else { None })
             .collect()
     }
+}
+
+fn queued(ChatLine { line, of }: ChatLine) -> Queued {
+    Queued { line, asker: of.map(Asker::Line) }
 }
 
 /// What may go next.

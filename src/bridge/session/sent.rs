@@ -21,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::send::{ChatLine, Part};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, ConnId, InboxSeq, Time};
-use crate::text::irc_codes::{Ctcp, parse_ctcp};
+use crate::text::irc_codes::{Ctcp, is_code, parse_ctcp, strip};
 use crate::text::line::Line;
 
 /// How long an answered line is remembered for streams that have yet to show it.
@@ -46,9 +46,34 @@ pub struct SentLine {
     /// When it was given.
     pub at: Time,
     text: u64,
+    /// Whether it has formatting codes.
+    coded: Coded,
     stage: Stage,
     shown_by: Vec<ConnId>,
     missed_by: Vec<ConnId>,
+}
+
+/// Whether a text has formatting codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coded {
+    Yes,
+    No,
+}
+
+impl Coded {
+    fn of(text: &str) -> Self {
+        if text.contains(is_code) { Self::Yes } else { Self::No }
+    }
+}
+
+/// A line of ours that an observer's stream shows.
+#[derive(Debug)]
+pub struct Sighting {
+    pub part: Part,
+    /// Nothing was known of it.
+    pub is_news: bool,
+    /// It was said with formatting codes, and is shown without.
+    pub is_stripped: bool,
 }
 
 /// Whether the kernel has a line.
@@ -82,10 +107,11 @@ impl Sent {
     /// A line goes to the socket.
     pub fn goes(&mut self, now: Time, part: Part, line: String) {
         self.rest(now);
-        let text = text_of(&line, part.saying.body.kind);
+        let text = text_of(&line, part.saying.kind);
+        let coded = Coded::of(&line);
         let missed_by = self.gone.into_iter().collect();
         let (line, stage, shown_by) = (Some(line), Stage::Given, Vec::new());
-        self.lines.push_back(SentLine { part, line, at: now, text, stage, shown_by, missed_by });
+        self.lines.push_back(SentLine { part, line, at: now, text, coded, stage, shown_by, missed_by });
     }
 
     /// The kernel has taken the next line.
@@ -107,15 +133,25 @@ impl Sent {
         of_it.for_each(|line| line.line = None);
     }
 
-    /// An observer's stream shows us saying something. Returns the line, if nothing was known of it.
-    pub fn shown(&mut self, by: ConnId, channel: &ChannelName, kind: BodyKind, text: &str) -> Option<Part> {
-        let text = hash(kind, text);
+    /// An observer's stream shows us saying something, with or without its codes. Returns which line that is.
+    pub fn shown(
+        &mut self,
+        by: ConnId,
+        channel: &ChannelName,
+        kind: BodyKind,
+        text: &str,
+    ) -> Option<Sighting> {
+        let (text, coded) = (hash(kind, text), Coded::of(text));
         let is_it = |line: &&mut SentLine| {
             line.text == text && line.part.saying.channel == *channel && !line.shown_by.contains(&by)
         };
         let line = self.lines.iter_mut().find(is_it)?;
         line.shown_by.push(by);
-        line.line.take().map(|_| line.part.clone())
+        Some(Sighting {
+            part: line.part.clone(),
+            is_news: line.line.take().is_some(),
+            is_stripped: (line.coded, coded) == (Coded::Yes, Coded::No),
+        })
     }
 
     /// An observer's stream, which would have shown all that was said in `channel` from `since` on, shows us quitting:
@@ -191,19 +227,21 @@ impl Sent {
     }
 }
 
-/// What a line says, as others see it.
+/// What a line says, as others see it: some channels take its codes away.
+/// Lines that go as one are seen as one.
 fn text_of(line: &str, kind: BodyKind) -> u64 {
-    let said = Line::parse(line);
-    let text = said.as_ref().map_or("", |said| said.param(1));
-    match parse_ctcp(text) {
+    let said = line.split('\n').filter_map(Line::parse).filter(|line| line.command != "BATCH");
+    let texts: Vec<String> = said.map(|said| said.param(1).to_owned()).collect();
+    let text = texts.join("\n");
+    match parse_ctcp(&text) {
         Ctcp::Action(text) => hash(kind, text),
-        Ctcp::Other { .. } | Ctcp::None => hash(kind, text),
+        Ctcp::Other { .. } | Ctcp::None => hash(kind, &text),
     }
 }
 
 fn hash(kind: BodyKind, text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (kind, text).hash(&mut hasher);
+    (kind, strip(text)).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -212,10 +250,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bridge::input::MessageBody;
     use crate::bridge::relay::to_irc::Saying;
     use crate::ids::{EventId, PuppetId, RoomId, UserId};
     use crate::text::casemap::CaseMap;
+    use crate::text::spans::Spans;
 
     fn conn(puppet: u32) -> ConnId {
         ConnId { puppet: PuppetId(puppet), generation: 1 }
@@ -232,7 +270,11 @@ mod tests {
             event_id: EventId::new("$e").unwrap(),
             sender: UserId::new("@a:b").unwrap(),
             channel: channel(),
-            body: MessageBody { kind: BodyKind::Text, text: String::new() },
+            kind: BodyKind::Text,
+            text: Spans::default(),
+            media: None,
+            answer: None,
+            corrects: None,
             expires: Time(0),
         };
         Part { saying: Arc::new(saying), index: 0, count: 1 }
@@ -248,7 +290,8 @@ mod tests {
     }
 
     fn sighting(sent: &mut Sent, by: u32, text: &str) -> Option<i64> {
-        sent.shown(conn(by), &channel(), BodyKind::Text, text).map(|part| part.saying.seq.0)
+        let shown = sent.shown(conn(by), &channel(), BodyKind::Text, text)?;
+        shown.is_news.then_some(shown.part.saying.seq.0)
     }
 
     fn missed(sent: &Sent) -> Vec<i64> {
@@ -314,10 +357,30 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_known_without_its_codes() {
+        let mut sent = sent(&["\u{2}bold\u{2} words", "plain"]);
+        let shown = sent.shown(conn(7), &channel(), BodyKind::Text, "bold words").unwrap();
+        assert!(shown.is_stripped && shown.is_news);
+        let shown = sent.shown(conn(8), &channel(), BodyKind::Text, "\u{2}bold\u{2} words").unwrap();
+        assert!(!shown.is_stripped && !shown.is_news);
+        assert!(!sent.shown(conn(7), &channel(), BodyKind::Text, "plain").unwrap().is_stripped);
+    }
+
+    #[test]
+    fn lines_that_go_as_one_are_seen_as_one() {
+        let mut sent = Sent::default();
+        let batch =
+            "BATCH +b1 draft/multiline #c\n@batch=b1 PRIVMSG #c one\n@batch=b1 PRIVMSG #c :two w\nBATCH -b1";
+        sent.goes(Time(0), part(1), batch.to_owned());
+        assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "one").is_none());
+        assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "one\ntwo w").is_some());
+    }
+
+    #[test]
     fn an_action_is_known_by_what_it_says() {
         let mut sent = Sent::default();
         let mut emote = part(1);
-        Arc::make_mut(&mut emote.saying).body.kind = BodyKind::Emote;
+        Arc::make_mut(&mut emote.saying).kind = BodyKind::Emote;
         sent.goes(Time(0), emote, "PRIVMSG #c :\u{1}ACTION waves\u{1}".into());
         assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "waves").is_none());
         assert!(sent.shown(conn(7), &channel(), BodyKind::Emote, "waves").is_some());

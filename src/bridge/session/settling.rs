@@ -1,6 +1,7 @@
 //! A session's lines of messages after they were said: what is known of them, and from whom.
 
 use super::send::Part;
+use super::sent::Sighting;
 use super::{Session, Talk};
 use crate::bridge::effect::Effect;
 use crate::bridge::input::BodyKind;
@@ -12,18 +13,19 @@ impl Session {
         self.queue.sent.answered(part)
     }
 
-    /// An observer's stream, which may be our own, shows us saying something. Returns the line, if nothing was known
-    /// of it.
+    /// An observer's stream, which may be our own, shows us saying something. Returns which line that is.
     pub fn line_shown(
         &mut self,
         by: ConnId,
         channel: &ChannelName,
         kind: BodyKind,
         text: &str,
-    ) -> Option<Part> {
-        let part = self.queue.sent.shown(by, channel, kind, text)?;
-        self.asks.known(&part);
-        Some(part)
+    ) -> Option<Sighting> {
+        let shown = self.queue.sent.shown(by, channel, kind, text)?;
+        if shown.is_news {
+            self.asks.known(&shown.part);
+        }
+        Some(shown)
     }
 
     /// An observer's stream, which was in `channel` since then, shows us quitting.
@@ -35,6 +37,12 @@ impl Session {
     pub fn drop_message(&mut self, seq: InboxSeq) {
         self.queue.sent.forget(seq);
         self.queue.withdraw(|saying| saying.seq == seq);
+    }
+
+    /// What a message was refused with does not count: it is said anew, in other lines.
+    pub fn begin_anew(&mut self, seq: InboxSeq) {
+        self.drop_message(seq);
+        self.asks.forget_message(seq);
     }
 
     /// True while the server has not answered for all lines that it was given.

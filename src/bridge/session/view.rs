@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::caps::Cap;
+use super::caps::{Cap, MultilineLimits};
 use super::places::Standing;
 use super::{Phase, Session};
 use crate::bridge::channel::Tags;
+use crate::bridge::relay::to_irc::compose::BatchLimits;
 use crate::ids::{ChannelName, Nick};
 
 impl Session {
@@ -57,6 +58,17 @@ impl Session {
     /// Whether lines come with their tags.
     pub fn tags(&self) -> Tags {
         if self.caps.on().has(Cap::MessageTags) { Tags::Shown } else { Tags::Hidden }
+    }
+
+    /// What one batch of ours may hold, where the server takes several lines as one message (IRCv3 "multiline").
+    pub fn batch_limits(&self) -> Option<BatchLimits> {
+        let MultilineLimits { bytes_max, lines_max } = self.caps.multiline()?;
+        Some(BatchLimits { bytes_max, lines_max: lines_max.unwrap_or(usize::MAX) })
+    }
+
+    /// Whether the server takes back what we said (IRCv3 "message-redaction").
+    pub fn can_redact(&self) -> bool {
+        self.caps.on().has(Cap::MessageRedaction)
     }
 
     /// Bytes that stand before `COMMAND target :text` when others see our line: `:nick!user@host `.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::super::problem::{Findings, place};
-use super::super::types::{Identd, Metrics};
+use super::super::syntax::{http_url, is_address_block};
+use super::super::types::{Identd, Media, Metrics};
 
 /// The ident server.
 pub(super) fn identd(identd: &Identd, findings: &mut Findings) {
@@ -28,6 +29,42 @@ pub(super) fn metrics(metrics: &Metrics, findings: &mut Findings) {
         }
         Ok(_) | Err(_) => {
             let sentence = format!("\"{text}\" is no address with a port, such as 127.0.0.1:9003");
+            findings.error(place, sentence);
+        }
+    }
+}
+
+/// The media proxy.
+pub(super) fn media(media: &Media, findings: &mut Findings) {
+    for (nth, block) in media.trusted_proxies.iter().enumerate() {
+        if !is_address_block(block) {
+            let sentence = format!("\"{block}\" is no address, nor a block of addresses such as 10.0.0.0/8");
+            findings.error(place!["media", "trusted_proxies", nth], sentence);
+        }
+    }
+    if let Some(url) = &media.public_url
+        && let Err(why) = http_url(url)
+    {
+        findings.error(place!["media", "public_url"], why);
+    }
+    let Some(text) = &media.listen else { return };
+    let place = place!["media", "listen"];
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => match &media.public_url {
+            None => {
+                let sentence =
+                    "needed with listen: what links on IRC begin with, such as https://media.example.org";
+                findings.error(place!["media", "public_url"], sentence);
+            }
+            Some(url) if !address.ip().is_loopback() && url.starts_with("https://") => {
+                let sentence =
+                    "the bridge has no TLS of its own; listen on 127.0.0.1 and let a proxy stand before it";
+                findings.warning(place, sentence);
+            }
+            Some(_) => {}
+        },
+        Ok(_) | Err(_) => {
+            let sentence = format!("\"{text}\" is no address with a port, such as 127.0.0.1:9899");
             findings.error(place, sentence);
         }
     }

@@ -1,7 +1,8 @@
-//! Whether senders can learn of messages that did not arrive.
+//! Whether senders can learn of messages that did not arrive, and who is to be named by no line.
 
 use super::super::problem::{Findings, Place};
-use super::super::types::Failures;
+use super::super::types::{Failures, Mentions};
+use crate::ids::UserId;
 
 /// Longest key of a reaction. The specification knows no limit; clients show a few characters.
 const REACTION_BYTES_MAX: usize = 64;
@@ -20,5 +21,14 @@ pub(super) fn failures(failures: &Failures, here: &Place, findings: &mut Finding
             here.clone(),
             "nobody learns that a message of theirs did not arrive; leave one of the three on",
         );
+    }
+}
+
+pub(super) fn mentions(mentions: &Mentions, here: &Place, findings: &mut Findings) {
+    for (nth, user) in mentions.never.iter().enumerate() {
+        if UserId::new(user).is_none() {
+            let words = format!("\"{user}\" is no Matrix user id, such as @alice:example.org");
+            findings.error(here.with("never").with(nth), words);
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! What becomes of a network's messages, and how senders learn of those that did not arrive.
+//! What becomes of a network's messages, how they look there, and how senders learn of those that did not arrive.
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of long and of late messages.
+/// What becomes of long and of late messages, and of what people do with them afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Messages {
@@ -10,11 +10,45 @@ pub struct Messages {
     pub age_s_max: u64,
     /// IRC lines one Matrix message may become.
     pub lines_max: usize,
+    /// Whether edits are shown, as corrections.
+    pub edits: bool,
+    /// Messages older than this are corrected on Matrix only.
+    pub edit_age_s_max: u64,
+    /// Whether a reply to what was said a while ago quotes it.
+    pub reply_quotes: bool,
+    /// Whether reactions are shown in words, where the network has no other way.
+    pub reactions: bool,
+    /// Whether it is said that something was taken back, where the network has no other way.
+    pub redactions: bool,
 }
 
 impl Default for Messages {
     fn default() -> Self {
-        Self { age_s_max: 900, lines_max: 8 }
+        Self {
+            age_s_max: 900,
+            lines_max: 8,
+            edits: true,
+            edit_age_s_max: 3_600,
+            reply_quotes: true,
+            reactions: false,
+            redactions: false,
+        }
+    }
+}
+
+/// How formatted messages look on IRC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Formatting {
+    /// Whether mIRC formatting codes are used.
+    pub codes: bool,
+    /// Channels that get none.
+    pub plain_channels: Vec<String>,
+}
+
+impl Default for Formatting {
+    fn default() -> Self {
+        Self { codes: true, plain_channels: Vec::new() }
     }
 }
 
@@ -28,6 +62,24 @@ pub struct Failures {
     pub notice: bool,
     /// Whether `com.beeper.message_send_status` is sent, for messages that arrived as well.
     pub status_event: bool,
+}
+
+/// Whom lines from IRC may call by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mentions {
+    /// People one line names at most; 0: none.
+    pub max: usize,
+    /// Shorter words name nobody.
+    pub letters_min: usize,
+    /// Matrix users whom no line names.
+    pub never: Vec<String>,
+}
+
+impl Default for Mentions {
+    fn default() -> Self {
+        Self { max: 10, letters_min: 3, never: Vec::new() }
+    }
 }
 
 impl Default for Failures {

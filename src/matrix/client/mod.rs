@@ -10,6 +10,7 @@
 mod error;
 mod history;
 mod lifeline;
+mod media;
 mod request;
 mod rooms;
 mod send;
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, OnceCell};
 pub use error::ClientError;
 pub use history::Page;
 pub use lifeline::Lifeline;
+pub use media::{Download, DownloadError};
 pub use rooms::{CreateRoom, Federation};
 pub use send::{As, DeviceUse};
 pub use users::Registered;

@@ -46,6 +46,11 @@ impl Url {
         self
     }
 
+    /// The URL; `None` for one that no URL can be.
+    pub(super) fn into_text(self) -> Option<String> {
+        (!self.unspeakable).then_some(self.text)
+    }
+
     /// Acts as this user (application service API, "Identity assertion").
     pub(super) fn acting_as(self, user: &UserId) -> Self {
         self.query("user_id", user.as_str())

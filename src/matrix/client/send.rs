@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::request::{understood, well_formed};
+use super::request::{Url, understood, well_formed};
 use super::{Client, ClientError};
 use crate::ids::{EventId, RoomId, UserId};
 
@@ -12,6 +12,16 @@ use crate::ids::{EventId, RoomId, UserId};
 pub struct As<'a> {
     pub user: &'a UserId,
     pub device: DeviceUse,
+    /// As of when, in milliseconds since the Unix epoch (application service API, "Timestamp massaging"): it is shown,
+    /// and changes no order.
+    pub at_ms: Option<u64>,
+}
+
+impl<'a> As<'a> {
+    /// As of now.
+    pub fn now(user: &'a UserId, device: DeviceUse) -> Self {
+        Self { user, device, at_ms: None }
+    }
 }
 
 /// Whether a request names the bridge's device. With it, the homeserver knows a repeated transaction even
@@ -42,11 +52,33 @@ impl Client {
         content: impl Into<reqwest::Body>,
     ) -> Result<EventId, ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/send").segment(kind).segment(txn);
-        let url = match who.device {
-            DeviceUse::Named => url.acting_as(who.user).query("device_id", &self.inner.config.device),
-            DeviceUse::None => url.acting_as(who.user),
-        };
-        event_id(&self.put(url, content).await?)
+        event_id(&self.put(self.as_who(url, who), content).await?)
+    }
+
+    /// Takes an event's content away (client-server API, "Redactions"); `content` is the JSON text of the redaction. As
+    /// for `txn`, see [`send_event`](Self::send_event).
+    pub async fn redact_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        event: &EventId,
+        txn: &str,
+        content: impl Into<reqwest::Body>,
+    ) -> Result<EventId, ClientError> {
+        let url =
+            self.url("/v3/rooms").segment(room.as_str()).path("/redact").segment(event.as_str()).segment(txn);
+        event_id(&self.put(self.as_who(url, who), content).await?)
+    }
+
+    fn as_who(&self, url: Url, who: As<'_>) -> Url {
+        let mut url = url.acting_as(who.user);
+        if who.device == DeviceUse::Named {
+            url = url.query("device_id", &self.inner.config.device);
+        }
+        match who.at_ms {
+            Some(at_ms) => url.query("ts", &at_ms.to_string()),
+            None => url,
+        }
     }
 
     /// Sets a state event as the bot. Setting what is set already changes nothing and returns the old id.

@@ -64,7 +64,7 @@ async fn ids_of_any_shape_stay_in_their_place_and_the_token_in_its_header() {
     let (model, client) = homeserver(200, r#"{"event_id":"$e","room_id":"!r","duration_ms":5}"#).await;
     let (ghost, room) = (user("@irc_a/b:lab.test"), RoomId::new("!r?x#y").expect("a room id"));
     let alias = RoomAlias::new("#irc_##a/../é:lab.test").expect("an alias");
-    let who = As { user: &ghost, device: DeviceUse::Named };
+    let who = As::now(&ghost, DeviceUse::Named);
     client.send_event(who, &room, "m.room.message", "bunraku.1", "{}").await.expect("sent");
     let who = As { device: DeviceUse::None, ..who };
     client.send_event(who, &room, "m.room.message", "a/../b", "{}").await.expect("sent");

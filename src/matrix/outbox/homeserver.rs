@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::ids::{RoomId, UserId};
+use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
 
 /// See the methods of the same names at [`Client`].
@@ -31,7 +31,15 @@ pub trait Homeserver: Send + Sync + 'static {
         kind: &str,
         txn: &str,
         content: Bytes,
-    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    ) -> impl Future<Output = Result<EventId, ClientError>> + Send;
+    fn redact_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        event: &EventId,
+        txn: &str,
+        content: Bytes,
+    ) -> impl Future<Output = Result<EventId, ClientError>> + Send;
 }
 
 impl Homeserver for Client {
@@ -66,7 +74,18 @@ impl Homeserver for Client {
         kind: &str,
         txn: &str,
         content: Bytes,
-    ) -> Result<(), ClientError> {
-        Client::send_event(self, who, room, kind, txn, content).await.map(drop)
+    ) -> Result<EventId, ClientError> {
+        Client::send_event(self, who, room, kind, txn, content).await
+    }
+
+    async fn redact_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        event: &EventId,
+        txn: &str,
+        content: Bytes,
+    ) -> Result<EventId, ClientError> {
+        Client::redact_event(self, who, room, event, txn, content).await
     }
 }

@@ -7,8 +7,11 @@
 //!                                  +-- parked <------+- not now (429, 5xx, no answer): same transaction id
 //! ```
 //!
-//! Marks on people's messages go the same way, in the same lanes. A mark that is refused is counted and forgotten: it
-//! is a comfort, not a line that somebody said.
+//! Marks on people's messages and redactions go the same way, in the same lanes. A mark of the bot's that is refused is
+//! counted and forgotten: it is a comfort, not something that somebody said.
+//!
+//! In a room that is behind, lines of one person in a row are said as one event. That they are is written down before
+//! they are tried: whichever run goes on with them says the same under the same transaction id, and nothing twice.
 //!
 //! A room that is in trouble waits alone; the others go on, by turns, up to [`IN_FLIGHT_MAX`] at once. A line is
 //! never given up because the homeserver is away. Kicks run in the same lanes, so that somebody is told why
@@ -18,13 +21,14 @@
 //! to [`OutboxHandle::restore`] at the next start, and the homeserver will know it by its transaction id.
 
 mod book;
+mod handle;
 mod homeserver;
+mod log;
 mod queue;
 mod speak;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -33,12 +37,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use book::{GhostBook, GhostFact, GhostLog};
 pub use homeserver::Homeserver;
-pub use queue::{LANE_MAX, TOTAL_MAX};
+pub use log::{Job, OutboxLog};
+pub use queue::{BEHIND_MIN, JOIN_LINES_MAX, LANE_MAX, TOTAL_MAX};
 
 use super::client::{Client, ClientError};
-use crate::bridge::effect::{Mark, Post, Relay};
+use crate::bridge::effect::{Mark, Redact, Relay, Speaker};
 use crate::ids::{RelaySeq, RoomId, UserId};
-use queue::{Attempt, Queue, Work};
+use queue::{Attempt, Joined, Queue, Rule, Work};
 use speak::Voice;
 
 /// Requests to the homeserver at once.
@@ -46,27 +51,6 @@ pub const IN_FLIGHT_MAX: usize = 32;
 
 /// What is told to the log for a line that went because too many waited.
 const TOO_MANY: &str = "too many lines were waiting for this room";
-
-/// One thing to do in a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
-    Say(Relay),
-    Mark(Mark),
-    Kick { room: RoomId, user: UserId, reason: String },
-}
-
-/// Where it is written down what became of each line and mark. Its methods must not block: they are called from the
-/// machine's own task.
-pub trait OutboxLog: Send + Sync {
-    /// This is to be sent. Called before it can be, and not waited for.
-    fn put(&self, post: &Post);
-    /// The homeserver has it.
-    fn done(&self, seq: RelaySeq);
-    /// This line will never be said, in these words.
-    fn failed(&self, seq: RelaySeq, why: &str);
-    /// This mark will never be made, and need not be known any more.
-    fn forgotten(&self, seq: RelaySeq);
-}
 
 /// The outbox, to be run. Generic over the homeserver for tests alone.
 pub struct Outbox<H = Client> {
@@ -96,79 +80,6 @@ struct Desk {
     empty: Notify,
     dropped: AtomicU64,
     marks_lost: AtomicU64,
-}
-
-impl OutboxHandle {
-    /// Takes a line, in the order of calls per room. Never blocks; above [`LANE_MAX`] lines for a room its
-    /// oldest waiting line fails.
-    pub fn submit(&self, relay: Relay) {
-        self.take(Post::Line(relay));
-    }
-
-    /// As [`submit`](Self::submit), for a mark. One that is refused is counted and forgotten.
-    pub fn mark(&self, mark: Mark) {
-        self.take(Post::Mark(mark));
-    }
-
-    fn take(&self, post: Post) {
-        self.desk.log.put(&post);
-        self.restore(post);
-    }
-
-    /// As [`submit`](Self::submit), for what the log holds already: what an earlier run left behind.
-    pub fn restore(&self, post: Post) {
-        self.desk.push(match post {
-            Post::Line(relay) => Job::Say(relay),
-            Post::Mark(mark) => Job::Mark(mark),
-        });
-    }
-
-    /// Removes somebody from a room in the bot's name, after everything submitted for that room so far.
-    pub fn kick(&self, room: RoomId, user: UserId, reason: String) {
-        self.desk.push(Job::Kick { room, user, reason });
-    }
-
-    /// Things waiting and in hand.
-    pub fn len(&self) -> usize {
-        self.desk.queue().len()
-    }
-
-    /// True when everything has been said.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Rooms that wait because the last attempt there failed.
-    pub fn rooms_parked(&self) -> usize {
-        self.desk.queue().parked()
-    }
-
-    /// Lines that went because too many waited, since the start.
-    pub fn dropped(&self) -> u64 {
-        self.desk.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Marks that were refused or went because too much waited, since the start.
-    pub fn marks_lost(&self) -> u64 {
-        self.desk.marks_lost.load(Ordering::Relaxed)
-    }
-
-    /// Waits until everything has been said, at most so long. Returns how much is left; the log has it.
-    pub async fn drain(&self, at_most: Duration) -> usize {
-        let emptied = async {
-            loop {
-                let notified = self.desk.empty.notified();
-                let mut notified = std::pin::pin!(notified);
-                notified.as_mut().enable();
-                if self.is_empty() {
-                    return;
-                }
-                notified.await;
-            }
-        };
-        let _ = tokio::time::timeout(at_most, emptied).await;
-        self.len()
-    }
 }
 
 impl Outbox<Client> {
@@ -238,11 +149,17 @@ impl<H: Homeserver> Outbox<H> {
         }
     }
 
-    async fn attempt(&self, room: &RoomId, work: Work) -> Attempt {
+    async fn attempt(&self, room: &RoomId, mut work: Work) -> Attempt {
+        if let Work::Joined(joined @ Joined { rule: Rule::Wanted, .. }) = &mut work {
+            let seqs: Vec<RelaySeq> = joined.relays.iter().map(|relay| relay.seq).collect();
+            if self.desk.log.join(&seqs).await.is_err() {
+                return Attempt::Apart(std::mem::take(&mut joined.relays));
+            }
+            joined.rule = Rule::Kept;
+        }
         let result = match &work {
-            Work::Job(Job::Say(relay)) => self.voice.say(relay).await,
-            Work::Job(Job::Mark(mark)) => self.voice.mark(mark).await,
-            Work::Job(Job::Kick { user, reason, .. }) => self.voice.homeserver.kick(room, user, reason).await,
+            Work::Fresh(job) | Work::Old(job) => self.attempt_job(room, job).await,
+            Work::Joined(joined) => self.say(&joined.relays, Some(joined.first)).await,
             Work::Missed { lines, notice } => {
                 let txn = format!("bunraku.missed.{:x}.{notice}", self.run);
                 let words =
@@ -267,6 +184,29 @@ impl<H: Homeserver> Outbox<H> {
         Attempt::Over
     }
 
+    async fn attempt_job(&self, room: &RoomId, job: &Job) -> Result<(), ClientError> {
+        match job {
+            Job::Say(relay) => self.say(std::slice::from_ref(relay), None).await,
+            Job::Mark(mark) => self.voice.mark(mark).await,
+            Job::Redact(redact) => self.voice.redact(redact).await,
+            Job::Kick { user, reason, .. } => self.voice.homeserver.kick(room, user, reason).await,
+        }
+    }
+
+    /// Says one line, or several that were joined under `first`.
+    async fn say(&self, relays: &[Relay], first: Option<RelaySeq>) -> Result<(), ClientError> {
+        let event = match (first, relays) {
+            (None, [relay]) => self.voice.say(relay).await?,
+            (Some(first), relays) => self.voice.say_joined(first, relays).await?,
+            (None, _) => return Ok(()),
+        };
+        let seqs: Vec<RelaySeq> = relays.iter().map(|relay| relay.seq).collect();
+        if let Some(relay) = relays.first() {
+            self.desk.log.named(&relay.room, &seqs, &event);
+        }
+        Ok(())
+    }
+
     /// Told once for all rooms: during an outage each of thousands would say the same every half minute.
     fn note_away(&self, room: &RoomId, error: &ClientError) {
         if self.away.swap(true, Ordering::Relaxed) {
@@ -278,28 +218,50 @@ impl<H: Homeserver> Outbox<H> {
 
     fn succeeded(&self, work: &Work) {
         match work {
-            Work::Job(Job::Say(relay)) => self.desk.log.done(relay.seq),
-            Work::Job(Job::Mark(mark)) => self.desk.log.done(mark.seq),
-            Work::Job(Job::Kick { .. }) | Work::Missed { .. } => {}
+            Work::Fresh(job) | Work::Old(job) => {
+                if let Some(seq) = job.seq() {
+                    self.desk.log.done(&[seq]);
+                }
+            }
+            Work::Joined(joined) => {
+                self.desk.log.done(&joined.relays.iter().map(|relay| relay.seq).collect::<Vec<_>>());
+            }
+            Work::Missed { .. } => {}
         }
     }
 
     fn failed(&self, room: &RoomId, work: &Work, error: &ClientError) {
         match work {
-            Work::Job(Job::Say(relay)) => {
-                tracing::warn!(%room, seq = relay.seq.0, %error, "a line was refused");
-                self.desk.log.failed(relay.seq, &error.to_string());
-            }
-            Work::Job(Job::Mark(mark)) => {
-                tracing::debug!(%room, seq = mark.seq.0, %error, "a mark was refused");
-                self.desk.lose_mark(mark, &error.to_string());
-            }
-            Work::Job(Job::Kick { user, .. }) => {
-                tracing::warn!(%room, %user, %error, "could not remove a user")
+            Work::Fresh(job) | Work::Old(job) => self.job_failed(room, job, error),
+            Work::Joined(joined) => {
+                tracing::warn!(%room, seq = joined.first.0, lines = joined.relays.len(), %error, "lines were refused");
+                for relay in &joined.relays {
+                    self.desk.log.failed(relay.seq, &error.to_string());
+                }
             }
             Work::Missed { lines, .. } => {
                 tracing::warn!(%room, lines, %error, "could not tell of missing lines")
             }
+        }
+    }
+}
+
+impl<H: Homeserver> Outbox<H> {
+    fn job_failed(&self, room: &RoomId, job: &Job, error: &ClientError) {
+        match job {
+            Job::Say(relay) => {
+                tracing::warn!(%room, seq = relay.seq.0, %error, "a line was refused");
+                self.desk.log.failed(relay.seq, &error.to_string());
+            }
+            Job::Mark(mark) => {
+                tracing::debug!(%room, seq = mark.seq.0, %error, "a mark was refused");
+                self.desk.lose_mark(mark, &error.to_string());
+            }
+            Job::Redact(redact) => {
+                tracing::warn!(%room, seq = redact.seq.0, event = %redact.event, %error, "a redaction was refused");
+                self.desk.log.failed(redact.seq, &error.to_string());
+            }
+            Job::Kick { user, .. } => tracing::warn!(%room, %user, %error, "could not remove a user"),
         }
     }
 }
@@ -309,25 +271,31 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) {
-        let dropped = self.queue().push(job);
-        match dropped {
-            None => {}
-            Some(Job::Say(relay)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                self.log.failed(relay.seq, TOO_MANY);
-            }
-            Some(Job::Mark(mark)) => self.lose_mark(&mark, TOO_MANY),
-            Some(Job::Kick { room, user, .. }) => {
-                tracing::error!(%room, %user, "a user was not removed: too much is waiting");
+    fn push(&self, work: Work) {
+        let Some(room) = work.room().cloned() else { return };
+        let dropped = self.queue().push(&room, work);
+        for job in dropped {
+            match job {
+                Job::Say(Relay { seq, .. }) | Job::Redact(Redact { seq, .. }) => {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    self.log.failed(seq, TOO_MANY);
+                }
+                Job::Mark(mark) => self.lose_mark(&mark, TOO_MANY),
+                Job::Kick { room, user, .. } => {
+                    tracing::error!(%room, %user, "a user was not removed: too much is waiting");
+                }
             }
         }
         self.work.notify_one();
     }
 
-    /// A mark will not be made. Told once for all of them: where the bot may not react, each would say the same.
+    /// A mark will not be made. A person's own is a failure like any other; of the bot's is told once for all of them:
+    /// where it may not react, each would say the same.
     fn lose_mark(&self, mark: &Mark, why: &str) {
-        self.log.forgotten(mark.seq);
+        match mark.speaker {
+            Speaker::Ghost(_) => return self.log.failed(mark.seq, why),
+            Speaker::Bot => self.log.forgotten(mark.seq),
+        }
         if self.marks_lost.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 room = %mark.room,
@@ -381,5 +349,7 @@ impl Desk {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,9 @@
 //! Pure: time comes in as a parameter. When a room has [`LANE_MAX`] things waiting, its oldest line goes and is
 //! counted; once the lane has run empty, one notice tells the count. A mark goes as a line does, but the room is not
 //! told of it. Kicks are not dropped for lines: they protect what is said from those who may not read it.
+//!
+//! In a room that is behind, lines of one person in a row become one event. Only lines of this run that nobody has tried
+//! to send: what may be with the homeserver under its own transaction must never be said under another.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,8 +14,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Job;
-use crate::bridge::effect::{Mark, Relay};
-use crate::ids::RoomId;
+use crate::bridge::effect::{Mark, Redact, Relay};
+use crate::bridge::input::BodyKind;
+use crate::ids::{RelaySeq, RoomId};
 use crate::lanes::Lanes;
 
 /// Things that may wait for one room; above it the oldest line goes, and the room is told how many went.
@@ -20,6 +24,12 @@ pub const LANE_MAX: usize = 10_000;
 
 /// Things that may wait over all rooms, about 100 MB; above it each new line pushes out the oldest of its room.
 pub const TOTAL_MAX: usize = 200_000;
+
+/// From so many things waiting for a room on, its lines are joined.
+pub const BEHIND_MIN: usize = 10;
+/// Lines of one event, and bytes of their text, at most.
+pub const JOIN_LINES_MAX: usize = 20;
+const JOIN_BYTES_MAX: usize = 8_192;
 
 /// Kicks that are passed over in search of a line to drop.
 const KICKS_SPARED_MAX: usize = 16;
@@ -30,7 +40,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// One thing in a lane.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
-    Job(Job),
+    /// Not tried yet, by nobody.
+    Fresh(Job),
+    /// An earlier run may have tried it.
+    Old(Job),
+    Joined(Joined),
     /// The notice that so many lines were dropped; the number makes its transaction id.
     Missed {
         lines: u64,
@@ -38,10 +52,30 @@ pub(super) enum Work {
     },
 }
 
+/// Lines that are one event.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    /// The first of them there ever was; it gives them their transaction.
+    pub(super) first: RelaySeq,
+    /// In order, not empty, all of one person.
+    pub(super) relays: Vec<Relay>,
+    pub(super) rule: Rule,
+}
+
+/// Whether it is written down that lines are one event, so that no later run says them in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Kept,
+    /// It has to be before they are tried.
+    Wanted,
+}
+
 /// How an attempt ended.
 pub(super) enum Attempt {
     /// Done, or failed for good: the next.
     Over,
+    /// It could not be written down that these lines are one event: they were not tried, and are to be said alone.
+    Apart(Vec<Relay>),
     /// To be tried again, after the time the homeserver named or else the room's own.
     Again(Work, Option<Duration>),
 }
@@ -81,45 +115,75 @@ impl Queue {
         self.alarms.len()
     }
 
-    /// Adds a job at the end of its room's lane. Returns what had to go for it: at most one line or mark.
-    pub(super) fn push(&mut self, job: Job) -> Option<Job> {
-        let room = job.room().clone();
-        let Err(work) = self.lanes.push(room.clone(), Work::Job(job)) else { return None };
-        let (spared, dropped) = self.make_place(&room);
-        let mut left_out = dropped;
+    /// Adds work at the end of its room's lane. Returns what had to go for it: a line, a mark, or lines that were one event.
+    pub(super) fn push(&mut self, room: &RoomId, work: Work) -> Vec<Job> {
+        let Err(work) = self.lanes.push(room.clone(), work) else { return Vec::new() };
+        let (spared, mut left_out) = self.make_place(room);
         for work in spared.into_iter().chain([work]) {
-            if let Err(Work::Job(job)) = self.lanes.push(room.clone(), work) {
-                left_out = Some(job);
+            if let Err(work) = self.lanes.push(room.clone(), work) {
+                left_out.extend(work.into_jobs());
             }
         }
-        if matches!(left_out, Some(Job::Say(_))) {
-            self.rooms.entry(room).or_default().missed += 1;
+        let missed = left_out.iter().filter(|job| matches!(job, Job::Say(_))).count() as u64;
+        if missed > 0 {
+            self.rooms.entry(room.clone()).or_default().missed += missed;
         }
         left_out
     }
 
-    /// Takes the oldest line or mark out of a lane, and the kicks before it, which are to be put back.
-    fn make_place(&mut self, room: &RoomId) -> (Vec<Work>, Option<Job>) {
+    /// Takes the oldest thing but kicks out of a lane, and the kicks before it, which are to be put back.
+    fn make_place(&mut self, room: &RoomId) -> (Vec<Work>, Vec<Job>) {
         let mut spared = Vec::new();
         while spared.len() < KICKS_SPARED_MAX
             && let Some(work) = self.lanes.drop_oldest(room)
         {
             match work {
-                Work::Job(job @ (Job::Say(_) | Job::Mark(_))) => return (spared, Some(job)),
-                Work::Job(Job::Kick { .. }) => spared.push(work),
+                Work::Fresh(Job::Kick { .. }) | Work::Old(Job::Kick { .. }) => spared.push(work),
+                Work::Fresh(_) | Work::Old(_) | Work::Joined(_) => return (spared, work.into_jobs()),
                 // Not lost: what it would have told is told later.
                 Work::Missed { lines, .. } => {
                     self.rooms.entry(room.clone()).or_default().missed += lines;
-                    return (spared, None);
+                    return (spared, Vec::new());
                 }
             }
         }
-        (spared, None)
+        (spared, Vec::new())
     }
 
     /// The next thing to do, in a room where nothing else is being done.
     pub(super) fn next(&mut self) -> Option<(RoomId, Work)> {
-        self.lanes.next()
+        let (room, work) = self.lanes.next()?;
+        let is_behind = self.lanes.lane_len(&room) > BEHIND_MIN;
+        // Where the last attempt was in vain, this is what was tried.
+        let is_tried = self.rooms.get(&room).is_some_and(|trouble| trouble.failures > 0);
+        let work = match work {
+            Work::Fresh(Job::Say(relay)) if is_behind && !is_tried => self.join(&room, relay),
+            work => work,
+        };
+        Some((room, work))
+    }
+
+    /// Joins what waits behind a line to it, as far as it goes.
+    fn join(&mut self, room: &RoomId, first: Relay) -> Work {
+        let mut bytes = size_of(&first);
+        let mut relays = vec![first];
+        while relays.len() < JOIN_LINES_MAX {
+            let goes_along = |work: &Work| match work {
+                Work::Fresh(Job::Say(relay)) => {
+                    bytes += size_of(relay);
+                    bytes <= JOIN_BYTES_MAX && joins(relay, &relays[0])
+                }
+                Work::Fresh(_) | Work::Old(_) | Work::Joined(_) | Work::Missed { .. } => false,
+            };
+            match self.lanes.take_next(room, goes_along) {
+                Some(Work::Fresh(Job::Say(relay))) => relays.push(relay),
+                Some(_) | None => break,
+            }
+        }
+        match relays.len() {
+            1 => Work::Fresh(Job::Say(relays.remove(0))),
+            _ => Work::Joined(Joined { first: relays[0].seq, relays, rule: Rule::Wanted }),
+        }
     }
 
     /// An attempt in this room ended. Returns what the same worker does there next, before the lane moves on.
@@ -133,6 +197,14 @@ impl Queue {
     ) -> Option<Work> {
         match attempt {
             Attempt::Over => self.over(room),
+            Attempt::Apart(mut relays) => {
+                let first = relays.remove(0);
+                for relay in relays.into_iter().rev() {
+                    // A lane with something in hand takes it back.
+                    let _ = self.lanes.put_back(room, Work::Old(Job::Say(relay)));
+                }
+                Some(Work::Old(Job::Say(first)))
+            }
             Attempt::Again(work, named) => {
                 let trouble = self.rooms.entry(room.clone()).or_default();
                 let wait = named.unwrap_or_else(|| backoff(trouble.failures, jitter));
@@ -190,11 +262,54 @@ fn backoff(failures: u32, jitter: f64) -> Duration {
     full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
+/// Bytes of a line's text, in both forms.
+fn size_of(relay: &Relay) -> usize {
+    relay.text.len() + relay.html.as_ref().map_or(0, String::len)
+}
+
+/// True when a line may be part of one event with another that was said before it.
+fn joins(relay: &Relay, first: &Relay) -> bool {
+    let is_talk = matches!(relay.kind, BodyKind::Text | BodyKind::Notice);
+    is_talk && relay.kind == first.kind && relay.speaker == first.speaker && relay.about.is_none()
+}
+
+impl Work {
+    /// The room it is for; a notice knows none.
+    pub(super) fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::Fresh(job) | Self::Old(job) => Some(job.room()),
+            Self::Joined(joined) => joined.relays.first().map(|relay| &relay.room),
+            Self::Missed { .. } => None,
+        }
+    }
+
+    fn into_jobs(self) -> Vec<Job> {
+        match self {
+            Self::Fresh(job) | Self::Old(job) => vec![job],
+            Self::Joined(joined) => joined.relays.into_iter().map(Job::Say).collect(),
+            Self::Missed { .. } => Vec::new(),
+        }
+    }
+}
+
 impl Job {
     /// The room it is for.
     pub fn room(&self) -> &RoomId {
         match self {
-            Self::Say(Relay { room, .. }) | Self::Mark(Mark { room, .. }) | Self::Kick { room, .. } => room,
+            Self::Say(Relay { room, .. })
+            | Self::Mark(Mark { room, .. })
+            | Self::Redact(Redact { room, .. })
+            | Self::Kick { room, .. } => room,
+        }
+    }
+
+    /// Its number in the log, where it is kept there.
+    pub(super) fn seq(&self) -> Option<RelaySeq> {
+        match self {
+            Self::Say(Relay { seq, .. })
+            | Self::Mark(Mark { seq, .. })
+            | Self::Redact(Redact { seq, .. }) => Some(*seq),
+            Self::Kick { .. } => None,
         }
     }
 }
@@ -202,108 +317,215 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::effect::{Sign, Speaker};
-    use crate::bridge::input::BodyKind;
-    use crate::ids::{EventId, RelaySeq, UserId};
+    use crate::bridge::effect::{Ghost, Sign, Speaker};
+    use crate::ids::{EventId, UserId};
+
+    fn room() -> RoomId {
+        RoomId::new("!r").unwrap()
+    }
+
+    fn line(seq: i64) -> Relay {
+        Relay::plain(RelaySeq(seq), room(), Speaker::Bot, BodyKind::Text, "x".into())
+    }
 
     fn say(seq: i64) -> Job {
-        Job::Say(Relay {
-            seq: RelaySeq(seq),
-            room: RoomId::new("!r").unwrap(),
-            speaker: Speaker::Bot,
-            kind: BodyKind::Text,
-            text: "x".into(),
-            about: None,
-        })
+        Job::Say(line(seq))
     }
 
     fn mark(seq: i64) -> Job {
-        let (room, event) = (RoomId::new("!r").unwrap(), EventId::new("$e").unwrap());
-        Job::Mark(Mark { seq: RelaySeq(seq), room, event, sign: Sign::Reaction("❌".into()) })
+        let (speaker, event) = (Speaker::Bot, EventId::new("$e").unwrap());
+        Job::Mark(Mark {
+            seq: RelaySeq(seq),
+            room: room(),
+            speaker,
+            event,
+            sign: Sign::Reaction("❌".into()),
+        })
     }
 
     fn kick() -> Job {
-        Job::Kick { room: RoomId::new("!r").unwrap(), user: UserId::new("@a:b").unwrap(), reason: "r".into() }
+        Job::Kick { room: room(), user: UserId::new("@a:b").unwrap(), reason: "r".into() }
+    }
+
+    fn push(queue: &mut Queue, job: Job) -> Vec<Job> {
+        queue.push(&room(), Work::Fresh(job))
     }
 
     fn shown(work: &Work) -> String {
         match work {
-            Work::Job(Job::Say(relay)) => relay.seq.0.to_string(),
-            Work::Job(Job::Mark(mark)) => format!("mark {}", mark.seq.0),
-            Work::Job(Job::Kick { .. }) => "kick".into(),
+            Work::Fresh(Job::Say(relay)) | Work::Old(Job::Say(relay)) => relay.seq.0.to_string(),
+            Work::Fresh(Job::Mark(mark)) | Work::Old(Job::Mark(mark)) => format!("mark {}", mark.seq.0),
+            Work::Fresh(Job::Redact(redact)) | Work::Old(Job::Redact(redact)) => {
+                format!("redact {}", redact.seq.0)
+            }
+            Work::Fresh(Job::Kick { .. }) | Work::Old(Job::Kick { .. }) => "kick".into(),
+            Work::Joined(joined) => {
+                let seqs = joined.relays.iter().map(|relay| relay.seq.0.to_string());
+                format!("{} of {}", seqs.collect::<Vec<_>>().join("+"), joined.first.0)
+            }
             Work::Missed { lines, .. } => format!("missed {lines}"),
         }
+    }
+
+    /// Does all there is to do.
+    fn play(queue: &mut Queue) -> Vec<String> {
+        let mut seen = Vec::new();
+        while let Some((room, work)) = queue.next() {
+            seen.push(shown(&work));
+            if let Some(notice) = queue.settle(&room, Attempt::Over, Instant::now(), 0.0) {
+                seen.push(shown(&notice));
+                queue.settle(&room, Attempt::Over, Instant::now(), 0.0);
+            }
+        }
+        seen
     }
 
     #[test]
     fn when_too_much_waits_the_oldest_lines_go_and_the_room_hears_how_many() {
         let mut queue = Queue::new(3, 100);
-        let now = Instant::now();
-        let dropped: Vec<_> = (1..=5).filter_map(|seq| queue.push(say(seq))).collect();
+        let dropped: Vec<_> = (1..=5).flat_map(|seq| push(&mut queue, say(seq))).collect();
         assert_eq!(dropped, [say(1), say(2)]);
-        let mut seen = Vec::new();
-        let (room, mut work) = queue.next().expect("a line");
-        loop {
-            seen.push(shown(&work));
-            work = match queue.settle(&room, Attempt::Over, now, 0.0) {
-                Some(work) => work,
-                None => match queue.next() {
-                    Some((_, work)) => work,
-                    None => break,
-                },
-            };
-        }
-        assert_eq!(seen, ["3", "4", "5", "missed 2"]);
+        assert_eq!(play(&mut queue), ["3", "4", "5", "missed 2"]);
         assert!(queue.len() == 0 && queue.rooms.is_empty());
     }
 
     #[test]
     fn marks_go_like_lines_and_nobody_hears_of_it() {
         let mut queue = Queue::new(3, 100);
-        let pushed = [mark(1), say(2), say(3), say(4), mark(5)].map(|job| queue.push(job));
-        assert_eq!(pushed, [None, None, None, Some(mark(1)), Some(say(2))]);
-        let mut seen = Vec::new();
-        while let Some((room, work)) = queue.next() {
-            seen.push(shown(&work));
-            if let Some(notice) = queue.settle(&room, Attempt::Over, Instant::now(), 0.0) {
-                seen.push(shown(&notice));
-                queue.settle(&room, Attempt::Over, Instant::now(), 0.0);
-            }
-        }
-        assert_eq!(seen, ["3", "4", "mark 5", "missed 1"]);
+        let pushed = [mark(1), say(2), say(3), say(4), mark(5)].map(|job| push(&mut queue, job));
+        assert_eq!(pushed, [vec![], vec![], vec![], vec![mark(1)], vec![say(2)]]);
+        assert_eq!(play(&mut queue), ["3", "4", "mark 5", "missed 1"]);
     }
 
     #[test]
     fn kicks_outlive_lines() {
         let mut queue = Queue::new(3, 100);
-        assert_eq!(
-            [kick(), say(1), say(2), say(3)].map(|job| queue.push(job)),
-            [None, None, None, Some(say(1))]
-        );
-        let mut seen = Vec::new();
-        while let Some((room, work)) = queue.next() {
-            seen.push(shown(&work));
-            if let Some(notice) = queue.settle(&room, Attempt::Over, Instant::now(), 0.0) {
-                seen.push(shown(&notice));
-                queue.settle(&room, Attempt::Over, Instant::now(), 0.0);
-            }
-        }
-        assert_eq!(seen, ["2", "kick", "3", "missed 1"]);
+        let pushed = [kick(), say(1), say(2), say(3)].map(|job| push(&mut queue, job));
+        assert_eq!(pushed, [vec![], vec![], vec![], vec![say(1)]]);
+        assert_eq!(play(&mut queue), ["2", "kick", "3", "missed 1"]);
     }
 
     #[test]
     fn when_the_whole_is_full_a_room_without_lines_loses_the_new_one() {
         let mut queue = Queue::new(3, 1);
-        queue.push(say(1));
+        push(&mut queue, say(1));
         queue.next();
-        assert_eq!(queue.push(say(2)), Some(say(2)));
+        assert_eq!(push(&mut queue, say(2)), [say(2)]);
+    }
+
+    #[test]
+    fn a_room_that_is_behind_gets_the_lines_of_one_person_as_one_event() {
+        let mut queue = Queue::new(100, 100);
+        for seq in 1..=9 {
+            push(&mut queue, say(seq));
+        }
+        let other = Speaker::Ghost(Ghost { user: UserId::new("@g:s").unwrap(), display_name: "g".into() });
+        let about = EventId::new("$e");
+        push(&mut queue, Job::Say(Relay { speaker: other.clone(), ..line(10) }));
+        push(&mut queue, Job::Say(Relay { speaker: other.clone(), kind: BodyKind::Notice, ..line(11) }));
+        push(&mut queue, Job::Say(Relay { speaker: other, kind: BodyKind::Notice, ..line(12) }));
+        push(&mut queue, say(13));
+        push(&mut queue, mark(14));
+        push(&mut queue, Job::Say(Relay { about, ..line(15) }));
+        for seq in 16..=35 {
+            push(&mut queue, say(seq));
+        }
+        let expected = [
+            "1+2+3+4+5+6+7+8+9 of 1",
+            "10",
+            "11+12 of 11",
+            "13",
+            "mark 14",
+            "15+16+17+18+19+20+21+22+23+24+25+26+27+28+29+30+31+32+33+34 of 15",
+            "35",
+        ];
+        assert_eq!(play(&mut queue), expected);
+    }
+
+    #[test]
+    fn nothing_long_is_joined_and_nothing_at_all_where_a_room_keeps_up() {
+        let long = |seq: i64| Job::Say(Relay { text: "x".repeat(JOIN_BYTES_MAX / 2), ..line(seq) });
+        let mut queue = Queue::new(100, 100);
+        for seq in 1..=13 {
+            push(&mut queue, long(seq));
+        }
+        let expected = ["1+2 of 1", "3+4 of 3", "5", "6", "7", "8", "9", "10", "11", "12", "13"];
+        assert_eq!(play(&mut queue), expected);
+    }
+
+    #[test]
+    fn what_may_have_been_tried_is_never_joined() {
+        let mut queue = Queue::new(100, 100);
+        queue.push(&room(), Work::Old(say(1)));
+        queue.push(&room(), Work::Old(say(2)));
+        for seq in 3..=14 {
+            push(&mut queue, say(seq));
+        }
+        let mut seen = Vec::new();
+        while let Some((room, work)) = queue.next() {
+            seen.push(shown(&work));
+            let again = seen.len() == 3;
+            match again {
+                true => {
+                    queue.settle(&room, Attempt::Again(work, Some(Duration::ZERO)), Instant::now(), 0.0);
+                    queue.ring(Instant::now());
+                }
+                false => assert!(queue.settle(&room, Attempt::Over, Instant::now(), 0.0).is_none()),
+            }
+        }
+        let joined = "3+4+5+6+7+8+9+10+11+12+13+14 of 3";
+        assert_eq!(seen, ["1", "2", joined, joined], "tried again as it was tried");
+    }
+
+    #[test]
+    fn a_single_line_that_was_tried_stays_single() {
+        let mut queue = Queue::new(100, 100);
+        push(&mut queue, say(1));
+        let (in_room, work) = queue.next().expect("a line");
+        for seq in 2..=14 {
+            push(&mut queue, say(seq));
+        }
+        queue.settle(&in_room, Attempt::Again(work, Some(Duration::ZERO)), Instant::now(), 0.0);
+        queue.ring(Instant::now());
+        assert_eq!(play(&mut queue), ["1", "2+3+4+5+6+7+8+9+10+11+12+13+14 of 2"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_as_joined_is_said_alone_in_order() {
+        let mut queue = Queue::new(100, 100);
+        for seq in 1..=12 {
+            push(&mut queue, say(seq));
+        }
+        let (in_room, work) = queue.next().expect("lines");
+        let Work::Joined(joined) = work else { panic!("the room is behind") };
+        let first = queue.settle(&in_room, Attempt::Apart(joined.relays), Instant::now(), 0.0);
+        assert_eq!(first.as_ref().map(shown).as_deref(), Some("1"));
+        assert_eq!(queue.len(), 12);
+        queue.settle(&in_room, Attempt::Over, Instant::now(), 0.0);
+        assert_eq!(play(&mut queue), (2..=12).map(|seq| seq.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn joined_lines_that_have_to_go_are_all_counted() {
+        let mut queue = Queue::new(12, 100);
+        for seq in 1..=12 {
+            push(&mut queue, say(seq));
+        }
+        let (in_room, work) = queue.next().expect("lines");
+        queue.settle(&in_room, Attempt::Again(work, Some(Duration::ZERO)), Instant::now(), 0.0);
+        for seq in 13..=23 {
+            assert_eq!(push(&mut queue, mark(seq)), []);
+        }
+        assert_eq!(push(&mut queue, mark(24)).len(), 12);
+        queue.ring(Instant::now());
+        assert_eq!(play(&mut queue).last().map(String::as_str), Some("missed 12"));
     }
 
     #[test]
     fn waits_double_up_to_half_a_minute_and_start_anew_after_a_success() {
         let mut queue = Queue::new(3, 100);
         let now = Instant::now();
-        queue.push(say(1));
+        push(&mut queue, say(1));
         let mut waits = Vec::new();
         for _ in 0..9 {
             let (room, work) = queue.next().expect("awake");
@@ -316,7 +538,7 @@ mod tests {
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
         let (room, _) = queue.next().expect("awake");
         queue.settle(&room, Attempt::Over, now, 1.0);
-        queue.push(say(2));
+        push(&mut queue, say(2));
         let (room, work) = queue.next().expect("a line");
         queue.settle(&room, Attempt::Again(work, None), now, 0.0);
         assert_eq!(queue.next_alarm().map(|at| at - now), Some(Duration::from_millis(250)));

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::book::{GhostBook, GhostFact, Known};
 use super::homeserver::Homeserver;
-use crate::bridge::effect::{Mark, Relay, Speaker};
-use crate::ids::{RelaySeq, RoomId, UserId};
+use crate::bridge::effect::{Mark, Redact, Relay, Speaker};
+use crate::ids::{EventId, RelaySeq, RoomId, UserId};
 use crate::matrix::client::{As, ClientError, DeviceUse, Registered};
 use crate::matrix::content;
 
@@ -28,12 +28,21 @@ struct Mouth<'a> {
 /// One event to send.
 #[derive(Clone)]
 struct Event<'a> {
-    kind: &'static str,
+    kind: Kind<'a>,
     txn: &'a str,
     content: Bytes,
+    at_ms: Option<u64>,
 }
 
-const MESSAGE: &str = "m.room.message";
+/// What kind of event.
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Plain(&'static str),
+    /// The redaction of this one.
+    Redaction(&'a EventId),
+}
+
+const MESSAGE: Kind<'static> = Kind::Plain("m.room.message");
 /// The homeserver has this reaction of ours on this event already (client-server API, "Avoiding duplicate
 /// annotations").
 const DUPLICATE: &str = "M_DUPLICATE_ANNOTATION";
@@ -45,28 +54,46 @@ fn txn(seq: RelaySeq) -> String {
 }
 
 impl<H: Homeserver> Voice<H> {
-    pub(super) async fn say(&self, relay: &Relay) -> Result<(), ClientError> {
-        let mouth = match &relay.speaker {
-            Speaker::Bot => self.bot_mouth(),
-            Speaker::Ghost(ghost) => Mouth { user: &ghost.user, display_name: Some(&ghost.display_name) },
-        };
-        let event = Event { kind: MESSAGE, txn: &txn(relay.seq), content: content::of_relay(relay).into() };
-        self.say_as(mouth, &relay.room, event).await
+    pub(super) async fn say(&self, relay: &Relay) -> Result<EventId, ClientError> {
+        let (txn, content) = (txn(relay.seq), content::of_relay(relay).into());
+        let event = Event { kind: MESSAGE, txn: &txn, content, at_ms: relay.said_ms };
+        self.say_as(self.mouth(&relay.speaker), &relay.room, event).await
+    }
+
+    /// Says several lines of one person as one event, whose transaction id is that of the first of them there ever was.
+    pub(super) async fn say_joined(&self, first: RelaySeq, relays: &[Relay]) -> Result<EventId, ClientError> {
+        let (relay, txn) = (relays.first().expect("nothing is never joined"), txn(first));
+        let content = content::of_joined(relays).into();
+        let event = Event { kind: MESSAGE, txn: &txn, content, at_ms: relay.said_ms };
+        self.say_as(self.mouth(&relay.speaker), &relay.room, event).await
     }
 
     /// A reaction that is there already is as good as made: an earlier run, or a transaction that was forgotten.
     pub(super) async fn mark(&self, mark: &Mark) -> Result<(), ClientError> {
-        let kind = content::mark_kind(&mark.sign);
-        let event = Event { kind, txn: &txn(mark.seq), content: content::of_mark(mark).into() };
-        match self.say_as(self.bot_mouth(), &mark.room, event).await {
+        let (kind, txn) = (Kind::Plain(content::mark_kind(&mark.sign)), txn(mark.seq));
+        let event = Event { kind, txn: &txn, content: content::of_mark(mark).into(), at_ms: None };
+        match self.say_as(self.mouth(&mark.speaker), &mark.room, event).await {
             Err(ClientError::Refused { errcode, .. }) if errcode == DUPLICATE => Ok(()),
-            made => made,
+            made => made.map(drop),
         }
     }
 
+    pub(super) async fn redact(&self, redact: &Redact) -> Result<(), ClientError> {
+        let (kind, txn) = (Kind::Redaction(&redact.event), txn(redact.seq));
+        let event = Event { kind, txn: &txn, content: content::of_redact(redact).into(), at_ms: None };
+        self.say_as(self.mouth(&redact.speaker), &redact.room, event).await.map(drop)
+    }
+
     pub(super) async fn tell(&self, room: &RoomId, txn: &str, words: &str) -> Result<(), ClientError> {
-        let event = Event { kind: MESSAGE, txn, content: content::of_notice(words).into() };
-        self.say_as(self.bot_mouth(), room, event).await
+        let event = Event { kind: MESSAGE, txn, content: content::of_notice(words).into(), at_ms: None };
+        self.say_as(self.bot_mouth(), room, event).await.map(drop)
+    }
+
+    fn mouth<'a>(&'a self, speaker: &'a Speaker) -> Mouth<'a> {
+        match speaker {
+            Speaker::Bot => self.bot_mouth(),
+            Speaker::Ghost(ghost) => Mouth { user: &ghost.user, display_name: Some(&ghost.display_name) },
+        }
     }
 
     fn bot_mouth(&self) -> Mouth<'_> {
@@ -74,7 +101,12 @@ impl<H: Homeserver> Voice<H> {
     }
 
     /// When the homeserver knows better than the book, the book is corrected and the line sent once more.
-    async fn say_as(&self, mouth: Mouth<'_>, room: &RoomId, event: Event<'_>) -> Result<(), ClientError> {
+    async fn say_as(
+        &self,
+        mouth: Mouth<'_>,
+        room: &RoomId,
+        event: Event<'_>,
+    ) -> Result<EventId, ClientError> {
         let device = self.enter(mouth, room).await?;
         match self.send(mouth, device, room, event.clone()).await {
             Err(ClientError::Forbidden { .. }) => {
@@ -93,9 +125,14 @@ impl<H: Homeserver> Voice<H> {
         device: DeviceUse,
         room: &RoomId,
         event: Event<'_>,
-    ) -> Result<(), ClientError> {
-        let who = As { user: mouth.user, device };
-        self.homeserver.send_event(who, room, event.kind, event.txn, event.content).await
+    ) -> Result<EventId, ClientError> {
+        let who = As { user: mouth.user, device, at_ms: event.at_ms };
+        match event.kind {
+            Kind::Plain(kind) => self.homeserver.send_event(who, room, kind, event.txn, event.content).await,
+            Kind::Redaction(of) => {
+                self.homeserver.redact_event(who, room, of, event.txn, event.content).await
+            }
+        }
     }
 
     /// Makes sure that this user can speak in this room, as far as the book knows.

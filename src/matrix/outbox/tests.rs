@@ -1,14 +1,17 @@
 //! Stories with a model homeserver, in paused time: what is asked of it, in which order, and when.
 
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::*;
-use crate::bridge::effect::{Fate, Ghost, Sign, Speaker};
+use crate::bridge::effect::{Fate, Ghost, Post, Sign, Speaker};
 use crate::bridge::input::BodyKind;
 use crate::ids::{EventId, NetworkId};
+
 use crate::matrix::client::{As, DeviceUse, Registered};
 
 /// Answers what it is told to, else yes; and notes every call.
@@ -67,7 +70,7 @@ impl Homeserver for Arc<Model> {
         kind: &str,
         txn: &str,
         content: Bytes,
-    ) -> Result<(), ClientError> {
+    ) -> Result<EventId, ClientError> {
         let content: serde_json::Value = serde_json::from_slice(&content).expect("JSON");
         let device = if who.device == DeviceUse::Named { "" } else { " deviceless" };
         let what = match kind {
@@ -75,20 +78,48 @@ impl Homeserver for Arc<Model> {
             "m.reaction" => content["m.relates_to"]["key"].as_str().expect("a key").to_owned(),
             _ => format!("{kind} {}", content["status"].as_str().expect("a status")),
         };
-        self.called(format!("send {room} {txn} {}{device}: {what}", who.user)).await
+        let at = who.at_ms.map(|ms| format!(" at {ms}")).unwrap_or_default();
+        self.called(format!("send {room} {txn} {}{device}{at}: {what}", who.user)).await?;
+        Ok(EventId::new(&format!("${txn}")).expect("an id"))
+    }
+    async fn redact_event(
+        &self,
+        who: As<'_>,
+        room: &RoomId,
+        event: &EventId,
+        txn: &str,
+        content: Bytes,
+    ) -> Result<EventId, ClientError> {
+        let content: serde_json::Value = serde_json::from_slice(&content).expect("JSON");
+        let why = content["reason"].as_str().unwrap_or("-");
+        self.called(format!("redact {room} {txn} {}: {event} {why}", who.user)).await?;
+        Ok(EventId::new(&format!("${txn}")).expect("an id"))
     }
 }
 
-/// Both logs in one.
+fn numbers(seqs: &[RelaySeq]) -> String {
+    seqs.iter().map(|seq| seq.0.to_string()).collect::<Vec<_>>().join("+")
+}
+
+/// Both logs in one, and apart from them which lines are which events.
 #[derive(Default)]
-struct Diary(Mutex<Vec<String>>);
+struct Diary(Mutex<Vec<String>>, Mutex<Vec<String>>);
 
 impl OutboxLog for Diary {
     fn put(&self, post: &Post) {
         self.0.lock().unwrap().push(format!("put {}", post.seq().0));
     }
-    fn done(&self, seq: RelaySeq) {
-        self.0.lock().unwrap().push(format!("done {}", seq.0));
+    fn named(&self, room: &RoomId, seqs: &[RelaySeq], event: &EventId) {
+        self.1.lock().unwrap().push(format!("{room} {} is {event}", numbers(seqs)));
+    }
+    fn done(&self, seqs: &[RelaySeq]) {
+        self.0.lock().unwrap().push(format!("done {}", numbers(seqs)));
+    }
+    fn join(&self, seqs: &[RelaySeq]) -> oneshot::Receiver<()> {
+        self.0.lock().unwrap().push(format!("join {}", numbers(seqs)));
+        let (kept, answer) = oneshot::channel();
+        kept.send(()).expect("the other side is here");
+        answer
     }
     fn failed(&self, seq: RelaySeq, why: &str) {
         self.0.lock().unwrap().push(format!("failed {}: {why}", seq.0));
@@ -178,13 +209,13 @@ fn room(text: &str) -> RoomId {
 
 fn line(seq: i64, in_room: &str, ghost: &str) -> Relay {
     let ghost = Ghost { user: user(ghost), display_name: user(ghost).localpart().to_owned() };
-    let (kind, text) = (BodyKind::Text, format!("line {seq}"));
-    Relay { seq: RelaySeq(seq), room: room(in_room), speaker: Speaker::Ghost(ghost), kind, text, about: None }
+    let text = format!("line {seq}");
+    Relay::plain(RelaySeq(seq), room(in_room), Speaker::Ghost(ghost), BodyKind::Text, text)
 }
 
 fn reaction(seq: i64, in_room: &str) -> Mark {
     let (event, sign) = (EventId::new("$e").expect("an id"), Sign::Reaction("❌".into()));
-    Mark { seq: RelaySeq(seq), room: room(in_room), event, sign }
+    Mark { seq: RelaySeq(seq), room: room(in_room), speaker: Speaker::Bot, event, sign }
 }
 
 fn away() -> ClientError {
@@ -414,6 +445,40 @@ async fn a_mark_outlasts_an_outage_under_its_own_transaction() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_room_that_is_behind_lines_are_joined_after_that_was_written_down() {
+    let mut scene = Scene::settled(vec![("send", away())], &[("!a", "@g:s"), ("!a", "@h:s")]);
+    for seq in 1..=11 {
+        scene.handle.submit(Relay { said_ms: Some(seq as u64), ..line(seq, "!a", "@g:s") });
+    }
+    scene.handle.submit(line(12, "!a", "@h:s"));
+    let lines = (1..=11).map(|seq| format!("line {seq}")).collect::<Vec<_>>().join("\n");
+    let joined = format!("send !a bunraku.1 @g:s at 1: {lines}");
+    assert_eq!(scene.play().await, [joined.clone(), joined, "send !a bunraku.12 @h:s: line 12".to_owned()]);
+    let seqs = "1+2+3+4+5+6+7+8+9+10+11";
+    assert_eq!(scene.outcome(), [format!("join {seqs}"), format!("done {seqs}"), "done 12".to_owned()]);
+    let names = scene.lines.1.lock().unwrap().clone();
+    assert_eq!(names, [format!("!a {seqs} is $bunraku.1"), "!a 12 is $bunraku.12".to_owned()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn redactions_and_reactions_of_ghosts_go_in_their_names_and_their_failures_are_kept() {
+    let faults = vec![("send !a bunraku.3 ", forbidden()), ("send !a bunraku.3 ", forbidden())];
+    let mut scene = Scene::settled(faults, &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let Relay { speaker, .. } = line(0, "!a", "@g:s");
+    let (event, reason) = (EventId::new("$said").expect("an id"), Some("off topic".to_owned()));
+    let redact = Redact { seq: RelaySeq(1), room: room("!a"), speaker: speaker.clone(), event, reason };
+    scene.handle.redact(redact.clone());
+    scene.handle.redact(Redact { seq: RelaySeq(2), speaker: Speaker::Bot, reason: None, ..redact });
+    scene.handle.mark(Mark { speaker, ..reaction(3, "!a") });
+    let calls = scene.play().await;
+    assert_eq!(calls[0], "redact !a bunraku.1 @g:s: $said off topic");
+    assert_eq!(calls[1], "redact !a bunraku.2 @bot:s: $said -");
+    assert_eq!(calls[2], "send !a bunraku.3 @g:s: ❌");
+    assert_eq!(scene.outcome(), ["done 1", "done 2", "failed 3: not allowed: M_FORBIDDEN: no"]);
+    assert_eq!(scene.handle.marks_lost(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reaction_that_is_there_already_is_made() {
     let (errcode, words) = ("M_DUPLICATE_ANNOTATION".into(), "again".into());
     let twice = ClientError::Refused { status: 400, errcode, words };
@@ -456,7 +521,8 @@ async fn after_a_flood_the_room_hears_how_much_it_missed() {
     );
     let outcome = scene.outcome();
     assert_eq!(outcome.iter().filter(|line| line.starts_with("failed")).count(), 5);
-    assert_eq!(outcome.iter().filter(|line| line.starts_with("done")).count(), LANE_MAX);
+    let done = outcome.iter().filter_map(|line| line.strip_prefix("done ")).flat_map(|seqs| seqs.split('+'));
+    assert_eq!(done.count(), LANE_MAX);
 }
 
 #[tokio::test(start_paused = true)]

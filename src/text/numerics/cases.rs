@@ -54,7 +54,7 @@ cases! {
     BANNED_SPEAK = quiet Banned "[that channel] does not let you speak, because you are banned or muted there: ask its operators.";
     ACCOUNT_SPEAK = quiet NeedsAccount "[that channel] lets registered nicks speak only: register with $NETWORK and give the bridge your login.";
     TLS_SPEAK = quiet NeedsTls "[that channel] takes messages over TLS only: ask whoever runs this bridge to use TLS for $NETWORK.";
-    NO_FORMATTING = quiet Filtered "[that channel] takes no colours or formatting: send it as plain text.";
+    NO_FORMATTING = quiet NoFormatting "[that channel] takes no colours or formatting: send it as plain text.";
     NO_CTCP = quiet Filtered "[that channel] takes plain messages only: send it without CTCP.";
     NO_NOTICES = quiet Filtered "[that channel] takes no notices: send it as a normal message.";
     FILTERED = quoted Filtered "$NETWORK did not take the message because of its text: say it in other words.";

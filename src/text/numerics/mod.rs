@@ -97,6 +97,8 @@ pub enum Trouble {
     TooLong,
     /// The text of a message is refused.
     Filtered,
+    /// Its formatting codes are.
+    NoFormatting,
     /// A person does not take messages, from us or as things are.
     Unwanted,
     /// Rank in a channel is wanted.

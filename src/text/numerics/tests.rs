@@ -183,7 +183,7 @@ fn messages_are_refused_in_one_language_by_all_servers_that_say_why() {
         ],
     );
     check(
-        Trouble::Filtered,
+        Trouble::NoFormatting,
         "#c takes no colours or formatting: send it as plain text.",
         &[
             ":s 404 me #c :Color is not permitted in this channel (#c)",

@@ -13,7 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Failures, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
+};
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
 use bunraku::irc::dial::{DialFor, DialPlan, ServerAddr, Transport};
@@ -227,7 +229,11 @@ fn policy() -> Policy {
         ping: PingPace { after_ms: 60_000, timeout_ms: 60_000 },
         message_age_ms_max: 900_000,
         message_lines_max: 8,
+        links: None,
+        forms: Forms::default(),
         failures: Failures::default(),
+        mentions: Mentions::default(),
+        asides: Asides::Shown,
         connections_max: 100,
     }
 }

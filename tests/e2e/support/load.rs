@@ -444,13 +444,14 @@ impl MatrixSight {
             return;
         }
         let (sender, content) = (text(&event["sender"]), &event["content"]);
-        let mark = content["body"].as_str().and_then(Mark::read);
-        match mark {
-            Some(mark) if sender == ghost(&mark.from) => self.said.push(mark),
-            // Said by a speaker, on this side.
-            Some(_) => {}
-            None => self.take_word_of_bridge(event, content),
+        // Lines of one person may come as one event.
+        let lines = content["body"].as_str().unwrap_or_default().lines();
+        let marks: Vec<Mark> = lines.filter_map(Mark::read).collect();
+        if marks.is_empty() {
+            return self.take_word_of_bridge(event, content);
         }
+        // The others were said by a speaker, on this side.
+        self.said.extend(marks.into_iter().filter(|mark| sender == ghost(&mark.from)));
     }
 
     /// A reaction, a notice or a status that names an event says that it failed; a notice that names none may say

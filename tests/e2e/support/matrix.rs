@@ -161,10 +161,11 @@ impl MatrixUser {
         }
     }
 
-    /// Every message synced so far in `room`, in the room's order.
+    /// Every message synced so far in `room`, in the room's order. Lines of a ghost that came as one event are messages of
+    /// their own.
     pub fn messages(&self, room: &str) -> Vec<Message> {
         let events = self.events.iter().filter(|e| e.room == room && e.event["type"] == "m.room.message");
-        events.map(|e| Message::of(&e.event)).collect()
+        events.flat_map(|e| Message::of(&e.event)).collect()
     }
 
     /// Every event synced so far in `room`, in the room's order.
@@ -240,9 +241,30 @@ impl MatrixUser {
         }
     }
 
+    /// Uploads a file; gives its `mxc` URI.
+    pub async fn upload(&self, bytes: Vec<u8>) -> String {
+        let url = format!("{}/_matrix/media/v3/upload", self.api.base);
+        let request = self.api.client.post(url).bearer_auth(&self.api.token);
+        let answer = request.header("content-type", "application/octet-stream").body(bytes).send().await;
+        let answer = answer.expect("the homeserver answers").bytes().await.expect("a body");
+        text(&serde_json::from_slice(&answer).expect("JSON"), "content_uri")
+    }
+
     async fn send(&self, room: &str, kind: &str, body: &str) -> String {
-        let content = json!({ "msgtype": kind, "body": body });
-        text(&self.api.ok(Method::PUT, &message_path(room), &content).await, "event_id")
+        self.send_content(room, "m.room.message", &json!({ "msgtype": kind, "body": body })).await
+    }
+
+    /// Sends an event of any type; gives its id.
+    pub async fn send_content(&self, room: &str, kind: &str, content: &Value) -> String {
+        let path = message_path(room).replace("/send/m.room.message/", &format!("/send/{kind}/"));
+        text(&self.api.ok(Method::PUT, &path, content).await, "event_id")
+    }
+
+    /// Takes back an event.
+    pub async fn redact(&self, room: &str, event: &str) {
+        let path =
+            message_path(room).replace("/send/m.room.message/", &format!("/redact/{}/", escape(event)));
+        self.api.ok(Method::PUT, &path, &json!({})).await;
     }
 
     /// One `/sync`. A homeserver that is down for the moment is waited for by the caller's own limit.
@@ -265,9 +287,14 @@ impl MatrixUser {
 }
 
 impl Message {
-    fn of(event: &Value) -> Message {
-        let content = &event["content"];
-        Message { sender: text(event, "sender"), kind: text(content, "msgtype"), body: text(content, "body") }
+    fn of(event: &Value) -> Vec<Message> {
+        let (content, sender) = (&event["content"], text(event, "sender"));
+        let (kind, body) = (text(content, "msgtype"), text(content, "body"));
+        let bodies: Vec<&str> =
+            if sender.starts_with("@irc_") { body.split('\n').collect() } else { vec![&body] };
+        let message =
+            |body: &str| Message { sender: sender.clone(), kind: kind.clone(), body: body.to_owned() };
+        bodies.into_iter().map(message).collect()
     }
 }
 

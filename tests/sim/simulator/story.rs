@@ -145,7 +145,10 @@ impl Story {
                 self.world.member_commands(&user, &format!("WHOIS {name}"));
             }
             92..94 => self.world.member_commands(&user, "XYZZY"),
-            94..96 => self.world.speaker_does(speaker, &format!("PRIVMSG @{channel} :x for those of rank")),
+            94..96 => {
+                self.world.audit.asides_said += 1;
+                self.world.speaker_does(speaker, &format!("PRIVMSG @{channel} :x for those of rank"));
+            }
             _ => {}
         }
     }

@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bunraku::bridge::effect::{Chat, Effect, Presence, Relay, Speaker};
 use bunraku::bridge::input::{
     BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
-    PortalRow,
+    PortalRow, Relation,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{BotMode, ConnectPace, DynamicPortals, Failures, Flood, PingPace, Policy};
+use bunraku::bridge::policy::{
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
+};
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::lanes::Lanes;
@@ -65,7 +67,11 @@ pub fn policy() -> Policy {
         ping: PingPace { after_ms: 30_000, timeout_ms: 20_000 },
         message_age_ms_max: 60_000,
         message_lines_max: 4,
+        links: None,
+        forms: Forms::default(),
         failures: Failures::default(),
+        mentions: Mentions::default(),
+        asides: Asides::Shown,
         connections_max: 100,
     }
 }
@@ -680,6 +686,8 @@ impl World {
             }
             Effect::Written { seq } => self.write(Change::Written(seq)),
             Effect::Mark(mark) => self.audit.marked(&mark),
+            Effect::Redact(redact) => panic!("nothing was taken back: {redact:?}"),
+            Effect::Remember { .. } => {}
             Effect::Relay(relay) => {
                 self.audit.relayed(self.now, &relay);
                 self.write(Change::Put(relay.clone()));
@@ -700,6 +708,8 @@ impl World {
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }
+            | Effect::Publish(_)
+            | Effect::Unpublish { .. }
             | Effect::Duty { .. }
             | Effect::SaveCaseMap { .. } => {}
             Effect::SaveMember { room, user, display_name, presence } => {
@@ -1144,8 +1154,15 @@ impl World {
         let text = format!("m{}", number + 1);
         self.audit.message(self.now, number, from.clone(), room.clone(), channel);
         let event_id = EventId::new(&format!("$e{}", number + 1)).expect("an event id");
-        let body = MessageBody { kind: BodyKind::Text, text };
+        let body = MessageBody::plain(BodyKind::Text, text);
         let (sender, origin_ms) = (from.clone(), self.now);
-        self.event(MatrixEvent::Message { room, event_id, sender, body, origin_ms });
+        self.event(MatrixEvent::Message {
+            room,
+            event_id,
+            sender,
+            body,
+            relation: Relation::None,
+            origin_ms,
+        });
     }
 }

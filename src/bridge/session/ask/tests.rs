@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bridge::effect::Extent;
-use crate::bridge::input::{AskId, BodyKind, MessageBody};
+use crate::bridge::input::{AskId, BodyKind};
 use crate::bridge::relay::to_irc::Saying;
 use crate::bridge::session::hear::Heard;
 use crate::bridge::session::labels::Offer;
@@ -15,6 +15,7 @@ use crate::bridge::session::question::{ANSWER_LINES_MAX, Command, Giver};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
 use crate::ids::{EventId, Nick, RoomId, UserId};
+use crate::text::spans::Spans;
 
 const MAP: CaseMap = CaseMap::Rfc1459;
 
@@ -33,7 +34,11 @@ fn part(seq: i64, to: &str, index: usize, count: usize) -> Asker {
         event_id: EventId::new("$e").unwrap(),
         sender: UserId::new("@a:b").unwrap(),
         channel: channel(to),
-        body: MessageBody { kind: BodyKind::Text, text: String::new() },
+        kind: BodyKind::Text,
+        text: Spans::default(),
+        media: None,
+        answer: None,
+        corrects: None,
         expires: Time(0),
     };
     Asker::Line(Part { saying: Arc::new(saying), index, count })

@@ -1,0 +1,315 @@
+//! What people do with messages afterwards: they edit them, take them back, put signs on them.
+//!
+//! What still waits to be said is changed where it waits, or never said. What was said is corrected, taken back or
+//! reacted to by the means that the network has; where it has none, in words if the settings ask for that, else not.
+//! Every event ends in one settlement, whether something comes of it or not; and so does a message that is withdrawn.
+
+use std::sync::Arc;
+
+use super::super::effect::{Effect, Outcome};
+use super::super::input::{Before, BodyKind};
+use super::super::policy::Shown;
+use super::super::relay::memory::{Author, Life, Said};
+use super::super::relay::to_irc::answer::{Answer, Told, name_of};
+use super::super::relay::to_irc::compose::{Rest, compose};
+use super::super::relay::to_irc::correction::correction;
+use super::super::relay::to_irc::{Corrects, Saying, deed};
+use super::super::session::Session;
+use super::super::session::places::Standing;
+use super::Network;
+use super::say::Arrival;
+use crate::ids::{ChannelName, EventId, InboxSeq, PuppetId, RoomId, Time, UserId};
+use crate::text::spans::Spans;
+
+/// Reactions of somebody to their own message that stop what still waits of it.
+const STOP_SIGNS: [&str; 5] = ["🛑", "⏹", "✋", "⛔", "STOP"];
+
+/// An event that speaks of another.
+pub(super) struct About {
+    pub seq: InboxSeq,
+    pub room: RoomId,
+    pub event_id: EventId,
+    pub sender: UserId,
+    pub of: EventId,
+    pub before: Before,
+}
+
+impl Network {
+    /// Somebody changed what they said.
+    pub(super) fn edit(&mut self, seq: InboxSeq, arrival: Arrival, of: EventId) {
+        let Some(saying) = self.arrived(seq, &arrival) else { return self.settle(seq, Outcome::Delivered) };
+        if arrival.before == Before::Written {
+            return self.perhaps_lost(&saying, "the bridge was interrupted before the server answered");
+        }
+        let (text, now) = (saying.plain(None), self.now);
+        let since = Time(now.0.saturating_sub(self.policy.forms.edit_age_ms_max));
+        let original = self.originals.editable(&of, &saying.room, &saying.sender, since);
+        let Some(old) = original.map(|original| original.text.clone()) else {
+            return self.settle(seq, Outcome::Delivered);
+        };
+        self.memory.edited(&saying.room, &of, &text);
+        self.originals.edited(&of, text.clone());
+        if self.fold(&saying, &of, &text) || self.policy.forms.edits == Shown::Off {
+            return self.settle(seq, Outcome::Delivered);
+        }
+        match correction(&old, &text) {
+            None => self.settle(seq, Outcome::Delivered),
+            Some(words) => {
+                let corrects = Some(Corrects { of, from: old });
+                let text = Spans::plain(&words);
+                let kind = corrected(saying.kind);
+                let saying = Saying { kind, text, media: None, corrects, ..saying };
+                self.take_up(Arc::new(saying), arrival.before);
+            }
+        }
+    }
+
+    /// Puts an edit into what still waits to be said: the message itself, or an earlier correction of it. `false` where
+    /// nothing of it waits.
+    fn fold(&mut self, edit: &Saying, of: &EventId, text: &str) -> bool {
+        let Some(id) = self.puppet_ids.get(&edit.sender).copied() else { return false };
+        let Some(waiting) = self.puppets[id.0 as usize].waiting_whole(|saying| saying.is_of(of)) else {
+            return false;
+        };
+        match &waiting.corrects {
+            None => {
+                let changed = Self::changed(&waiting, |saying| {
+                    (saying.kind, saying.text, saying.media) =
+                        (edit.kind, edit.text.clone(), edit.media.clone());
+                });
+                self.replace(id, changed)
+            }
+            Some(corrects) => match correction(&corrects.from, text) {
+                Some(words) => {
+                    let changed = Self::changed(&waiting, |saying| saying.text = Spans::plain(&words));
+                    self.replace(id, changed)
+                }
+                // It reads again as it was said.
+                None => {
+                    self.withdraw(id, &waiting, Outcome::Delivered);
+                    true
+                }
+            },
+        }
+    }
+
+    /// Says a message that waits in other words. `false` where there is no room for them.
+    fn replace(&mut self, id: PuppetId, changed: Arc<Saying>) -> bool {
+        if self.puppet(id).change_waiting(&changed) {
+            return true;
+        }
+        let spoken = self.spoken(&changed);
+        let (limits, link) = (self.limits(id), self.text_link(&changed));
+        let composed = compose(&changed, &spoken, &limits, link.as_deref());
+        let count = composed.lines.len();
+        if count == 0 {
+            self.withdraw(id, &changed, Outcome::Delivered);
+            return true;
+        }
+        self.publish_file(&changed);
+        if composed.rest == Rest::Linked {
+            self.publish_text(&changed, spoken);
+        }
+        let replaced = self.with_session(id, |session, _| session.requeue(changed.seq, composed.lines));
+        if replaced != Some(true) {
+            return false;
+        }
+        self.lines_open(changed.seq, count);
+        self.tell_of_rest(&changed, composed.rest);
+        true
+    }
+
+    /// Somebody took back an event.
+    pub(super) fn taken_back(&mut self, about: About, reason: Option<&str>) {
+        let Some(channel) = self.channel_for(&about) else {
+            return self.settle(about.seq, Outcome::Delivered);
+        };
+        if self.policy.links.is_some() {
+            self.out.push(Effect::Unpublish { room: about.room.clone(), event: about.of.clone() });
+        }
+        self.originals.forget(&about.of);
+        self.unquote(&about.of);
+        let stands = |(_, said): (_, &Said)| said.life == Life::Stands;
+        let is_news = self.memory.by_event(&about.room, &about.of).is_some_and(stands);
+        let Some(said) = self.memory.redact(&about.room, &about.of).filter(|_| is_news) else {
+            return self.settle(about.seq, Outcome::Delivered);
+        };
+        let (author, msgids) = (said.author.clone(), said.msgids.clone());
+        let withdrawn = match &author {
+            Author::Matrix(user) => {
+                self.withdraw_all(user, &about.of, "it was taken back before it was sent")
+            }
+            Author::Irc(_) => Withdrawn::Nothing,
+        };
+        let Some(id) = self.puppet_ids.get(&about.sender).copied() else {
+            return self.settle(about.seq, Outcome::Delivered);
+        };
+        let is_taken_back = withdrawn == Withdrawn::Whole
+            || self.in_session(id, &channel, |session, out| session.redact(&channel, &msgids, reason, out));
+        if is_taken_back || self.policy.forms.redactions == Shown::Off {
+            return self.settle(about.seq, Outcome::Delivered);
+        }
+        let name = self.author_name(&author);
+        let words =
+            deed::took_back(Some(name.as_str()).filter(|_| author != Author::Matrix(about.sender.clone())));
+        self.say_deed(about, channel, &words);
+    }
+
+    /// A message was taken back: what still waits does not quote it.
+    fn unquote(&mut self, event: &EventId) {
+        let quotes = |saying: &Saying| {
+            saying.answer.as_ref().is_some_and(|answer| answer.of == *event && answer.is_quote())
+        };
+        let waiting = self.puppets.iter().flat_map(|puppet| {
+            let unsaid = puppet.unsaid(quotes).into_iter().filter(|(_, is_whole)| *is_whole);
+            unsaid.map(|(saying, _)| (puppet.id, saying))
+        });
+        for (id, saying) in waiting.collect::<Vec<_>>() {
+            let changed = Self::changed(&saying, |saying| saying.answer.iter_mut().for_each(Answer::unquote));
+            self.replace(id, changed);
+        }
+    }
+
+    /// Somebody put a sign on a message.
+    pub(super) fn reaction(&mut self, about: About, key: &str) {
+        let Some(channel) = self.channel_for(&about) else {
+            return self.settle(about.seq, Outcome::Delivered);
+        };
+        let is_stop = STOP_SIGNS.contains(&key.trim_end_matches('\u{fe0f}'));
+        if is_stop
+            && self.withdraw_all(&about.sender.clone(), &about.of, "its sender stopped it")
+                != Withdrawn::Nothing
+        {
+            return self.settle(about.seq, Outcome::Delivered);
+        }
+        let (Some((order, said)), Some(id)) =
+            (self.memory.by_event(&about.room, &about.of), self.puppet_ids.get(&about.sender).copied())
+        else {
+            return self.settle(about.seq, Outcome::Delivered);
+        };
+        let may_quote =
+            self.portals.saw(&about.room, &about.sender, order, self.began) && !said.excerpt.is_empty();
+        let told = if may_quote { Told::Quote(said.excerpt.clone()) } else { Told::Author };
+        let answer = Answer {
+            of: about.of.clone(),
+            to: said.author.clone(),
+            told,
+            msgid: said.msgids.first().cloned(),
+        };
+        let passes = self.isupport.client_tags.passes("draft/react");
+        let is_shown = passes
+            && answer.msgid.as_ref().is_some_and(|msgid| {
+                let msgid = Arc::clone(msgid);
+                self.in_session(id, &channel, |session, out| session.react(&channel, &msgid, key, out))
+            });
+        if is_shown || self.policy.forms.reactions == Shown::Off {
+            return self.settle(about.seq, Outcome::Delivered);
+        }
+        let words = answer.words(&about.sender, &|user| self.nick_of(user));
+        self.say_deed(about, channel, &deed::reacted(key, &words));
+    }
+
+    /// Something came that only its room's members can read: they are told once that IRC cannot.
+    pub(super) fn encrypted(&mut self, seq: InboxSeq, room: &RoomId, sender: &UserId) {
+        let Some(portal) = self.portals.of_room(room).filter(|_| !self.is_ours(sender)) else {
+            return self.settle(seq, Outcome::Delivered);
+        };
+        let channel = portal.channel.clone();
+        self.settle(seq, Outcome::Failed("it is encrypted".to_owned()));
+        if self.encrypted_told.insert(room.clone()) {
+            let text = format!(
+                "This room is encrypted, and the bridge cannot read what is said in it: nothing of it reaches {channel}. \
+                 Encryption cannot be switched off again. To talk to {channel}, use a room without encryption and have \
+                 that bridged instead."
+            );
+            self.tell(room, text, None);
+        }
+    }
+
+    /// The channel of the room where somebody did something, unless it was one of ours.
+    fn channel_for(&self, about: &About) -> Option<ChannelName> {
+        let portal = self.portals.of_room(&about.room).filter(|_| !self.is_ours(&about.sender))?;
+        Some(portal.channel.clone())
+    }
+
+    /// Lets a puppet that is in the channel do something there, at once. `false` where it is not, or cannot.
+    fn in_session(
+        &mut self,
+        id: PuppetId,
+        channel: &ChannelName,
+        act: impl FnOnce(&mut Session, &mut Vec<Effect>) -> bool,
+    ) -> bool {
+        self.standing(id, channel) == Some(Standing::In) && self.with_session(id, act) == Some(true)
+    }
+
+    fn author_name(&self, author: &Author) -> String {
+        match author {
+            Author::Irc(nick) => nick.as_str().to_owned(),
+            Author::Matrix(user) => self.nick_of(user).unwrap_or_else(|| name_of(user)),
+        }
+    }
+
+    /// Says in the third person what somebody did.
+    fn say_deed(&mut self, about: About, channel: ChannelName, words: &str) {
+        let About { seq, room, event_id, sender, before, .. } = about;
+        if before == Before::Written {
+            // An earlier run has said so, perhaps; nobody waits for it.
+            return self.settle(
+                seq,
+                Outcome::Failed("the bridge was interrupted before the server answered".into()),
+            );
+        }
+        let expires = self.now.plus_ms(self.policy.message_age_ms_max);
+        let saying = Saying {
+            seq,
+            room,
+            event_id,
+            sender,
+            channel,
+            kind: BodyKind::Emote,
+            text: Spans::plain(words),
+            media: None,
+            answer: None,
+            corrects: None,
+            expires,
+        };
+        self.take_up(Arc::new(saying), before);
+    }
+
+    /// What waits of somebody's message, and of corrections of it, is not said. Its sender knows why.
+    fn withdraw_all(&mut self, sender: &UserId, event: &EventId, why: &str) -> Withdrawn {
+        let Some(id) = self.puppet_ids.get(sender).copied() else { return Withdrawn::Nothing };
+        let sayings = self.puppets[id.0 as usize].unsaid(|saying| saying.is_of(event));
+        let mut withdrawn = Withdrawn::Nothing;
+        for (saying, is_whole) in sayings {
+            let is_first = saying.event_id == *event;
+            withdrawn = if is_first && is_whole { Withdrawn::Whole } else { withdrawn.max(Withdrawn::Part) };
+            self.withdraw(id, &saying, Outcome::Failed(why.to_owned()));
+        }
+        withdrawn
+    }
+
+    /// A message, or what waits of it, is not said, and nobody is told.
+    fn withdraw(&mut self, id: PuppetId, saying: &Saying, outcome: Outcome) {
+        self.puppet(id).drop_waiting(saying.seq);
+        self.with_session(id, |session, _| session.drop_message(saying.seq));
+        self.settle(saying.seq, outcome);
+    }
+}
+
+/// How much of a message was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Withdrawn {
+    Nothing,
+    /// Some of it was said already.
+    Part,
+    Whole,
+}
+
+/// A correction of an emote speaks as people do.
+fn corrected(kind: BodyKind) -> BodyKind {
+    match kind {
+        BodyKind::Text | BodyKind::Emote => BodyKind::Text,
+        BodyKind::Notice => BodyKind::Notice,
+    }
+}

@@ -1,0 +1,240 @@
+//! What is said in channels, carried to their rooms: words, reactions, and what is taken back.
+
+use std::collections::BTreeMap;
+
+use super::super::channel::Heard;
+use super::super::effect::{Effect, Mark, Redact, Relay, Sign, Speaker};
+use super::super::input::PortalOrigin;
+use super::super::policy::Asides;
+use super::super::relay::memory::{Author, Life, Order};
+use super::super::relay::to_matrix;
+use super::super::session::seen::{Audience, Speaking, Stamp, Uttered, Words};
+use super::super::timer::Timer;
+use super::Network;
+use crate::ids::{ChannelName, ConnId, EventId, Nick, RelaySeq, RoomId, UserId};
+
+/// How long ago a server may say that something was said; what is older counts as said then.
+pub const SAID_AGO_MS_MAX: u64 = 300_000;
+/// How long news of what was said waits for company before it is kept.
+const REMEMBER_MS: u64 = 1_000;
+/// Deeds that wait for the homeserver to name what they are about, at most; with one more the oldest is forgotten.
+const LATER_MAX: usize = 256;
+
+/// What is to be done to a message once the homeserver has named it.
+#[derive(Debug)]
+pub(super) enum Deed {
+    React { speaker: Speaker, key: String },
+    Redact { speaker: Speaker, reason: Option<String> },
+}
+
+/// Deeds that wait.
+pub(super) type Later = BTreeMap<RelaySeq, Vec<Deed>>;
+
+impl Network {
+    /// Somebody speaks in a channel, or does something to what was said there, on one of our streams.
+    pub(super) fn said(&mut self, conn: ConnId, channel: &ChannelName, mask: Option<&str>, line: Heard) {
+        let (asides, mut ours) = (self.policy.asides, None);
+        self.in_channel(channel, |channel, now, nicks, heard| {
+            match &line.what {
+                Uttered::Words(Words { audience: Audience::Rank(_), .. }) if asides == Asides::Hidden => {}
+                Uttered::Words(Words { audience: Audience::Rank(_), .. }) => {
+                    channel.said_aside(now, conn, line, mask, nicks, heard);
+                }
+                Uttered::Words(_) | Uttered::Reaction { .. } | Uttered::Redaction { .. } => {
+                    ours = channel.said(now, conn, line, mask, nicks, heard);
+                }
+            }
+            Vec::new()
+        });
+        if let Some((speaker, line)) = ours {
+            self.ours_shown(conn, speaker, channel, &line);
+        }
+    }
+
+    /// A stream shows something that one of ours said.
+    fn ours_shown(&mut self, by: ConnId, speaker: ConnId, channel: &ChannelName, line: &Heard) {
+        match &line.what {
+            Uttered::Words(words) if words.lines.is_empty() => {
+                self.witnessed(by, speaker, channel, words.kind, &words.text, line.stamp.msgid.as_deref());
+            }
+            // What comes as one message went as one.
+            Uttered::Words(words) => {
+                let text = words.lines.join("\n");
+                self.witnessed(by, speaker, channel, words.kind, &text, line.stamp.msgid.as_deref());
+            }
+            Uttered::Reaction { .. } | Uttered::Redaction { .. } => {}
+        }
+    }
+
+    /// Carries a channel's line to each of its rooms.
+    pub(super) fn relay(&mut self, channel: &ChannelName, line: &Heard) {
+        match &line.what {
+            Uttered::Words(words) => self.relay_words(channel, line, words),
+            Uttered::Reaction { to, key } => self.relay_reaction(channel, &line.from, to, key),
+            Uttered::Redaction { of, reason } => {
+                self.relay_redaction(channel, &line.from, of, reason.as_deref());
+            }
+        }
+    }
+
+    fn relay_words(&mut self, channel: &ChannelName, line: &Heard, words: &Words) {
+        let (ghosts, server_name) = (&self.policy.ghosts, &self.policy.server_name);
+        let Some(message) = to_matrix::message(&line.from, words, ghosts, server_name) else { return };
+        let said_ms = self.said_ms(&line.stamp);
+        for room in self.rooms_of(channel) {
+            let content = message.content(self.policy.mentions.max, |word| self.named(channel, &room, word));
+            let about = words.reply.as_deref().and_then(|msgid| self.event_of(&room, msgid));
+            let seq = self.next_seq();
+            if let Speaking::Person(nick) = &line.from {
+                let (msgid, text) = (line.stamp.msgid.as_deref(), &content.text);
+                self.memory.from_irc(seq, room.clone(), msgid, nick.clone(), text);
+            }
+            let (speaker, kind) = (message.speaker.clone(), message.kind);
+            let to_matrix::Content { text, html, mentions } = content;
+            let relay = Relay { seq, room, speaker, kind, text, html, mentions, about, said_ms };
+            self.out.push(Effect::Relay(relay));
+        }
+    }
+
+    fn rooms_of(&self, channel: &ChannelName) -> Vec<RoomId> {
+        self.portals.of_channel(channel).map(|portal| portal.room.clone()).collect()
+    }
+
+    /// When it was said, as far as that is to be believed.
+    fn said_ms(&self, stamp: &Stamp) -> Option<u64> {
+        let time_ms = stamp.time_ms?;
+        Some(time_ms.clamp(self.now.0.saturating_sub(SAID_AGO_MS_MAX), self.now.0))
+    }
+
+    /// Whom a word of a channel's line names in a room: somebody of the room by the nick of their puppet, or the ghost of
+    /// somebody in the channel.
+    fn named(&self, channel: &ChannelName, room: &RoomId, word: &str) -> Option<UserId> {
+        let mentions = &self.policy.mentions;
+        if mentions.max == 0 || word.chars().count() < mentions.letters_min {
+            return None;
+        }
+        let nick = Nick::new(word, self.map())?;
+        let mut holders = self.nicks.candidates(&nick).filter(|conn| self.nicks.has(*conn, &nick)).peekable();
+        if holders.peek().is_none() {
+            let roster = self.channels.get(channel)?.roster();
+            roster.get(&nick)?;
+            return self.policy.ghosts.user(&nick, &self.policy.server_name);
+        }
+        let user = holders.map(|conn| &self.puppets[conn.puppet.0 as usize].user);
+        let mut here = user.filter(|user| self.portals.has(room, user) && !mentions.never.contains(*user));
+        here.next().cloned()
+    }
+
+    /// The event of a message that a line names, where it may be shown.
+    fn event_of(&self, room: &RoomId, msgid: &str) -> Option<EventId> {
+        let (_, said) = self.memory.by_msgid(room, msgid)?;
+        said.event.clone().filter(|_| said.life == Life::Stands)
+    }
+
+    fn relay_reaction(&mut self, channel: &ChannelName, from: &Speaking, to: &str, key: &str) {
+        let Speaking::Person(nick) = from else { return };
+        let Some(speaker) = self.ghost(nick) else { return };
+        for room in self.rooms_of(channel) {
+            let Some((order, said)) = self.memory.by_msgid(&room, to) else { continue };
+            if said.life == Life::Stands {
+                self.do_to(order, Deed::React { speaker: speaker.clone(), key: key.to_owned() });
+            }
+        }
+    }
+
+    /// Somebody takes back what they said, or an operator what somebody said: the server knows who may.
+    fn relay_redaction(&mut self, channel: &ChannelName, from: &Speaking, of: &str, reason: Option<&str>) {
+        for room in self.rooms_of(channel) {
+            let Some((order, said)) = self.memory.by_msgid(&room, of) else { continue };
+            if said.life == Life::Redacted {
+                continue;
+            }
+            let (author, event) = (said.author.clone(), said.event.clone());
+            if let (Author::Matrix(_), Some(event)) = (&author, event) {
+                self.originals.forget(&event);
+                self.out.push(Effect::Unpublish { room: room.clone(), event });
+            }
+            let deed = self.taking_back(&room, &author, from, reason);
+            self.memory.redact_at(order);
+            self.do_to(order, deed);
+        }
+    }
+
+    /// In whose name a message is taken back. Ghosts may take back their own words anywhere, the bot all words in rooms
+    /// that we made.
+    fn taking_back(&self, room: &RoomId, author: &Author, from: &Speaking, reason: Option<&str>) -> Deed {
+        let by = match from {
+            Speaking::Person(nick) => nick.as_str(),
+            Speaking::Server(name) => name,
+        };
+        let told = match reason {
+            Some(reason) => format!("{by}: {reason}"),
+            None => format!("by {by} on {}", self.policy.network_name),
+        };
+        let is_ours = self.portals.of_room(room).is_some_and(|portal| portal.origin == PortalOrigin::Alias);
+        let (speaker, reason) = match (author, from) {
+            (Author::Irc(nick), Speaking::Person(by)) if nick == by => {
+                (self.ghost(nick), reason.map(str::to_owned))
+            }
+            (Author::Irc(nick), _) if !is_ours => (self.ghost(nick), Some(told)),
+            (Author::Irc(_) | Author::Matrix(_), _) => (None, Some(told)),
+        };
+        Deed::Redact { speaker: speaker.unwrap_or(Speaker::Bot), reason }
+    }
+
+    fn ghost(&self, nick: &Nick) -> Option<Speaker> {
+        to_matrix::ghost(nick, &self.policy.ghosts, &self.policy.server_name)
+    }
+
+    /// Does something to a message, at once or when the homeserver has named it.
+    fn do_to(&mut self, order: Order, deed: Deed) {
+        let Some(saying) = self.memory.by_order(order) else { return };
+        match (&saying.said.event, saying.seq) {
+            (Some(event), _) => {
+                let (room, event) = (saying.said.room.clone(), event.clone());
+                self.perform(room, event, deed);
+            }
+            (None, Some(seq)) => {
+                if self.later.values().map(Vec::len).sum::<usize>() >= LATER_MAX {
+                    self.later.pop_first();
+                }
+                self.later.entry(seq).or_default().push(deed);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn perform(&mut self, room: RoomId, event: EventId, deed: Deed) {
+        let seq = self.next_seq();
+        self.out.push(match deed {
+            Deed::React { speaker, key } => {
+                Effect::Mark(Mark { seq, room, speaker, event, sign: Sign::Reaction(key) })
+            }
+            Deed::Redact { speaker, reason } => Effect::Redact(Redact { seq, room, speaker, event, reason }),
+        });
+    }
+
+    /// The homeserver has named what was relayed as `seq`.
+    pub(super) fn named_by_homeserver(&mut self, seq: RelaySeq, event: EventId) {
+        let Some(said) = self.memory.was_named(seq, event.clone()) else { return };
+        let room = said.room.clone();
+        for deed in self.later.remove(&seq).unwrap_or_default() {
+            self.perform(room.clone(), event.clone(), deed);
+        }
+    }
+
+    /// Wakes in time to keep what is new of what was said.
+    pub(super) fn remember_soon(&mut self) {
+        if self.memory.has_news() {
+            self.timers.arm(Timer::Remember, self.now.plus_ms(REMEMBER_MS));
+        }
+    }
+
+    /// Keeps what is new of what was said.
+    pub(super) fn remember(&mut self) {
+        if self.memory.has_news() {
+            let (sayings, from) = self.memory.take_news();
+            self.out.push(Effect::Remember { sayings, from });
+        }
+    }
+}

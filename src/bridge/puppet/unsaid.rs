@@ -1,0 +1,29 @@
+//! What a puppet has not said yet, here or in its connection's queue: it can be looked for, and changed where it waits.
+
+use std::sync::Arc;
+
+use super::{Puppet, Waiting};
+use crate::bridge::relay::to_irc::Saying;
+
+impl Puppet {
+    /// The first message for which `is_meant` holds of which nothing was said yet, here or in the connection's queue.
+    pub fn waiting_whole(&self, is_meant: impl Fn(&Saying) -> bool) -> Option<Arc<Saying>> {
+        self.unsaid(is_meant).into_iter().find(|(_, is_whole)| *is_whole).map(|(saying, _)| saying)
+    }
+
+    /// The messages that wait, or whose rest does, for which `is_meant` holds; and whether nothing of them was said.
+    pub fn unsaid(&self, is_meant: impl Fn(&Saying) -> bool) -> Vec<(Arc<Saying>, bool)> {
+        let here = self.waiting.iter().filter(|waiting| is_meant(&waiting.saying));
+        let mut found: Vec<_> = here.map(|waiting| (waiting.saying.clone(), !waiting.is_begun())).collect();
+        found.extend(self.session.iter().flat_map(|session| session.unsaid(&is_meant)));
+        found
+    }
+
+    /// A message that waits here, whole, is another now. `false` where there is none.
+    pub fn change_waiting(&mut self, changed: &Arc<Saying>) -> bool {
+        let is_it = |waiting: &&mut Waiting| waiting.saying.seq == changed.seq && !waiting.is_begun();
+        let Some(waiting) = self.waiting.iter_mut().find(is_it) else { return false };
+        (waiting.saying, waiting.lines) = (Arc::clone(changed), None);
+        true
+    }
+}

@@ -1,0 +1,43 @@
+//! What the outbox is given to do, and what it reports of that.
+
+use tokio::sync::oneshot;
+
+use crate::bridge::effect::{Mark, Post, Redact, Relay};
+use crate::ids::{EventId, RelaySeq, RoomId, UserId};
+
+/// One thing to do in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    Say(Relay),
+    Mark(Mark),
+    Redact(Redact),
+    Kick { room: RoomId, user: UserId, reason: String },
+}
+
+/// Where it is written down what became of each line and mark. Its methods must not block: they are called from the
+/// machine's own task.
+pub trait OutboxLog: Send + Sync {
+    /// This is to be sent. Called before it can be, and not waited for.
+    fn put(&self, post: &Post);
+    /// The homeserver has taken these lines, as this event. Called before `done`.
+    fn named(&self, room: &RoomId, seqs: &[RelaySeq], event: &EventId);
+    /// The homeserver has them; all of them or none are to be forgotten.
+    fn done(&self, seqs: &[RelaySeq]);
+    /// These lines are one event from now on, whose transaction the first of them names. Answered once that is kept;
+    /// where it cannot be, the answer never comes, and the other side goes.
+    fn join(&self, seqs: &[RelaySeq]) -> oneshot::Receiver<()>;
+    /// This line will never be said, in these words.
+    fn failed(&self, seq: RelaySeq, why: &str);
+    /// This mark will never be made, and need not be known any more.
+    fn forgotten(&self, seq: RelaySeq);
+}
+
+impl From<Post> for Job {
+    fn from(post: Post) -> Self {
+        match post {
+            Post::Line(relay) => Self::Say(relay),
+            Post::Mark(mark) => Self::Mark(mark),
+            Post::Redact(redact) => Self::Redact(redact),
+        }
+    }
+}
