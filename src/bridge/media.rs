@@ -124,9 +124,23 @@ impl fmt::Debug for MediaCipher {
     }
 }
 
+/// Text as HTML: its lines stay lines, and spaces that stand together or first in a line are all seen.
 fn lines(plain: &str) -> String {
-    let escaped = plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    escaped.replace('\n', "<br>\n")
+    let mut html = String::with_capacity(plain.len() + plain.len() / 8);
+    let mut after_space = true;
+    for c in plain.chars() {
+        match c {
+            '\n' => html.push_str("<br>\n"),
+            '\t' => html.push_str("\u{a0}\u{a0}\u{a0} "),
+            ' ' if after_space => html.push('\u{a0}'),
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            c => html.push(c),
+        }
+        after_space = matches!(c, ' ' | '\t' | '\n');
+    }
+    html
 }
 
 /// Neither part can be anything but one segment of a path, and never `.` or `..`.
@@ -211,7 +225,7 @@ mod tests {
         let page = |spans| Page { title: "T".into(), author: "A".into(), spans };
         let kept = page(Spans::plain("a < b\n  & <script>")).rendered();
         assert_eq!(kept.plain, "a < b\n  & <script>");
-        assert_eq!(kept.html, "a &lt; b<br>\n  &amp; &lt;script&gt;");
+        assert_eq!(kept.html, "a &lt; b<br>\n\u{a0}\u{a0}&amp; &lt;script&gt;");
         let spans = html::read("<b>bold</b> <script>alert(1)</script>").expect("little");
         let kept = page(spans).rendered();
         assert!(kept.html.contains("<b>bold</b>") && !kept.html.contains("script"), "{kept:?}");

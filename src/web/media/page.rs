@@ -63,8 +63,10 @@ pub(super) fn headers(content_type: &'static str) -> [(HeaderName, &'static str)
 pub(super) fn text(page: &PageText, until: Time) -> Page {
     let (title, author) = (escaped(&page.title), escaped(&page.author));
     let (said, day) = (&page.html, day(until));
+    // Said once.
+    let by = if title.contains(&author) { String::new() } else { format!("\n<p dir=\"auto\">{author}</p>") };
     let body = format!(
-        "<header><h1 dir=\"auto\">{title}</h1>\n<p dir=\"auto\">{author}</p></header>\n\
+        "<header><h1 dir=\"auto\">{title}</h1>{by}</header>\n\
          <main dir=\"auto\">\n{said}\n</main>\n\
          <footer>This page ends on {day}, or when its message is removed. <a href=\"?raw\">Plain text</a></footer>"
     );
