@@ -270,3 +270,47 @@ async fn a_room_that_cannot_be_read_holds_up_nobody() {
     assert_eq!((even, odd), (vec!["line 2".to_owned()], vec!["line 1".to_owned(), "line 3".to_owned()]));
     assert_eq!(lab.logged("a room cannot be read back"), 1, "{}", lab.log());
 }
+
+/// What the homeserver left lying was said before what it sends now, also in a room of which it sends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stranded_is_said_before_what_comes_now() {
+    let lab = Lab::start().await;
+    let told = lab.burst(0, 4);
+    lab.homeserver.push(&told).await.expect("taken");
+    let stranded = lab.homeserver.strand(lab.burst(4, 8)).await;
+    let [even, odd]: [Event; 2] = lab.burst(8, 10).try_into().expect("two");
+    assert_eq!(lab.homeserver.push(&[even]).await.expect("taken").attempts, 1, "held, not refused");
+    lab.homeserver.push(&[odd]).await.expect("taken");
+    assert_eq!(lab.said("line 9").await, lines(0..10));
+    // The next outage brings it.
+    lab.homeserver.push_stranded(&stranded).await.expect("taken");
+    assert_eq!(lab.said("line 9").await, lines(0..10));
+}
+
+/// Nobody says anything after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stranded_does_not_wait_for_the_next_event() {
+    let lab = Lab::start().await;
+    lab.restart_homeserver().await;
+    let told = lab.burst(0, 2);
+    lab.homeserver.push(&told).await.expect("taken");
+    lab.homeserver.strand(lab.burst(2, 4)).await;
+    assert_eq!(lab.said("line 3").await, lines(0..4));
+}
+
+/// The homeserver pushes, and cannot be asked: nobody is held up for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_holds_up_nobody_for_ever() {
+    let lab = Lab::start().await;
+    lab.homeserver.push(&lab.burst(0, 2)).await.expect("taken");
+    lab.homeserver.fault(Fault {
+        path_contains: format!("room1{}/messages", model::http::encode(&format!(":{DOMAIN}"))),
+        times: 10_000,
+        kind: FaultKind::Status(500),
+    });
+    lab.homeserver.strand(lab.burst(2, 3)).await;
+    let pushed = lab.homeserver.push(&lab.burst(3, 5)).await.expect("taken in the end");
+    assert!(pushed.attempts > 1, "it was refused for a while");
+    let [even, odd] = lab.said("line 4").await;
+    assert_eq!((even, odd), (vec!["line 0".to_owned(), "line 4".to_owned()], lines(0..4)[1].clone()));
+}

@@ -1,20 +1,24 @@
 //! What the homeserver's calls mean to the bridge: transactions go into the inbox, questions to the network
 //! that owns the name.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, timeout_at};
 
-use super::heal::gaps::{Admission, Gaps};
-use super::heal::read::Head;
+use super::heal::gaps::{Admission, Gap, Gaps};
+use super::heal::read::{Head, newest, read_back};
+use super::heal::strands::Patience;
 use super::inbox_pump::Feed;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
 use crate::bridge::input::Input;
-use crate::ids::{RoomAlias, UserId};
+use crate::ids::{RoomAlias, RoomId, Time, UserId};
 use crate::matrix::appservice::{Accepted, Host, RawEvent};
-use crate::matrix::client::Client;
+use crate::matrix::client::{Client, ClientError};
 use crate::matrix::decode::{KINDS, is_message};
 use crate::store::{InboxRow, NewEvent, StoreError};
 
@@ -24,6 +28,9 @@ pub const OPEN_MAX: i64 = 20_000;
 
 /// What was said so lately was not held up on its way.
 const FRESH_MS: u64 = 10_000;
+
+/// How long a transaction is held while its rooms are read for what the homeserver left lying; then it is refused.
+const HOLD_MAX: Duration = Duration::from_secs(10);
 
 /// The bridge as the homeserver sees it.
 pub struct BridgeHost {
@@ -66,6 +73,23 @@ impl Intake {
             head.sender == policy.bot || policy.ghosts.owns(&head.sender, &policy.server_name)
         };
         head.kind != "m.room.member" && KINDS.contains(&head.kind.as_str()) && self.mailboxes.iter().any(ours)
+    }
+
+    /// The newest event of each bridged room, among those of the homeserver's own users.
+    fn heard(&self, events: &[RawEvent]) -> HashMap<RoomId, Time> {
+        let mut heard = HashMap::new();
+        for event in events.iter().filter(|event| self.shell.routes.has(&event.room_id)) {
+            if let Some(said) = newest(std::slice::from_ref(event), self.shell.client.server_name()) {
+                let newest = heard.entry(event.room_id.clone()).or_insert(said);
+                *newest = said.max(*newest);
+            }
+        }
+        heard
+    }
+
+    fn taken(&self, txn: &str, heard: HashMap<RoomId, Time>) {
+        heard.into_iter().for_each(|(room, said)| self.gaps.strands.heard(&room, said));
+        self.gaps.strands.taken(txn);
     }
 
     /// Stores events and gives them to the pump, with how many of them were new.
@@ -138,6 +162,11 @@ impl Intake {
             tracing::debug!(txn, "a transaction has to wait until its rooms are read back");
             return Accepted::Busy;
         }
+        if let Err(error) = self.take_stranded(&events, &mut feed).await {
+            tracing::debug!(txn, %error, "a transaction has to wait: what was said before it cannot be read");
+            self.gaps.refused();
+            return Accepted::Busy;
+        }
         let is_fresh = self.gaps.is_behind() && events.iter().any(|event| self.is_fresh(event));
         let (accepted, _) = self.store_with(&mut feed, events).await;
         match accepted {
@@ -146,6 +175,66 @@ impl Intake {
             Accepted::Busy => self.gaps.refused(),
         }
         accepted
+    }
+
+    /// Where the homeserver may have left something lying, the rooms of these events are read, and what was said there
+    /// goes in before them. Under the lock, for nothing of these rooms may come between.
+    async fn take_stranded(&self, events: &[RawEvent], feed: &mut Feed) -> Result<(), ClientError> {
+        let bridged = events.iter().map(|event| &event.room_id).filter(|room| self.shell.routes.has(room));
+        let mut stale: Vec<RoomId> =
+            bridged.filter(|room| self.gaps.strands.is_stale(room)).cloned().collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        stale.sort_unstable();
+        stale.dedup();
+        let since: HashMap<RoomId, Time> = match self.shell.store.portal_rooms().await {
+            Ok(rooms) => rooms.into_iter().collect(),
+            Err(error) => return Err(ClientError::Unavailable(error.to_string())),
+        };
+        let end = Instant::now() + HOLD_MAX;
+        for room in stale {
+            let gap = self.gaps.stranded(&room, since.get(&room).copied().unwrap_or_default());
+            // What was left lying before them is as old, and such a time was read long since.
+            let mut of_room = events.iter().filter(|event| event.room_id == room);
+            if of_room.all(|event| self.is_before(event, gap.floor)) {
+                continue;
+            }
+            match self.read_stranded(&gap, end, feed).await {
+                Ok(()) => {}
+                Err(ClientError::Unavailable(_) | ClientError::Limited { .. })
+                    if self.gaps.strands.unreadable() == Patience::Left =>
+                {
+                    return Err(ClientError::Unavailable(format!("{room} cannot be read now")));
+                }
+                Err(error) => {
+                    tracing::warn!(%room, %error, "a room cannot be read, events may come out of order; is the bot in it?");
+                    self.gaps.strands.read(&room, Instant::now(), None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_stranded(&self, gap: &Gap, end: Instant, feed: &mut Feed) -> Result<(), ClientError> {
+        let unavailable = |why: &str| ClientError::Unavailable(why.to_owned());
+        let began = Instant::now();
+        let reading = timeout_at(end, read_back(&self.shell.client, gap)).await;
+        let found = reading.unwrap_or_else(|_| Err(unavailable("it took too long")))?;
+        let newest = newest(&found, self.shell.client.server_name());
+        let (accepted, new) = self.store_with(feed, self.worth_taking(found)).await;
+        if accepted == Accepted::Busy {
+            return Err(unavailable("the database takes nothing"));
+        }
+        self.gaps.strands.read(&gap.room, began, newest);
+        tracing::debug!(room = %gap.room, new, "a room was read before a transaction that is not the next");
+        Ok(())
+    }
+
+    /// Said before by somebody whose clock we can trust.
+    fn is_before(&self, event: &RawEvent, time: Time) -> bool {
+        let said = newest(std::slice::from_ref(event), self.shell.client.server_name());
+        said.is_some_and(|said| said < time)
     }
 
     /// Said a moment ago by somebody whose clock we can trust: the homeserver keeps nothing back.
@@ -163,13 +252,22 @@ impl Host for BridgeHost {
             self.intake.gaps.refused();
             return Accepted::Busy;
         }
+        self.intake.gaps.strands.arrived(txn);
+        let heard = self.intake.heard(&events);
         let events = self.intake.worth_taking(events);
         if events.is_empty() {
+            self.intake.taken(txn, heard);
             return Accepted::Done;
         }
         // In a task of its own: a homeserver that hangs up must not come between the disk and the pump.
         let (intake, txn) = (Arc::clone(&self.intake), txn.to_owned());
-        let taking = tokio::spawn(async move { intake.take(&txn, events).await });
+        let taking = tokio::spawn(async move {
+            let accepted = intake.take(&txn, events).await;
+            if accepted == Accepted::Done {
+                intake.taken(&txn, heard);
+            }
+            accepted
+        });
         taking.await.unwrap_or(Accepted::Busy)
     }
 

@@ -24,7 +24,7 @@ use super::http::{After, Parsed, Reply, Request};
 use super::{Bell, Short};
 
 #[allow(unused_imports, reason = "each test or bench uses its own part of the models")]
-pub use self::push::{Event, PushError, Pushed, transaction};
+pub use self::push::{Event, PushError, Pushed, Stranded, transaction};
 
 /// Who the partners are, and which of Synapse's habits hold.
 #[derive(Clone, Debug)]

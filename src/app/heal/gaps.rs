@@ -18,12 +18,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::strands::Strands;
 use crate::ids::{RoomId, Time};
 
 /// How long transactions are refused for the sake of order. Then they are taken, whatever their rooms lack.
 pub const REFUSE_MAX: Duration = Duration::from_secs(30);
 /// A last look at the homeserver that is older than this says nothing about now.
 pub const BLIND_MAX: Duration = Duration::from_secs(30);
+
+/// So much older than the last good look may be what was lost: a transaction that is not answered holds up those
+/// behind it for a minute at most.
+pub const MARGIN_MS: u64 = 2 * 60 * 1000;
 
 /// What becomes of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub struct Gaps {
     pub look: Notify,
     /// What was refused may come now.
     pub wake: Notify,
+    /// What the homeserver itself may have left lying.
+    pub strands: Strands,
 }
 
 struct State {
@@ -115,7 +122,13 @@ impl Gaps {
             good_until,
             summary: Summary::default(),
         };
-        Self { state: Mutex::new(state), work: Notify::new(), look: Notify::new(), wake: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            work: Notify::new(),
+            look: Notify::new(),
+            wake: Notify::new(),
+            strands: Strands::begin(),
+        }
     }
 
     /// Whether a transaction with events of these rooms may be taken; only rooms that have a portal count.
@@ -143,6 +156,7 @@ impl Gaps {
             return Admission::Pass;
         }
         state.is_behind = true;
+        self.strands.troubled();
         for room in lacking {
             if state.rooms.contains_key(&room) && state.wanted.insert(room.clone()) {
                 state.hurried.push_back(room);
@@ -155,6 +169,7 @@ impl Gaps {
     /// A transaction was refused for a reason of the bridge's own.
     pub fn refused(&self) {
         self.state().is_behind = true;
+        self.strands.troubled();
     }
 
     /// True when the homeserver may keep something back for us, because we refused it.
@@ -174,7 +189,15 @@ impl Gaps {
 
     /// The homeserver may have restarted. True when that is news.
     pub fn suspect(&self) -> bool {
+        self.strands.restarted();
         !std::mem::replace(&mut self.state().suspected, true)
+    }
+
+    /// A room to be read for what was stranded there; `good_until` helps where nothing of it was heard yet.
+    pub fn stranded(&self, room: &RoomId, since: Time) -> Gap {
+        let known = self.strands.known_until(room);
+        let known = known.unwrap_or_else(|| Time(self.state().good_until.0.saturating_sub(MARGIN_MS)));
+        Gap { room: room.clone(), floor: known.max(since), since }
     }
 
     /// The homeserver answers, and no suspicion came up meanwhile. Gives until when everything is known to have come.
@@ -250,6 +273,7 @@ impl Gaps {
         (state.lets_through, state.is_behind) = (false, false);
         state.good_until = now;
         self.wake.notify_one();
+        self.strands.whole();
         Some(std::mem::take(&mut state.summary))
     }
 

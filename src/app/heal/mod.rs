@@ -4,12 +4,14 @@
 //! signal, that is gone from its push, and only there: the rooms still have it. So somebody [`watch`]es whether it
 //! is the same process, and after a restart (and at our own start, for nobody watched before it) each room is
 //! [`read`] back from where all was well, and what is not in the inbox goes in, oldest first. Meanwhile [`gaps`]
-//! keeps the intake from taking what is newer, room by room, so that order holds.
+//! keeps the intake from taking what is newer, room by room, so that order holds. [`strands`] knows of what a
+//! homeserver that did not restart has left lying.
 //!
 //! Nothing in `bridge` knows of it: an event that was read back is an event.
 
 pub mod gaps;
 pub mod read;
+pub mod strands;
 pub mod watch;
 
 use std::sync::Arc;
@@ -21,9 +23,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::gaps::{End, Gap, Gaps, Summary};
-use self::read::read_back;
+use self::read::{newest, read_back};
 use super::host::{Intake, OPEN_MAX};
 use super::shell::Shell;
+use crate::ids::{RoomId, Time};
 use crate::matrix::appservice::{Accepted, RawEvent};
 use crate::matrix::client::ClientError;
 
@@ -56,6 +59,7 @@ pub async fn heal(shell: Arc<Shell>, intake: Arc<Intake>, gaps: Arc<Gaps>, cance
         () = cancel.cancelled() => {}
         () = healer.read_all() => {}
         () = healer.call_back() => {}
+        () = healer.sweep() => {}
     }
 }
 
@@ -110,11 +114,12 @@ impl Healer {
     async fn read(&self, gap: &Gap) -> Result<usize, ClientError> {
         let mut waits = TRY_AGAIN.into_iter();
         loop {
-            let error = match read_back(&self.shell.client, gap).await {
-                Ok(events) => match self.take(events).await {
-                    Ok(missed) => return Ok(missed),
-                    Err(error) => error,
-                },
+            let began = Instant::now();
+            let error = match self.read_once(gap).await {
+                Ok((missed, newest)) => {
+                    self.gaps.strands.read(&gap.room, began, newest);
+                    return Ok(missed);
+                }
                 Err(error) => error,
             };
             let wait = match &error {
@@ -125,6 +130,49 @@ impl Healer {
             // Away again: it will be read when the homeserver is back.
             let Some(wait) = wait.filter(|_| !self.gaps.is_suspected()) else { return Err(error) };
             sleep(wait).await;
+        }
+    }
+
+    /// Gives how many events were missing, and the newest there is.
+    async fn read_once(&self, gap: &Gap) -> Result<(usize, Option<Time>), ClientError> {
+        let events = read_back(&self.shell.client, gap).await?;
+        let newest = newest(&events, self.shell.client.server_name());
+        Ok((self.take(events).await?, newest))
+    }
+
+    /// Reads rooms that may lack something stranded, for as long as it may.
+    async fn sweep(&self) {
+        loop {
+            self.gaps.strands.due().await;
+            let rooms = match self.shell.store.portal_rooms().await {
+                Ok(rooms) => rooms,
+                Err(error) => {
+                    tracing::warn!(%error, "rooms cannot be looked at for what the homeserver left lying");
+                    continue;
+                }
+            };
+            let mut missed = 0;
+            for (room, since) in rooms {
+                missed += self.sweep_room(&room, since).await;
+            }
+            // Some of it may have been on its way to us.
+            tracing::debug!(missed, "rooms were looked at for what the homeserver left lying");
+        }
+    }
+
+    async fn sweep_room(&self, room: &RoomId, since: Time) -> usize {
+        // After a restart every room is read anyway.
+        if self.gaps.is_suspected() || !self.gaps.strands.is_stale(room) {
+            return 0;
+        }
+        let began = Instant::now();
+        match self.read(&self.gaps.stranded(room, since)).await {
+            Ok(missed) => missed,
+            Err(error) => {
+                tracing::debug!(%room, %error, "a room cannot be looked at");
+                self.gaps.strands.read(room, began, None);
+                0
+            }
         }
     }
 

@@ -84,6 +84,12 @@ pub async fn read_back(client: &Client, gap: &Gap) -> Result<Vec<RawEvent>, Clie
     Ok(found)
 }
 
+/// When the newest of these was sent, by the homeserver's own clock.
+pub fn newest(events: &[RawEvent], server_name: &str) -> Option<Time> {
+    let heads = events.iter().filter_map(Head::of);
+    heads.filter(|head| head.sender.server() == server_name).map(|head| head.said).max()
+}
+
 /// Adds what lies in the gap, and says where the page ended.
 fn take(events: Vec<RawEvent>, gap: &Gap, server_name: &str, found: &mut Vec<RawEvent>) -> Place {
     for event in events {

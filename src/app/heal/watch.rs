@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::gaps::{BLIND_MAX, Gaps};
+use super::gaps::{BLIND_MAX, Gaps, MARGIN_MS};
 use crate::app::shell::Shell;
 use crate::app::startup::wake_homeserver;
 use crate::ids::Time;
@@ -27,9 +27,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is written down until when all was well.
 const NOTE_EVERY: Duration = Duration::from_secs(30);
-/// So much older than the last good look may be what was lost: a transaction that is not answered holds up those
-/// behind it for a minute at most.
-const MARGIN_MS: u64 = 2 * 60 * 1000;
 /// Nothing older is looked for: by then a settled event may be forgotten, and would be said twice.
 const AGE_MS_MAX: u64 = 24 * 3600 * 1000;
 /// The fact in the store.

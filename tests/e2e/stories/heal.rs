@@ -9,6 +9,7 @@ use crate::support::bridge::BridgeConfig;
 use crate::support::irc::IrcClient;
 use crate::support::ircd::{IrcdKind, Setup};
 use crate::support::matrix::MatrixUser;
+use crate::support::synapse::Recovery;
 use crate::support::world::{World, puppet};
 use crate::support::{PATIENT, QUIET, eventually, join_all};
 
@@ -135,4 +136,25 @@ async fn killed_while_the_bridge_was_slow() {
         // Not found by chance.
         lab.world.bridge.wait_log(&["what was missing goes its way"], Duration::from_secs(5)).await;
     }
+}
+
+/// The bridge is killed, and what is said just when Synapse has handed over everything is written down and sent by
+/// nobody. It is said before what comes after it, and also when nothing does.
+#[tokio::test]
+async fn killed_bridge_and_a_slow_recovery() {
+    let mut lab = Lab::new().await;
+    lab.world.synapse.stop();
+    lab.world.synapse.set_recovery(Recovery::Slow);
+    lab.world.synapse.run().await;
+    lab.burst().await;
+    lab.assert_all_said_once().await;
+    lab.world.bridge.kill();
+    lab.burst().await;
+    lab.world.bridge.launch();
+    // Until it is sure that something was said in that second.
+    for _ in 0..8 {
+        lab.burst().await;
+    }
+    lab.assert_all_said_once().await;
+    assert!(lab.world.synapse.kept_events().contains('$'), "nothing was stranded, so nothing is shown");
 }

@@ -44,8 +44,8 @@ fn curl(url: &str, arguments: &[&str]) -> Got {
 
 impl Got {
     fn header(&self, name: &str) -> &str {
-        let values = self.headers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        values.last().unwrap_or_default().trim()
+        let mut values = self.headers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        values.next_back().unwrap_or_default().trim()
     }
 
     fn text(&self) -> String {

@@ -224,7 +224,7 @@ fn policy() -> Policy {
         services: None,
         user_modes: String::new(),
         bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 100, line_ms: 0 },
+        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
         connect: ConnectPace { burst: 100, interval_ms: 0, ..ConnectPace::default() },
         ping: PingPace { after_ms: 60_000, timeout_ms: 60_000 },
         message_age_ms_max: 900_000,

@@ -104,13 +104,6 @@ impl Verdict {
         assert!(self.lost.is_empty(), "{what}: lost without a word: {}", sample(&self.lost));
     }
 
-    /// Nothing lost, nothing doubled.
-    #[track_caller]
-    pub fn assert_there_once(&self, what: &str) {
-        self.assert_all_there(what);
-        assert!(self.doubled.is_empty(), "{what}: doubled: {}", sample(&self.doubled));
-    }
-
     /// Nothing lost, nothing overtaken.
     #[track_caller]
     pub fn assert_none_lost(&self, what: &str) {

@@ -234,6 +234,20 @@ impl Crowd {
         self.irc.said.iter().filter(|(_, mark)| said(mark)).count()
     }
 
+    /// When each of these was said, by the kills around it.
+    pub fn moments(&self, marks: &[Mark]) -> String {
+        let book = book(&self.book);
+        let moment = |mark: &Mark| {
+            let said = book.said_at[mark];
+            let before = self.kills.iter().rev().find(|kill| kill.at <= said);
+            let after = self.kills.iter().find(|kill| kill.at > said);
+            let since = before.map(|kill| said.duration_since(kill.at));
+            let until = after.map(|kill| kill.at.duration_since(said));
+            format!("{mark:?} was said {since:?} after a kill and {until:?} before the next")
+        };
+        marks.iter().map(moment).collect::<Vec<_>>().join("\n")
+    }
+
     /// How many messages were accepted from Matrix so far.
     pub fn accepted(&self) -> usize {
         book(&self.book).accepted.len()

@@ -20,14 +20,29 @@ const SIGNING_KEY: &str = "ed25519 a_test QlVOUkFLVS1URVNULUtFWS1OT1QtQS1TRUNSRV
 pub struct Synapse {
     dir: PathBuf,
     port: u16,
+    recovery: Recovery,
     daemon: Option<Daemon>,
+}
+
+/// How soon it notes that an application service is up again, once it has nothing more to hand over.
+#[derive(Clone, Copy)]
+pub enum Recovery {
+    /// In a moment, of which a test can't make use.
+    Usual,
+    /// In a second.
+    Slow,
 }
 
 impl Synapse {
     /// Writes the configuration under `parent`, with the registrations (absolute paths) of application services,
     /// without starting it.
     pub fn prepare(parent: &Path, registrations: &[&Path]) -> Synapse {
-        let synapse = Synapse { dir: sub_dir(parent, "synapse"), port: free_port(), daemon: None };
+        let synapse = Synapse {
+            dir: sub_dir(parent, "synapse"),
+            port: free_port(),
+            recovery: Recovery::Usual,
+            daemon: None,
+        };
         synapse.write_config(registrations);
         synapse
     }
@@ -42,7 +57,11 @@ impl Synapse {
     /// Starts it (again) on its data and waits until clients are answered.
     pub async fn run(&mut self) {
         let mut command = Command::new(part("BUNRAKU_SYNAPSE_PYTHON"));
-        command.args(["-m", "synapse.app.homeserver", "--config-path"]).arg(self.dir.join("homeserver.yaml"));
+        match self.recovery {
+            Recovery::Usual => command.args(["-m", "synapse.app.homeserver"]),
+            Recovery::Slow => command.args(["-c", include_str!("../conf/synapse-slow-recovery.py")]),
+        };
+        command.arg("--config-path").arg(self.dir.join("homeserver.yaml"));
         let mut daemon = Daemon::start(command.current_dir(&self.dir), &self.dir.join("stdout.log"));
         let (http, url) = (http(), format!("{}/_matrix/client/versions", self.url()));
         eventually("Synapse answers", PATIENT, || {
@@ -52,6 +71,11 @@ impl Synapse {
         })
         .await;
         self.daemon = Some(daemon);
+    }
+
+    /// How it will be from its next start on.
+    pub fn set_recovery(&mut self, recovery: Recovery) {
+        self.recovery = recovery;
     }
 
     /// SIGTERM, and up to 20 s to end.

@@ -30,6 +30,13 @@ pub struct Pushed {
     pub attempts: u32,
 }
 
+/// A transaction that has a number, and was not sent.
+#[derive(Clone, Debug)]
+pub struct Stranded {
+    transaction: u64,
+    events: Vec<Event>,
+}
+
 /// A transaction that was not taken in a minute.
 #[derive(Clone, Debug)]
 pub struct PushError {
@@ -126,6 +133,24 @@ impl Homeserver {
         self.push_body(&transaction(events)).await
     }
 
+    /// Writes events down as a transaction and sends it to nobody, as a Synapse does with what comes between the end
+    /// of what it kept and the moment it takes the application service to be up.
+    pub async fn strand(&self, events: Vec<Event>) -> Stranded {
+        let mut pusher = self.0.pusher.lock().await;
+        let transaction = pusher.next;
+        pusher.next += 1;
+        Stranded { transaction, events }
+    }
+
+    /// Sends it after all, as after the next outage.
+    ///
+    /// # Errors
+    /// When it was not taken in a minute.
+    pub async fn push_stranded(&self, stranded: &Stranded) -> Result<Pushed, PushError> {
+        let mut pusher = self.0.pusher.lock().await;
+        self.try_push(&mut pusher, stranded.transaction, &transaction(&stranded.events)).await
+    }
+
     /// Sends one transaction whose body was made beforehand with [`transaction`].
     ///
     /// # Errors
@@ -134,6 +159,15 @@ impl Homeserver {
         let mut pusher = self.0.pusher.lock().await;
         let transaction = pusher.next;
         pusher.next += 1;
+        self.try_push(&mut pusher, transaction, body).await
+    }
+
+    async fn try_push(
+        &self,
+        pusher: &mut Pusher,
+        transaction: u64,
+        body: &[u8],
+    ) -> Result<Pushed, PushError> {
         let path = format!("/_matrix/app/v1/transactions/{transaction}");
         let started = Instant::now();
         let mut written = None;

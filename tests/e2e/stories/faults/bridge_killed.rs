@@ -45,9 +45,9 @@ async fn bridge_killed() {
         "{input} more, said up to {oldest} ms before a kill, went with it; {unheard} were said while nobody was there"
     );
     report(&fault, "IRC to Matrix", &outcome.to_matrix, &words);
-    // Order is shown above and not asked for: a Synapse can keep one transaction until its next outage, and give it
-    // behind later ones (docs/RELIABILITY.md).
-    outcome.to_irc.assert_all_there("Matrix to IRC");
+    outcome.to_irc.assert_none_lost("Matrix to IRC");
+    let lost = &outcome.to_matrix.lost;
+    assert!(lost.is_empty(), "lost on their way to Matrix:\n{}", crowd.moments(lost));
     assert!(at_once <= 1, "one kill doubled {at_once} messages of one puppet");
     outcome.to_matrix.assert_exactly_once("IRC to Matrix");
     assert!(!is_long() || oldest <= 20, "{oldest} ms of what was said on IRC went with a kill");
