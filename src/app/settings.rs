@@ -144,7 +144,7 @@ mod tests {
         assert_eq!((policy.message_age_ms_max, policy.message_lines_max), (900_000, 8));
         assert_eq!(policy.connections_max, 500);
         assert_eq!(policy.failures, Failures::default());
-        assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Shown));
+        assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Hidden));
         assert_eq!(policy.forms, Forms::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");

@@ -205,7 +205,7 @@ pub struct Network {
     #[serde(default)]
     pub mentions: Mentions,
     /// Whether what is said to those of a rank only is shown in rooms.
-    #[serde(default = "default_true")]
+    #[serde(default)]
     pub asides: bool,
 }
 

@@ -78,7 +78,7 @@ impl BridgeConfig {
             ping: PING.to_owned(),
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
-            network_lines: Vec::new(),
+            network_lines: vec!["asides: true".to_owned()],
             top_lines: Vec::new(),
         }
     }
