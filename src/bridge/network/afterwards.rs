@@ -124,9 +124,8 @@ impl Network {
         let Some(channel) = self.channel_for(&about) else {
             return self.settle(about.seq, Outcome::Delivered);
         };
-        if self.policy.links.is_some() {
-            self.out.push(Effect::Unpublish { room: about.room.clone(), event: about.of.clone() });
-        }
+        // Also where no links are made now: some may have been, and be followed again.
+        self.out.push(Effect::Unpublish { room: about.room.clone(), event: about.of.clone() });
         self.originals.forget(&about.of);
         self.unquote(&about.of);
         let stands = |(_, said): (_, &Said)| said.life == Life::Stands;

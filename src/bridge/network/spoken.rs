@@ -65,7 +65,9 @@ impl Network {
     }
 
     fn publish(&mut self, saying: &Saying, part: LinkPart, what: Published) {
-        let (seq, room, event) = (saying.seq, saying.room.clone(), saying.event_id.clone());
+        // Who takes back a message takes back what corrected it.
+        let event = saying.corrects.as_ref().map_or(&saying.event_id, |corrects| &corrects.of).clone();
+        let (seq, room) = (saying.seq, saying.room.clone());
         self.out.push(Effect::Publish(Publication { seq, part, room, event, what }));
     }
 
