@@ -1,7 +1,7 @@
 //! What was said to some of a channel a moment ago, so that it is relayed once however many of ours are shown it.
 //!
-//! Streams show one thing said as often as it was said, each in its own time. So a sighting is new when its stream has
-//! shown the thing more often than it was relayed. Bounded: above [`ASIDES_MAX`] the oldest is forgotten.
+//! Streams show one thing said as often as it was said, each in its own time. So a sighting is of the oldest saying that
+//! its stream has not shown yet, and new where there is none. Bounded: above [`ASIDES_MAX`] the oldest is forgotten.
 
 use std::collections::VecDeque;
 
@@ -17,13 +17,13 @@ const KEEP_MS: u64 = 60_000;
 #[derive(Debug, Default)]
 pub struct Asides(VecDeque<Aside>);
 
+/// One saying.
 #[derive(Debug)]
 struct Aside {
     key: Key,
     since: Time,
-    relayed: u32,
-    /// How often each stream has shown it.
-    shown: Vec<(ConnId, u32)>,
+    /// The streams that have shown it.
+    shown: Vec<ConnId>,
 }
 
 impl Asides {
@@ -32,26 +32,16 @@ impl Asides {
         while self.0.front().is_some_and(|aside| now.since_ms(aside.since) >= KEEP_MS) {
             self.0.pop_front();
         }
-        let Some(aside) = self.0.iter_mut().find(|aside| aside.key == key) else {
-            if self.0.len() >= ASIDES_MAX {
-                self.0.pop_front();
-            }
-            self.0.push_back(Aside { key, since: now, relayed: 1, shown: vec![(conn, 1)] });
-            return true;
-        };
-        let shown = match aside.shown.iter_mut().find(|(by, _)| *by == conn) {
-            Some((_, shown)) => {
-                *shown += 1;
-                *shown
-            }
-            None => {
-                aside.shown.push((conn, 1));
-                1
-            }
-        };
-        let is_new = shown > aside.relayed;
-        aside.relayed = aside.relayed.max(shown);
-        is_new
+        if let Some(aside) = self.0.iter_mut().find(|aside| aside.key == key && !aside.shown.contains(&conn))
+        {
+            aside.shown.push(conn);
+            return false;
+        }
+        if self.0.len() >= ASIDES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(Aside { key, since: now, shown: vec![conn] });
+        true
     }
 }
 
@@ -74,6 +64,14 @@ mod tests {
         let shown = [(1, "hi"), (2, "hi"), (1, "hi"), (1, "ho"), (2, "ho"), (3, "hi"), (2, "hi"), (3, "hi")];
         let news = shown.map(|(by, text)| asides.is_new(Time(1), conn(by), key(text)));
         assert_eq!(news, [true, false, true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_saying_is_remembered_for_its_own_time() {
+        let mut asides = Asides::default();
+        assert!(asides.is_new(Time(0), conn(1), key("hi")));
+        assert!(asides.is_new(Time(KEEP_MS - 1), conn(1), key("hi")), "said again");
+        assert!(!asides.is_new(Time(KEEP_MS + 1), conn(2), key("hi")), "the second one");
     }
 
     #[test]
