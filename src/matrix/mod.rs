@@ -10,6 +10,5 @@ pub mod client;
 pub mod content;
 pub mod decode;
 pub mod outbox;
-mod percent;
 
 pub use crate::secret::Secret;

@@ -14,6 +14,7 @@ pub mod modes;
 pub mod moment;
 pub mod nick;
 pub mod numerics;
+pub mod percent;
 pub mod realname;
 pub mod sasl;
 pub mod scram;

@@ -12,8 +12,9 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::super::{Secret, percent};
+use super::super::Secret;
 use super::Refusal;
+use crate::text::percent;
 
 pub(super) struct Gate {
     hs_token: Secret,
@@ -38,7 +39,7 @@ impl Gate {
         let mut in_query =
             query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("access_token="));
         let all = self.hs_token.matches(token)
-            && in_query.all(|guess| self.hs_token.matches(&percent::decode(guess)));
+            && in_query.all(|guess| self.hs_token.matches(&percent::decode_form(guess)));
         if all { Ok(()) } else { Err(Refusal::WrongToken) }
     }
 

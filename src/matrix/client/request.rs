@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::percent;
 use super::{Client, ClientError};
 use crate::ids::UserId;
+use crate::text::percent;
 
 /// The longest answer read, in bytes. The members of a room of 100,000 are about 15 MB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

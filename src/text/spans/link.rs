@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::UserId;
+use crate::text::percent;
 
 /// Longest target of a link, in bytes. A longer one is left out, and its text stays.
 pub const LINK_BYTES_MAX: usize = 2_000;
@@ -101,25 +102,9 @@ pub(super) fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&
     start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }
 
-/// `None` when the bytes are no UTF-8. A `%` without two hex digits stands for itself.
+/// `None` when the bytes are no UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
-    let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match (byte, hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, _, _) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(decoded).ok()
+    String::from_utf8(percent::decode(text)).ok()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! say, out of a short list of images, sounds and videos, and plain text. All else is bytes to be kept in a file.
 
 use crate::bridge::media::{Media, MediaKind};
+use crate::text::percent;
 
 /// How many bytes of a file are looked at.
 pub(super) const LOOKED_AT_BYTES: usize = 512;
@@ -56,14 +57,8 @@ pub(super) fn disposition(content_type: &str, name: &str) -> String {
     let mut disposition = format!("{kind}; filename=\"{ascii}\"");
     if ascii != name {
         disposition.push_str("; filename*=UTF-8''");
-        for byte in name.bytes() {
-            // attr-char of RFC 8187 section 3.2.1, without those that are rarely right.
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~') {
-                disposition.push(char::from(byte));
-            } else {
-                disposition.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        // More than RFC 8187 section 3.2.1 asks to be escaped, of what is rarely right.
+        percent::push(&mut disposition, &name);
     }
     disposition
 }

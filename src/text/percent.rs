@@ -1,9 +1,9 @@
-//! Percent encoding of one path segment or query value (RFC 3986 section 2.3), written straight into the URL
-//! that is being built.
+//! Percent encoding (RFC 3986 section 2.1): of one path segment, query value or parameter, written straight into the text that
+//! is being built, and back.
 
 /// Appends `text` to `url` with everything escaped that is not unreserved. `.` and `..` as whole path segments
 /// cannot be escaped at all: URL parsers take `%2E%2E` for a step up, too.
-pub(super) fn push(url: &mut String, text: &str) {
+pub fn push(url: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
@@ -17,10 +17,15 @@ pub(super) fn push(url: &mut String, text: &str) {
     }
 }
 
-/// The bytes that a form-encoded query value stands for; a `%` without two hex digits stands for itself.
-pub(super) fn decode(value: &str) -> Vec<u8> {
+/// The bytes that a form-encoded query value stands for: as [`decode`], and a `+` is a space.
+pub fn decode_form(value: &str) -> Vec<u8> {
+    decode(&value.replace('+', " "))
+}
+
+/// The bytes that a text stands for; a `%` without two hex digits stands for itself.
+pub fn decode(text: &str) -> Vec<u8> {
     let hex = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16));
-    let bytes = value.as_bytes();
+    let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -29,7 +34,6 @@ pub(super) fn decode(value: &str) -> Vec<u8> {
                 decoded.push((high * 16 + low) as u8);
                 at += 2;
             }
-            (b'+', _, _) => decoded.push(b' '),
             (_, _, _) => decoded.push(byte),
         }
         at += 1;
@@ -56,8 +60,9 @@ mod tests {
 
     #[test]
     fn a_query_value_is_read_whatever_it_holds() {
-        assert_eq!(decode("a%2Fb+c"), b"a/b c");
-        assert_eq!(decode("%zz%4%"), b"%zz%4%");
-        assert_eq!(decode("%ff"), [0xff]);
+        assert_eq!(decode_form("a%2Fb+c"), b"a/b c");
+        assert_eq!(decode_form("%zz%4%"), b"%zz%4%");
+        assert_eq!(decode_form("%ff"), [0xff]);
+        assert_eq!(decode("a+b%2b"), b"a+b+");
     }
 }
