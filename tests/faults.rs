@@ -75,6 +75,14 @@ impl W {
     fn fx(&mut self) -> Vec<Effect> {
         let mut v = vec![];
         self.n.take_effects(&mut v);
+        let mut noted = 0;
+        while let Some(effect) = v.get(noted).cloned() {
+            noted += 1;
+            if let Effect::Written { puppet, seq } = effect {
+                self.n.handle(Time(self.now), Input::Noted { puppet, seq });
+                self.n.take_effects(&mut v);
+            }
+        }
         self.out.extend(v.clone());
         v
     }

@@ -289,6 +289,9 @@ impl Stage {
                     Input::ConnLine { conn: *conn, line }
                 }));
             }
+            Effect::Written { puppet, seq } => {
+                inputs.push_back(Input::Noted { puppet: *puppet, seq: *seq });
+            }
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use super::shell::Shell;
 use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{CloseReason, Input, PortalRow, Salted};
 use crate::bridge::media::{Publication, Published};
-use crate::ids::{ChannelName, ConnId, RoomAlias, RoomId, UserId};
+use crate::ids::{ChannelName, ConnId, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
 use crate::irc::connection::{self, Start};
 use crate::irc::dial::{ServerAddr, Transport};
 use crate::irc::framer::Observe;
@@ -57,10 +57,7 @@ impl NetworkTask {
                     });
                 }
             }
-            Effect::Written { seq } => {
-                let noted = self.shell.store.written(seq).await;
-                self.note(noted, "what a socket took could not be noted; after a crash it is said again");
-            }
+            Effect::Written { puppet, seq } => self.written(puppet, seq).await,
             Effect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
             Effect::Relay(relay) => self.shell.outbox.submit(relay),
             Effect::Mark(mark) => self.shell.outbox.mark(mark),
@@ -132,6 +129,22 @@ impl NetworkTask {
         let (store, vault) = (&self.shell.store, &self.shell.vault);
         let saved = store.link_save(vault, id, (&room, &event), &linked, expires).await;
         self.note(saved, "a link could not be stored; it leads nowhere");
+    }
+
+    /// Notes what a socket took, and says so when that is done.
+    async fn written(&self, puppet: PuppetId, seq: InboxSeq) {
+        let (noted, failed) = match self.shell.store.written(seq).await {
+            Ok(noted) => (Some(noted), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.note(failed, "what a socket took could not be noted; after a crash it is said again");
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            if let Some(noted) = noted {
+                noted.await;
+            }
+            inputs.send(Input::Noted { puppet, seq }).await.ok();
+        });
     }
 
     fn note(&self, result: Result<(), StoreError>, what: &str) {

@@ -7,7 +7,7 @@
 use super::input::{AskId, BodyKind, HoldRow, PortalRow};
 use super::media::Publication;
 use crate::ids::{
-    ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, RelaySeq, RoomAlias, RoomId, UserId,
+    ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
 };
 use crate::secret::Secret;
 use crate::text::line::Line;
@@ -36,9 +36,9 @@ pub enum Effect {
     Abandon { conn: ConnId },
     /// Whether this connection's chat in channels is worth reading; it is, until this says otherwise.
     Observe { conn: ConnId, chat: Chat },
-    /// The kernel has all lines of this inbox row; what becomes of them is not known yet. Worth remembering over a
-    /// restart: it is never said again then.
-    Written { seq: InboxSeq },
+    /// The kernel has all lines of this inbox row, or the row has ended without that. To be on the disk before this puppet
+    /// says anything else: after a crash it is not said again then. Answered by `Noted`.
+    Written { puppet: PuppetId, seq: InboxSeq },
     /// This inbox row has reached its end.
     Settle { seq: InboxSeq, outcome: Outcome },
     /// Say something in a room.

@@ -8,7 +8,7 @@ use std::fmt;
 use super::ending::Ending;
 use super::media::Media;
 use super::relay::memory::Saying;
-use crate::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, Time, UserId};
+use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
@@ -40,6 +40,8 @@ pub enum Input {
     ConnLine { conn: ConnId, line: Line },
     /// The kernel has taken this many more of the lines we sent on this connection, in order.
     ConnWritten { conn: ConnId, lines: u32 },
+    /// It is on the disk that this inbox row was said, or how it ended; or the disk is beyond hope.
+    Noted { puppet: PuppetId, seq: InboxSeq },
     /// The connection could not be made, or is no more. Nothing follows with this id.
     ConnClosed { conn: ConnId, why: CloseReason },
     /// The bridge is going down: say goodbye on every connection and start nothing new.

@@ -2,8 +2,8 @@
 //!
 //! Kinds that come in masses (puts, dones, settlements, what sockets took) are kept apart, to be written with one
 //! statement each. A put and its done that meet here cancel each other; what is left of them is that they are counted,
-//! which rides along with the next commit. A settlement says more than that a socket took the row. It waits for
-//! nothing and knows no SQL.
+//! which rides along with the next commit. A settlement says more than that a socket took the row: whoever waits for
+//! the one is told by the other. It waits for nothing and knows no SQL.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -32,6 +32,8 @@ const LAZY_MS_MAX: u64 = 20;
 const PASSED_MS_MAX: u64 = 5_000;
 
 pub(super) type Answer = oneshot::Sender<Result<Reply, StoreError>>;
+/// Told when it is on the disk that a socket has a row, or what became of the row. A failing database keeps it waiting.
+pub(super) type Noted = oneshot::Sender<()>;
 
 pub(super) struct Job {
     pub(super) write: Write,
@@ -71,6 +73,10 @@ pub(super) struct Batch {
     singles: Vec<Job>,
     written: BTreeSet<InboxSeq>,
     settles: HashMap<InboxSeq, Outcome>,
+    /// Who waits for changes of `written` and `settles`.
+    waiting: Vec<Noted>,
+    /// They had to wait for an event already.
+    waited: bool,
     dones: Vec<RelaySeq>,
     /// Lines whose put and done cancelled each other, and when they are counted at the latest.
     passed: Lines,
@@ -97,10 +103,11 @@ impl Batch {
                     }
                 }
             }
-            Job { write: Write::Written { seq }, answer: None, .. } => {
+            Job { write: Write::Written { seq, noted }, answer: None, .. } => {
                 if !self.settles.contains_key(&seq) {
                     self.written.insert(seq);
                 }
+                self.waiting.push(noted);
             }
             Job { write: Write::Settle { seq, outcome }, answer: None, .. } => {
                 self.written.remove(&seq);
@@ -149,22 +156,24 @@ impl Batch {
 
     pub(super) fn due(&self) -> Due {
         match self.due.or(self.passed_due) {
-            Some(_) if self.awaited > 0 => Due::Now,
+            Some(_) if self.awaited > 0 || !self.waiting.is_empty() => Due::Now,
             Some(moment) => Due::At(moment),
             None => Due::Never,
         }
     }
 
     /// Leaves only what somebody waits for, where that is nothing but accepted events and the rest may wait
-    /// longer: an event from the homeserver is one statement on its own, and the fewest steps from the disk.
+    /// longer: an event from the homeserver is one statement on its own, and the fewest steps from the disk. Who waits
+    /// for anything else waits for one such event and no second.
     /// Gives what was set aside; it touches no row that the events do.
     pub(super) fn set_aside(&mut self) -> Option<Self> {
         let only_events = self.singles.iter().all(|job| matches!(job.write, Write::Accept { .. }));
         let is_due = self.due.or(self.passed_due).is_some_and(|due| due <= Instant::now());
         let is_all = self.len() == self.singles.len() && self.passed.is_empty();
-        if self.awaited == 0 || is_all || !only_events || is_due || self.is_full() {
+        if self.awaited == 0 || is_all || !only_events || is_due || self.waited || self.is_full() {
             return None;
         }
+        self.waited = !self.waiting.is_empty();
         let urgent = Self {
             singles: std::mem::take(&mut self.singles),
             awaited: std::mem::take(&mut self.awaited),
@@ -216,6 +225,9 @@ impl Batch {
     /// Tells the callers, after the commit.
     pub(super) fn finish(&mut self, results: Results) {
         let batch = std::mem::take(self);
+        for noted in batch.waiting {
+            noted.send(()).ok();
+        }
         for (job, result) in batch.singles.into_iter().zip(results.singles) {
             match job.answer {
                 Some(answer) => drop(answer.send(result.map_err(StoreError::Refused))),
@@ -427,6 +439,26 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_waits_for_a_note_lets_one_event_pass() {
+        let mut batch = Batch::default();
+        let (noted, _told) = oneshot::channel();
+        batch.add(Job::new(Write::Written { seq: InboxSeq(1), noted }, None));
+        let accept = |batch: &mut Batch| {
+            let (answer, waiting) = oneshot::channel();
+            let write = Write::Accept { events: Vec::new(), at: Time(1), first: InboxSeq(1) };
+            batch.add(Job::new(write, Some(answer)));
+            waiting
+        };
+        let _first = accept(&mut batch);
+        let aside = batch.set_aside().expect("the event goes first");
+        batch.finish(Results::default());
+        batch.join(aside);
+        let _second = accept(&mut batch);
+        assert!(batch.set_aside().is_none(), "now they go together");
+        assert_eq!(batch.len(), 2);
+    }
+
+    #[test]
     fn a_done_cancels_the_put_it_meets() {
         let mut batch = Batch::default();
         batch.add(put(1));
@@ -460,7 +492,12 @@ pub(super) mod tests {
     #[test]
     fn a_row_that_is_settled_is_not_noted_as_written() {
         let mut batch = Batch::default();
-        let written = |seq| Job::new(Write::Written { seq: InboxSeq(seq) }, None);
+        let mut waiting = Vec::new();
+        let mut written = |seq| {
+            let (noted, told) = oneshot::channel();
+            waiting.push(told);
+            Job::new(Write::Written { seq: InboxSeq(seq), noted }, None)
+        };
         batch.add(written(1));
         batch.add(written(2));
         let settle = Write::Settle { seq: InboxSeq(1), outcome: Outcome::Delivered };
@@ -469,6 +506,11 @@ pub(super) mod tests {
         assert_eq!((batch.len(), batch.written.len()), (2, 1));
         let written = batch.steps(None).iter().filter(|step| matches!(step, Step::Written(_))).count();
         assert_eq!(written, 1, "one statement for all");
+        assert!(matches!(batch.due(), Due::Now), "somebody waits");
+        batch.refuse_awaited(&StoreError::Closed);
+        assert!(waiting.iter_mut().all(|told| told.try_recv().is_err()), "and goes on waiting");
+        batch.finish(Results::default());
+        assert!(waiting.iter_mut().all(|told| told.try_recv().is_ok()), "those of the settled row too");
     }
 
     #[test]

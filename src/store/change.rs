@@ -3,6 +3,7 @@
 //! A change is data only, so that it can be tried again: after a commit of unknown end too, hence each is
 //! written to be harmless twice, but for counts of lines without rows, which may then be too high. No SQL here: the table's file has it.
 
+use super::batch::Noted;
 use super::db::{Conn, Fault};
 use super::identities::{self, StoredIdentity};
 use super::inbox::{self, InboxRow, NewEvent};
@@ -29,6 +30,7 @@ pub(super) enum Write {
     },
     Written {
         seq: InboxSeq,
+        noted: Noted,
     },
     /// This network is to get the event.
     Route {
@@ -239,7 +241,7 @@ impl Write {
             }
             Self::Prune { before } => return inbox::prune(conn, *before).await.map(Reply::Count),
             Self::OutboxReserve => return outbox::reserve(conn).await.map(Reply::Reserved),
-            Self::Written { seq } => inbox::written(conn, &[*seq], now()).await,
+            Self::Written { seq, .. } => inbox::written(conn, &[*seq], now()).await,
             Self::Route { seq, network } => inbox::route(conn, *seq, network).await,
             Self::Settle { seq, outcome } => inbox::settle(conn, &[(*seq, outcome)], now()).await,
             Self::OutboxPut(row) => outbox::put(conn, &[row]).await,

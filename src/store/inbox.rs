@@ -142,9 +142,12 @@ impl Store {
         rows.iter().map(|row| inbox_row(row, self.inherited).map_err(StoreError::from)).collect()
     }
 
-    /// Notes that a socket has all of this row's message; lazy. Nothing for a row that is settled.
-    pub async fn written(&self, seq: InboxSeq) -> Result<(), StoreError> {
-        self.writer.write_soon(Write::Written { seq }).await
+    /// Notes that a socket has all of this row's message. What this gives waits until that is on the disk, or what
+    /// became of the row: after that no later run says it again. It waits as long as the store has hope.
+    pub async fn written(&self, seq: InboxSeq) -> Result<impl Future<Output = ()> + use<>, StoreError> {
+        let (noted, told) = oneshot::channel();
+        self.writer.write_soon(Write::Written { seq, noted }).await?;
+        Ok(async { told.await.unwrap_or_default() })
     }
 
     /// Counts an event that was taken in without a network as a message for this one; lazy. The first network of a

@@ -219,10 +219,13 @@ async fn a_row_that_a_socket_took_is_known_after_a_crash(place: Place) {
     let rows = store.accept(["$a", "$b", "$c", "$d"].map(event).to_vec()).await.unwrap();
     assert!(rows.iter().all(|row| row.before == Before::New));
     for row in &rows[1..] {
-        store.written(row.seq).await.unwrap();
+        store.written(row.seq).await.unwrap().await;
+        let noted = "SELECT seq FROM inbox WHERE written IS NOT NULL ORDER BY seq DESC";
+        let noted = place.conn().await.fetch(noted, &[]).await.unwrap();
+        assert_eq!(noted[0].int(0).unwrap(), row.seq.0, "it is on the disk when it is said to be");
     }
     store.settle(rows[3].seq, &Outcome::Delivered).await.unwrap();
-    store.written(rows[3].seq).await.unwrap();
+    store.written(rows[3].seq).await.unwrap().await;
     store.close().await.unwrap();
     let store = place.open().await;
     let open = store.inbox_after(InboxSeq(0), 10).await.unwrap();

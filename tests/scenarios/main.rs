@@ -129,6 +129,7 @@ stories! {
     nick_of_another_puppet
     nick_taken_away
     nick_wished_by_us_is_theirs
+    noted_first
     opens_too_late
     own_lines
     password_refused

@@ -22,7 +22,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Abandon { conn } => format!("irc {conn} abandon"),
         Effect::Observe { conn, chat: Chat::Read } => format!("irc {conn} read chat"),
         Effect::Observe { conn, chat: Chat::Skip } => format!("irc {conn} skip chat"),
-        Effect::Written { seq } => format!("written {}", seq.0),
+        Effect::Written { seq, .. } => format!("written {}", seq.0),
         Effect::Settle { seq, outcome } => format!("settle {} {}", seq.0, settled(outcome)),
         Effect::Relay(said) => relay(said),
         Effect::Mark(made) => mark(made),

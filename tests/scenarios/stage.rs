@@ -97,6 +97,8 @@ struct Stage {
     /// Whose connections were asked for.
     users: BTreeMap<ConnId, UserId>,
     kernel_waits: bool,
+    /// Nothing is on the disk before a story says so.
+    disk_waits: bool,
     fences_wait: bool,
     /// What is to be kept over a restart is shown.
     memory_shown: bool,
@@ -115,6 +117,7 @@ impl Stage {
             settled,
             users,
             kernel_waits: false,
+            disk_waits: false,
             fences_wait: false,
             memory_shown: false,
         }
@@ -131,6 +134,8 @@ impl Stage {
         match verb {
             "policy" => self.set(rest),
             "kernel" => self.kernel_waits = rest == "waits",
+            "disk" => self.disk_waits = rest == "waits",
+            "noted" => self.give(noted(rest)),
             "fences" => self.fences_wait = rest == "wait",
             "memory" => self.memory_shown = rest == "shown",
             "named" => self.give(named(rest)),
@@ -258,6 +263,7 @@ impl Stage {
             }
             let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
             let mut fences: Vec<(ConnId, Line)> = Vec::new();
+            let mut notes: Vec<Input> = Vec::new();
             let memory_shown = self.memory_shown;
             let is_shown = |effect: &&Effect| match effect {
                 Effect::Duty { .. } => false,
@@ -274,6 +280,9 @@ impl Stage {
                         self.users.insert(*conn, user.clone());
                     }
                     Effect::Send { conn, .. } => *taken.entry(*conn).or_default() += 1,
+                    Effect::Written { puppet, seq } => {
+                        notes.push(Input::Noted { puppet: *puppet, seq: *seq });
+                    }
                     Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
                     _ => {}
                 }
@@ -284,6 +293,12 @@ impl Stage {
             }
             for (conn, lines) in taken {
                 self.network().handle(now, Input::ConnWritten { conn, lines });
+            }
+            if self.disk_waits {
+                notes.clear();
+            }
+            for note in notes {
+                self.network().handle(now, note);
             }
             for (conn, line) in fences {
                 self.network().handle(now, Input::ConnLine { conn, line });
@@ -464,6 +479,13 @@ fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
     let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `p0 1`: it is on the disk that this puppet's message was said.
+fn noted(words: &str) -> Input {
+    let (puppet, seq) = words.split_once(' ').expect("noted PUPPET SEQ");
+    let puppet = PuppetId(puppet.trim_start_matches('p').parse().expect("a number"));
+    Input::Noted { puppet, seq: InboxSeq(seq.parse().expect("a number")) }
 }
 
 /// `@ada banned: words`.

@@ -209,11 +209,13 @@ impl Storm {
                 Effect::SaveHold(row) => assert!(self.held.insert(row.user), "held twice"),
                 Effect::DropHold { user } => assert!(self.held.remove(&user), "nobody held them"),
                 Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
+                Effect::Written { puppet, seq } => {
+                    self.machine.handle(Time(self.now), Input::Noted { puppet, seq });
+                }
                 Effect::Relay(_)
                 | Effect::Mark(_)
                 | Effect::Redact(_)
                 | Effect::Remember { .. }
-                | Effect::Written { .. }
                 | Effect::Observe { .. }
                 | Effect::Derive { .. }
                 | Effect::Upgrade { .. }

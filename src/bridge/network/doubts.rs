@@ -8,6 +8,8 @@
 //!
 //! Until that is known nothing else of that puppet is said, so that its order is kept.
 
+use std::collections::BTreeSet;
+
 use super::super::input::BodyKind;
 use super::super::puppet::{Doubts, Waiting};
 use super::super::session::places::Standing;
@@ -157,13 +159,21 @@ impl Network {
     }
 
     /// An observer's stream shows somebody quitting: if it is one of ours, what that stream did not show of it did
-    /// not arrive.
-    pub(super) fn missed_by_quit(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>) {
+    /// not arrive. Returns whom it was taken for: they have to show that they live, or all they say is taken for missed.
+    pub(super) fn missed_by_quit(
+        &mut self,
+        conn: ConnId,
+        nick: &Nick,
+        mask: Option<&str>,
+    ) -> BTreeSet<ConnId> {
+        let mut quitters = BTreeSet::new();
         for name in self.channels_of(conn) {
             let shown = self.channels.get(&name).and_then(|c| c.shown_since(conn, nick, mask, &self.nicks));
             if let Some((speaker, since)) = shown.filter(|(speaker, _)| *speaker != conn) {
                 self.lines_missed(conn, speaker, &name, since);
+                quitters.insert(speaker);
             }
         }
+        quitters
     }
 }

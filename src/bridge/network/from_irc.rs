@@ -1,5 +1,7 @@
 //! What comes from IRC: one line of one connection, and what it shows.
 
+use std::collections::BTreeSet;
+
 use super::super::channel::{Heard, Tags};
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
@@ -277,11 +279,11 @@ impl Network {
     fn quit(&mut self, conn: ConnId, who: &Person, how: Quitting) {
         let names: Vec<ChannelName> = self.channels_of(conn);
         let (mask, mut thrown_off) = (who.mask(), None);
-        match how {
+        let mut suspects = match how {
             Quitting::Gone => self.missed_by_quit(conn, &who.nick, mask.as_deref()),
             // What this stream will never show may have been shown where they were.
-            Quitting::ThrownOff | Quitting::Split => {}
-        }
+            Quitting::ThrownOff | Quitting::Split => BTreeSet::new(),
+        };
         for name in names {
             self.in_channel(&name, |channel, _, nicks, _| {
                 thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);
@@ -292,7 +294,8 @@ impl Network {
         // Whoever observes nothing sees people quit as well.
         let named = self.nicks.identified(&who.nick, mask.as_deref());
         let named = named.filter(|named| self.nicks.has(*named, &who.nick));
-        if let Some(other) = thrown_off.or(named).filter(|other| *other != conn) {
+        suspects.extend(thrown_off.or(named).filter(|other| *other != conn));
+        for other in suspects {
             self.suspect(other);
         }
     }

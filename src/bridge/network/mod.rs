@@ -180,6 +180,7 @@ impl Network {
             Input::Derived { conn, salted } => self.derived(conn, &salted),
             Input::ConnLine { conn, line } => self.conn_line(conn, &line),
             Input::ConnWritten { conn, lines } => self.conn_written(conn, lines),
+            Input::Noted { puppet, seq } => self.noted(puppet, seq),
             Input::ConnClosed { conn, why } => self.conn_closed(conn, why),
             Input::Stopping => self.stopping(),
             Input::Held(row) => self.hold_known(row),
@@ -251,8 +252,9 @@ impl Network {
     }
 
     fn settle(&mut self, seq: InboxSeq, outcome: Outcome) {
-        self.under_way.remove(&seq);
+        let progress = self.under_way.remove(&seq);
         self.out.push(Effect::Settle { seq, outcome });
+        self.out.extend(progress.and_then(|mut progress| progress.written(seq)));
     }
 
     fn puppet(&mut self, id: PuppetId) -> &mut Puppet {

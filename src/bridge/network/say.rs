@@ -23,6 +23,7 @@ const REFUSAL_MS: u64 = 30_000;
 /// How far a message that was given to a connection has come.
 #[derive(Debug)]
 pub(super) struct Progress {
+    by: PuppetId,
     /// The nick it was said under.
     nick: Option<Nick>,
     lines_open: usize,
@@ -32,7 +33,7 @@ pub(super) struct Progress {
     codes: Codes,
 }
 
-/// Whether the kernel has all lines of a message.
+/// Whether the kernel has all lines of a message, on the connection that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     No,
@@ -54,6 +55,12 @@ impl Progress {
 
     pub(super) fn said_again(&mut self) {
         self.again = Again::Yes;
+    }
+
+    /// Nothing more of it is to be written on this connection: that is to be noted, once.
+    pub(super) fn written(&mut self, seq: InboxSeq) -> Option<Effect> {
+        let before = std::mem::replace(&mut self.written, Written::Yes);
+        (before == Written::No).then_some(Effect::Written { puppet: self.by, seq })
     }
 }
 
@@ -200,8 +207,9 @@ impl Network {
             }
             Some((nick, Ok(()))) => {
                 let (written, again) = (Written::No, Again::No);
-                let progress = Progress { nick, lines_open, written, again, codes };
+                let progress = Progress { by: id, nick, lines_open, written, again, codes };
                 let progress = self.under_way.entry(saying.seq).or_insert(progress);
+                progress.written = written;
                 if is_cut_now {
                     progress.lines_open = lines_open;
                 }
@@ -262,11 +270,13 @@ impl Network {
     /// The kernel has taken a line of a message: its last one is worth remembering over a restart.
     pub(super) fn on_its_way(&mut self, part: &Part) {
         let seq = part.saying.seq;
-        if let Some(progress) = self.under_way.get_mut(&seq).filter(|_| part.is_last())
-            && std::mem::replace(&mut progress.written, Written::Yes) == Written::No
-        {
-            self.out.push(Effect::Written { seq });
-        }
+        let progress = self.under_way.get_mut(&seq).filter(|_| part.is_last());
+        self.out.extend(progress.and_then(|progress| progress.written(seq)));
+    }
+
+    /// What a puppet said last will not be said again, come what may: it may say something else.
+    pub(super) fn noted(&mut self, id: PuppetId, seq: InboxSeq) {
+        self.with_session(id, |session, out| session.noted(seq, out));
     }
 
     /// A line of a message arrived: with the last one, the message did.

@@ -51,7 +51,7 @@ use self::sent::Sent;
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
-use crate::ids::{ChannelName, ConnId, Nick, Time};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, Time};
 use crate::text::{casemap::CaseMap, line::Line};
 
 /// How long a connection may take to close after QUIT.
@@ -299,6 +299,12 @@ impl Session {
         let parts = self.queue.written(lines);
         self.pump(out);
         parts
+    }
+
+    /// This message will not be said again, come what may.
+    pub fn noted(&mut self, seq: InboxSeq, out: &mut Vec<Effect>) {
+        self.queue.noted(seq);
+        self.pump(out);
     }
 
     /// Another stream shows us quitting: we have a short time to show that we live. In a netsplit we do.

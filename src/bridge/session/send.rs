@@ -5,7 +5,8 @@
 //! bucket, and so do the fences of [`Asks`], behind both unless they are forced. At most [`WINDOW_LINES`] lines are with the socket and not yet taken by the kernel.
 //!
 //! A line of a message waits as well while the server has too many questions to answer: what became of it has to be
-//! known. What was given to the socket is in [`Sent`].
+//! known. And a message waits while the one before it, given to the socket, is not [noted](SendQueue::noted): a crash
+//! may have one message of a puppet said twice, and not a burst. What was given to the socket is in [`Sent`].
 //!
 //! Full: a message that would make more than [`CHAT_LINES_MAX`] chat lines wait is refused and its sender is
 //! told; a command that finds [`COMMAND_LINES_MAX`] waiting is refused, and whoever waits for its answer asks
@@ -94,6 +95,8 @@ pub struct SendQueue {
     in_flight: VecDeque<Class>,
     pub(super) sent: Sent,
     bucket: Bucket,
+    /// The last message that the socket was given of, until it will not be said again after a crash.
+    unnoted: Option<InboxSeq>,
 }
 
 /// What a line with the socket is.
@@ -113,6 +116,7 @@ impl SendQueue {
             in_flight: VecDeque::new(),
             sent: Sent::default(),
             bucket,
+            unnoted: None,
         }
     }
 
@@ -172,6 +176,7 @@ impl SendQueue {
                     let class = if part.is_some() { Class::Chat } else { Class::Other };
                     let mut line = queued.line;
                     if let Some(part) = part {
+                        self.unnoted = Some(part.saying.seq);
                         self.sent.goes(now, part.clone(), line.clone());
                         line = if tags == Tags::Shown { tagged(line, &part) } else { line };
                     }
@@ -208,10 +213,11 @@ impl SendQueue {
 
     fn take_next(&mut self, asks: &Asks, now: Time) -> Next {
         let fence = asks.fence(now);
-        if self.command.is_empty() && self.chat.is_empty() && fence == Fence::NotNow {
+        let next = self.command.front().or(self.chat.front());
+        if next.map_or(fence == Fence::NotNow, |next| self.is_early(next) && fence != Fence::First) {
             return Next::Nothing;
         }
-        let next = self.command.front().or(self.chat.front());
+        let next = next.filter(|next| !self.is_early(next));
         let waits = asks.are_full() && next.is_some_and(|queued| queued.part().is_some());
         if waits && !asks.owe_fence() {
             return Next::Nothing;
@@ -226,10 +232,20 @@ impl SendQueue {
         if let Err(until) = self.bucket.take(cost) {
             return Next::Wait(until);
         }
-        if fence_goes {
+        if fence_goes || next.is_none() {
             return Next::Fence;
         }
         self.command.pop_front().or_else(|| self.chat.pop_front()).map_or(Next::Fence, Next::Line)
+    }
+
+    /// True for a message that has to wait for the one before it to be noted.
+    fn is_early(&self, queued: &Queued) -> bool {
+        self.unnoted.is_some_and(|seq| queued.part().is_some_and(|part| part.saying.seq != seq))
+    }
+
+    /// This message will not be said again after a crash.
+    pub fn noted(&mut self, seq: InboxSeq) {
+        self.unnoted.take_if(|unnoted| *unnoted == seq);
     }
 
     /// The kernel took `lines` more: returns the parts of messages among them.

@@ -58,6 +58,8 @@ pub struct Audit {
     settled: BTreeMap<(u32, usize), Outcome>,
     /// When the process crashed.
     crashes: Vec<u64>,
+    /// Messages of a puppet that came again after a crash.
+    again: BTreeMap<UserId, usize>,
     /// What the machine wants to have said, and when; what the homeserver has.
     submitted: BTreeMap<RelaySeq, u64>,
     on_matrix: BTreeMap<RoomId, RelaySeq>,
@@ -98,6 +100,7 @@ impl Audit {
             accepted: BTreeSet::new(),
             settled: BTreeMap::new(),
             crashes: Vec::new(),
+            again: BTreeMap::new(),
             submitted: BTreeMap::new(),
             on_matrix: BTreeMap::new(),
             arrived: BTreeSet::new(),
@@ -212,6 +215,11 @@ impl Audit {
             |crash: &&u64| message.written.iter().any(|at| (*at..=at + UNCOMMITTED_MS).contains(*crash));
         let may = 1 + crashes.iter().filter(is_cut).count() as u32;
         assert!(message.on_irc <= may, "said twice on IRC: {text}");
+        if message.on_irc > 1 {
+            let again = self.again.entry(message.user.clone()).or_default();
+            *again += 1;
+            assert!(*again <= crashes.len(), "more than one message said twice for a crash: {text}");
+        }
         // What a dead connection had with the network may come late; its sender has been told.
         if message.on_irc > 1 || !lives {
             return;

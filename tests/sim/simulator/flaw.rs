@@ -9,6 +9,8 @@ pub enum Flaw {
     SettleOnWrite,
     /// What the machine settles is not written down.
     SettleForgotten,
+    /// A puppet says more before it is on the disk what it said.
+    NotedBeforeCommit,
     /// Each ghost counts its own transaction ids.
     TxnIdNotUnique,
     /// A line that is sent again has a new transaction id.
@@ -35,10 +37,11 @@ pub enum Flaw {
     HoldsForgotten,
 }
 
-pub const ALL: [Flaw; 15] = [
+pub const ALL: [Flaw; 16] = [
     Flaw::AckBeforeCommit,
     Flaw::SettleOnWrite,
     Flaw::SettleForgotten,
+    Flaw::NotedBeforeCommit,
     Flaw::TxnIdNotUnique,
     Flaw::NewTxnIdOnRetry,
     Flaw::DoneBeforeAnswer,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::{Outcome, Relay};
 use bunraku::bridge::input::{Before, HoldRow};
-use bunraku::ids::{InboxSeq, RelaySeq, RoomId, UserId};
+use bunraku::ids::{InboxSeq, PuppetId, RelaySeq, RoomId, UserId};
 
 use super::flaw::Flaw;
 
@@ -22,7 +22,8 @@ pub enum Change {
         events: Vec<usize>,
         waits: Option<u64>,
     },
-    Written(InboxSeq),
+    /// Whose connection has a message; they are told when that is on the disk.
+    Written(PuppetId, InboxSeq),
     Settle(InboxSeq, Outcome),
     Put(Relay),
     Done(RelaySeq),
@@ -44,6 +45,7 @@ pub struct Row {
 pub struct Committed {
     pub rows: Vec<InboxSeq>,
     pub answers: Vec<u64>,
+    pub noted: Vec<(PuppetId, InboxSeq)>,
 }
 
 #[derive(Default)]
@@ -92,7 +94,8 @@ impl Store {
                 }
                 committed.answers.extend(waits);
             }
-            Change::Written(seq) => {
+            Change::Written(puppet, seq) => {
+                committed.noted.push((puppet, seq));
                 if let Some(row) = self.inbox.get_mut(&seq) {
                     row.before = Before::Written;
                 }

@@ -17,7 +17,9 @@ use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
-use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use bunraku::ids::{
+    ChannelName, ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomId, Time, UserId,
+};
 use bunraku::lanes::Lanes;
 use bunraku::text::casemap::CaseMap;
 use bunraku::text::line::Line;
@@ -145,6 +147,8 @@ enum Event {
     Opened(usize),
     Unreachable(usize),
     Written(usize),
+    /// What a puppet said is on the disk, or so the shell says.
+    Noted(u32, PuppetId, InboxSeq),
     Up(usize),
     Down(usize),
     Closed(usize),
@@ -409,6 +413,16 @@ impl World {
             self.answer_transaction(attempt, Answer::Ok);
         }
         self.move_rows(committed.rows);
+        let run = self.run;
+        for (puppet, seq) in committed.noted {
+            self.noted(run, puppet, seq);
+        }
+    }
+
+    fn noted(&mut self, run: u32, puppet: PuppetId, seq: InboxSeq) {
+        if self.is_alive && self.run == run {
+            self.input(Input::Noted { puppet, seq });
+        }
     }
 
     fn store_commits(&mut self) -> Committed {
@@ -684,7 +698,12 @@ impl World {
                     self.write(Change::Settle(seq, outcome));
                 }
             }
-            Effect::Written { seq } => self.write(Change::Written(seq)),
+            Effect::Written { puppet, seq } => {
+                self.write(Change::Written(puppet, seq));
+                if self.has(Flaw::NotedBeforeCommit) {
+                    self.at(self.now, Event::Noted(self.run, puppet, seq));
+                }
+            }
             Effect::Mark(mark) => self.audit.marked(&mark),
             Effect::Redact(redact) => panic!("nothing was taken back: {redact:?}"),
             Effect::Remember { .. } => {}
@@ -847,6 +866,7 @@ impl World {
             }
             Event::Unreachable(n) => self.over(n, CloseReason::DialFailed("refused".into())),
             Event::Written(n) => self.written(n),
+            Event::Noted(run, puppet, seq) => self.noted(run, puppet, seq),
             Event::Up(n) if self.conns[n].stalled_until > self.now => self.later(n, Event::Up(n)),
             Event::Up(n) => {
                 if let Some(line) = self.conns[n].up.pop_front() {
@@ -1000,7 +1020,9 @@ impl World {
         };
         let line = Line::parse(&text).expect("the server's lines are lines");
         if matches!(line.command.as_str(), "PRIVMSG" | "NOTICE") && line.param(0).starts_with('#') {
-            if self.conns[n].skips_chat {
+            // As `irc::framer` has it: what answers us is no chat.
+            let answers = line.tags.iter().any(|tag| tag.key == "label");
+            if self.conns[n].skips_chat && !answers {
                 return;
             }
             if self.conns[n].lives() && self.conns[n].entered.contains(line.param(0)) {
