@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{CommandAnswer, Effect, Extent, Outcome, Refusal, Verdict};
+use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
@@ -141,14 +141,13 @@ impl Network {
                     return None;
                 }
                 if self.ends_by_line(part) {
-                    self.settle(seq, Outcome::Failed(self.explained(&refusal)));
+                    self.ends(seq);
                     return Some(Unexplained::Refused(saying, refusal));
                 }
             }
             Verdict::Doubtful(refusal) => {
                 if self.ends_by_line(part) {
-                    let why = format!("it may have been refused: {}", self.explained(&refusal));
-                    self.settle(seq, Outcome::Failed(why));
+                    self.ends(seq);
                     return Some(Unexplained::Doubtful(saying, refusal));
                 }
             }

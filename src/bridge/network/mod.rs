@@ -252,8 +252,13 @@ impl Network {
     }
 
     fn settle(&mut self, seq: InboxSeq, outcome: Outcome) {
-        let progress = self.under_way.remove(&seq);
         self.out.push(Effect::Settle { seq, outcome });
+        self.ends(seq);
+    }
+
+    /// What became of a message is known; it is settled with this or, where its sender is to hear of it first, later.
+    fn ends(&mut self, seq: InboxSeq) {
+        let progress = self.under_way.remove(&seq);
         self.out.extend(progress.and_then(|mut progress| progress.written(seq)));
     }
 

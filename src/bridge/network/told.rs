@@ -1,10 +1,10 @@
 //! What senders are told of messages that did not arrive, or not whole: a sign on the message, and words.
 //!
-//! Each message ends here in exactly one way, and is settled with it. Which signs there are the network's settings
-//! say. Words are gathered by [`Gather`](super::super::tell::gather::Gather), so that an outage is no flood; no
+//! Each message ends here in exactly one way, and is settled once its sender was told, or is to be told nothing: a crash
+//! in between leaves it open, and nothing vanishes unseen. Which signs there are the network's settings say. Words are gathered by [`Gather`](super::super::tell::gather::Gather), so that an outage is no flood; no
 //! message's own text is ever repeated in them.
 
-use super::super::effect::{Fate, Outcome, Refusal, Sign};
+use super::super::effect::{Effect, Fate, Outcome, Refusal, Sign};
 use super::super::input::BodyKind;
 use super::super::policy::{Notices, StatusEvents};
 use super::super::relay::to_irc::Saying;
@@ -13,7 +13,7 @@ use super::super::tell::gather::{Account, Marked, Miss, News, PEOPLE_MAX, Reason
 use super::super::timer::Timer;
 use super::away::spelled;
 use super::{Life, Network, Speaker};
-use crate::ids::{RoomId, UserId};
+use crate::ids::{InboxSeq, RoomId, UserId};
 
 /// People named in an account; more are counted.
 const NAMED_MAX: usize = 3;
@@ -27,31 +27,32 @@ impl Network {
 
     /// A message did not arrive: settled, and its sender told why.
     pub(super) fn failed(&mut self, saying: &Saying, why: &str) {
-        self.settle(saying.seq, Outcome::Failed(why.to_owned()));
-        self.tell_miss(saying, Reason::NotSent(why.to_owned()));
+        self.miss(saying, Outcome::Failed(why.to_owned()), Reason::NotSent(why.to_owned()));
     }
 
     pub(super) fn expired(&mut self, saying: &Saying) {
-        self.settle(saying.seq, Outcome::Expired);
         let id = self.puppet_ids.get(&saying.sender).copied();
         let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(str::to_owned));
-        self.tell_miss(saying, Reason::TooOld(trouble));
+        self.miss(saying, Outcome::Expired, Reason::TooOld(trouble));
     }
 
     /// The server did not take what we said.
     pub(super) fn line_refused(&mut self, saying: &Saying, refusal: &Refusal) {
-        self.tell_miss(saying, Reason::Refused(self.explained(refusal)));
+        let words = self.explained(refusal);
+        self.miss(saying, Outcome::Failed(words.clone()), Reason::Refused(words));
     }
 
     /// The server did not take some of what was said together with this.
     pub(super) fn line_in_doubt(&mut self, saying: &Saying, refusal: &Refusal) {
-        self.tell_miss(saying, Reason::InDoubt(self.explained(refusal)));
+        let words = self.explained(refusal);
+        let outcome = Outcome::Failed(format!("it may have been refused: {words}"));
+        self.miss(saying, outcome, Reason::InDoubt(words));
     }
 
     /// Nobody knows whether a message arrived: it is settled as failed, and its sender told.
     pub(super) fn perhaps_lost(&mut self, saying: &Saying, why: &str) {
-        self.settle(saying.seq, Outcome::Failed(format!("it may be lost: {why}")));
-        self.tell_miss(saying, Reason::PerhapsLost(why.to_owned()));
+        let outcome = Outcome::Failed(format!("it may be lost: {why}"));
+        self.miss(saying, outcome, Reason::PerhapsLost(why.to_owned()));
     }
 
     /// Where the end of a message is nowhere to be read on IRC, its sender is told.
@@ -63,8 +64,10 @@ impl Network {
         }
     }
 
-    /// Marks a message that did not arrive; its sender hears why at the end of this step, or later with others.
-    fn tell_miss(&mut self, saying: &Saying, reason: Reason) {
+    /// Marks a message that did not arrive; its sender hears why at the end of this step, or later with others. Where
+    /// nothing but these words tells of it, it is settled with them.
+    fn miss(&mut self, saying: &Saying, outcome: Outcome, reason: Reason) {
+        self.ends(saying.seq);
         self.originals.forget(&saying.event_id);
         let age_max = spelled(self.policy.message_age_ms_max);
         let marked = self.react(saying);
@@ -77,6 +80,13 @@ impl Network {
                 }
             }
         });
+        let (notice, status_event) = (self.policy.failures.notice, self.policy.failures.status_event);
+        let shows = marked == Marked::Yes || status_event == StatusEvents::On;
+        let is_told_later = !shows && (notice == Notices::On || marked == Marked::LeftOut);
+        let mut untold = vec![(saying.seq, outcome)];
+        if !is_told_later {
+            self.settle_told(std::mem::take(&mut untold));
+        }
         let miss = Miss {
             room: saying.room.clone(),
             event: saying.event_id.clone(),
@@ -84,8 +94,8 @@ impl Network {
             channel: saying.channel.clone(),
             reason,
             marked,
+            untold,
         };
-        let (notice, status_event) = (self.policy.failures.notice, self.policy.failures.status_event);
         let ends = match (notice, status_event, marked) {
             (Notices::On, _, _) => self.gather.add(self.now, miss),
             // Else nothing at all would tell of it.
@@ -93,6 +103,11 @@ impl Network {
             (Notices::Off, _, _) => return,
         };
         self.timers.arm(Timer::Failures(saying.room.clone()), ends);
+    }
+
+    /// These were told to their senders.
+    fn settle_told(&mut self, ends: Vec<(InboxSeq, Outcome)>) {
+        self.out.extend(ends.into_iter().map(|(seq, outcome)| Effect::Settle { seq, outcome }));
     }
 
     fn react(&mut self, saying: &Saying) -> Marked {
@@ -141,6 +156,7 @@ impl Network {
         let text = told(&account, &age_max, self.policy.failures.reaction.as_deref());
         let about = (account.messages == 1).then_some(account.event);
         self.say_in_room(account.room, Speaker::Bot, BodyKind::Notice, text, about);
+        self.settle_told(account.untold);
     }
 }
 
@@ -275,6 +291,7 @@ mod tests {
             others: 0,
             unmarked: 0,
             news: News::First,
+            untold: Vec::new(),
         }
     }
 

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! A window without anything gathered ends the story: the next failure is told at once again. Nothing here has
-//! words for people, and nothing of what a message said is kept. What is gathered lives in memory: a bridge that is
-//! killed says nothing more of it, and the messages keep their reactions.
+//! words for people, and nothing of what a message said is kept. What is gathered lives in memory. A message of which
+//! nothing else tells stays open until its account is given: after a kill it comes again. There are no more of them than
+//! the inbox has open rows.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::ids::{ChannelName, EventId, RoomId, Time, UserId};
+use crate::bridge::effect::Outcome;
+use crate::ids::{ChannelName, EventId, InboxSeq, RoomId, Time, UserId};
 
 /// Accounts told at once in one window, each for another reason. What fails beyond that is gathered.
 pub const AT_ONCE_MAX: u32 = 5;
@@ -73,6 +75,8 @@ pub struct Miss {
     pub channel: ChannelName,
     pub reason: Reason,
     pub marked: Marked,
+    /// The row to be settled once this is told, and how; empty where something else tells of it.
+    pub untold: Vec<(InboxSeq, Outcome)>,
 }
 
 /// Messages of a room that did not arrive, to be told as one.
@@ -92,6 +96,8 @@ pub struct Account {
     /// Messages that carry no reaction because there were too many.
     pub unmarked: u32,
     pub news: News,
+    /// Rows to be settled once this is told, and how.
+    pub untold: Vec<(InboxSeq, Outcome)>,
 }
 
 /// Whether the room has heard of such messages just before.
@@ -113,6 +119,7 @@ impl Account {
             others: 0,
             unmarked: u32::from(miss.marked == Marked::LeftOut),
             news: News::First,
+            untold: miss.untold,
         }
     }
 
@@ -120,6 +127,7 @@ impl Account {
         self.messages = self.messages.saturating_add(other.messages);
         self.others = self.others.saturating_add(other.others);
         self.unmarked = self.unmarked.saturating_add(other.unmarked);
+        self.untold.extend(other.untold);
         let places = (PEOPLE_MAX + 1).saturating_sub(self.people.len());
         let new: Vec<UserId> = other.people.into_iter().filter(|who| !self.people.contains(who)).collect();
         self.people.extend(new.into_iter().take(places));
@@ -285,6 +293,7 @@ mod tests {
             channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
             reason: reason.clone(),
             marked: Marked::Yes,
+            untold: vec![(InboxSeq(n.into()), Outcome::Expired)],
         }
     }
 
@@ -402,6 +411,7 @@ mod tests {
         assert_eq!(gather.take(Time(0)), []);
         let gathered = gather.take_gathered();
         assert_eq!((gathered[0].unmarked, gathered[0].news), (1, News::First));
+        assert_eq!(gathered[0].untold, [(InboxSeq(1), Outcome::Expired)], "settled when it is told");
         assert_eq!(gather.take_gathered(), []);
     }
 }

@@ -128,7 +128,12 @@ pub fn loopback_address() -> Ipv4Addr {
 
 /// A temporary directory that servers which refuse to be root can enter too.
 pub fn temp_dir() -> tempfile::TempDir {
-    let dir = tempfile::Builder::new().prefix("bunraku-e2e-").tempdir().expect("a temporary directory");
+    let is_kept = std::env::var_os("BUNRAKU_KEEP").is_some();
+    let dir = tempfile::Builder::new()
+        .prefix("bunraku-e2e-")
+        .disable_cleanup(is_kept)
+        .tempdir()
+        .expect("a temporary directory");
     open_up(dir.path());
     dir
 }
