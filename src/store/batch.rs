@@ -29,7 +29,7 @@ const BATCH_LEN_MAX: usize = 4096;
 /// four journeys there and back, and a commit has to end in time.
 const SINGLES_LEN_MAX: usize = 512;
 /// The longest a lazy change waits for company.
-const LAZY_MS_MAX: u64 = 20;
+const LAZY_MS_MAX: u64 = 10;
 /// The longest that counts of cancelled lines wait for another commit to ride along with. A crash forgets them; that
 /// they came and went is forgotten together, so the audit holds.
 const PASSED_MS_MAX: u64 = 5_000;

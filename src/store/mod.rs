@@ -65,7 +65,7 @@ const CLOSE_MS_MAX: u64 = 10_000;
 /// The door to the database; cheap to clone. Dropping all clones commits what was handed over and closes.
 ///
 /// Two kinds of change exist. An *awaited* one is on disk when its method returns. A *lazy* one is handed
-/// over: it is on disk with the next commit, at the latest 20 ms later while the database works. Changes of
+/// over: it is on disk with the next commit, at the latest 10 ms later while the database works. Changes of
 /// one caller keep their order, and every read sees what its caller handed over before.
 #[derive(Clone)]
 pub struct Store {

@@ -3,7 +3,7 @@
 //! A row is a line, a mark or a redaction, told apart by its kind: of a mark, `about` is the message and `text` its
 //! reaction, or the words of its status; of a redaction, `text` is why. Lines that are one event bear the number of the
 //! first of them in `joined`. A row lives from the moment a line is relayed until the homeserver has taken it. Most lines are taken
-//! within the 20 ms a lazy change may wait: those never touch the disk. That is why the highest number in
+//! within the 10 ms a lazy change may wait: those never touch the disk. That is why the highest number in
 //! the table proves nothing about the highest number used; numbers are reserved in blocks instead, and the
 //! end of the block is what [`Store::outbox_last`] tells the next run.
 

@@ -5,7 +5,7 @@
 //! ```text
 //!   callers --> queue (4096) --> batch --> BEGIN .. COMMIT --> replies
 //!                                 ^ awaited change: committed as soon as the task is free
-//!                                 ^ lazy change: rides along, or after 20 ms
+//!                                 ^ lazy change: rides along, or after 10 ms
 //! ```
 //!
 //! A put into the outbox and its done that meet in one batch cancel each other: no disk work. A change the

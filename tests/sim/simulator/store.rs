@@ -1,6 +1,6 @@
 //! A model of the store: what is committed, and what waits for the next commit. A crash loses what waits.
 //!
-//! As in `src/store/writer.rs` changes are committed together: at once where somebody waits for it, else after 20 ms.
+//! As in `src/store/writer.rs` changes are committed together: at once where somebody waits for it, else after 20 ms, which is longer than there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

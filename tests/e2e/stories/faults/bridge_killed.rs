@@ -49,7 +49,10 @@ async fn bridge_killed() {
     let lost = &outcome.to_matrix.lost;
     assert!(lost.is_empty(), "lost on their way to Matrix:\n{}", crowd.moments(lost));
     assert!(at_once <= 1, "one kill doubled {at_once} messages of one puppet");
-    outcome.to_matrix.assert_exactly_once("IRC to Matrix");
+    // After a start a connection that came into the channel earlier may be read later: what it alone has seen comes behind.
+    let overtaken = outcome.to_matrix.overtaken.len();
+    assert!(overtaken <= 1 + kills / 20, "{overtaken} lines out of order after {kills} kills");
+    assert!(outcome.to_matrix.doubled.is_empty(), "doubled: {:?}", outcome.to_matrix.doubled);
     assert!(!is_long() || oldest <= 20, "{oldest} ms of what was said on IRC went with a kill");
 }
 
