@@ -52,6 +52,7 @@ fn policy() -> Policy {
         failures: Failures::default(),
         mentions: Mentions::default(),
         asides: Asides::Shown,
+        typing: Typing::default(),
     }
 }
 struct W {

@@ -7,7 +7,7 @@
 #[path = "forms/to_matrix.rs"]
 mod to_matrix;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy, Shown,
+    Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -181,6 +182,8 @@ fn done(kind: &str, content: &Value) -> String {
             word(&content["m.relates_to"]["event_id"]),
             word(&content["m.relates_to"]["key"])
         ),
+        "m.typing" if content["typing"] == false => "*(types no longer)*".to_owned(),
+        "m.typing" => "*(types)*".to_owned(),
         "m.room.redaction" => {
             format!("*(takes back {})* {}", word(&content["redacts"]), word(&content["reason"]))
         }
@@ -216,6 +219,7 @@ impl Stage {
                 "no-codes" => policy.forms.formatting.codes = Codes::Off,
                 "reactions" => policy.forms.reactions = Shown::On,
                 "redactions" => policy.forms.redactions = Shown::On,
+                "typing" => policy.typing.to_irc = Shown::On,
                 "tags" => takes_tags = true,
                 word => {
                     let lines = word.strip_prefix("lines_max ").unwrap_or_else(|| panic!("given {word}"));
@@ -256,6 +260,13 @@ impl Stage {
             Some(kind) => (kind.clone(), content["content"].clone()),
             None => (json!("m.room.message"), content),
         };
+        if kind == "m.typing" {
+            let room = RoomId::new("!r:hs").expect("a room");
+            let ids = content["user_ids"].as_array().expect("a list").iter();
+            let users = ids.map(|id| UserId::new(id.as_str().expect("text")).expect("a user")).collect();
+            self.give(Input::Typing { room, users });
+            return self.wait();
+        }
         let event = json!({ "type": kind, "room_id": "!r:hs", "event_id": format!("${}", self.seq), "content": content,
             "sender": format!("{who}:hs"), "origin_server_ts": NOW.0 });
         let event = decode(&event.to_string()).expect("an event");
@@ -264,18 +275,32 @@ impl Stage {
 
     /// Gives an input, and answers as the kernel and the server do, until nothing more is asked.
     fn give(&mut self, input: Input) {
-        let mut inputs = std::collections::VecDeque::from([input]);
+        let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             self.network.handle(NOW, input);
-            let mut effects = Vec::new();
-            self.network.take_effects(&mut effects);
-            for effect in effects {
-                self.perform(&effect, &mut inputs);
-            }
+            self.perform_all(&mut inputs);
         }
     }
 
-    fn perform(&mut self, effect: &Effect, inputs: &mut std::collections::VecDeque<Input>) {
+    /// Lets some seconds pass, for what does not go at once.
+    fn wait(&mut self) {
+        let mut inputs = VecDeque::new();
+        while let Some(at) = self.network.poll_timeout().filter(|at| *at <= NOW.plus_ms(3_500)) {
+            self.network.handle_timeout(at);
+            self.perform_all(&mut inputs);
+            inputs.drain(..).for_each(|input| self.give(input));
+        }
+    }
+
+    fn perform_all(&mut self, inputs: &mut VecDeque<Input>) {
+        let mut effects = Vec::new();
+        self.network.take_effects(&mut effects);
+        for effect in effects {
+            self.perform(&effect, inputs);
+        }
+    }
+
+    fn perform(&mut self, effect: &Effect, inputs: &mut VecDeque<Input>) {
         match effect {
             Effect::Connect { conn, user } => {
                 let opening = Box::new(Opening::plain(user.localpart()));
@@ -378,5 +403,6 @@ fn policy() -> Policy {
         failures: Failures::default(),
         mentions: Mentions::default(),
         asides: Asides::Shown,
+        typing: Typing::default(),
     }
 }

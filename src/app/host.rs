@@ -16,8 +16,9 @@ use super::inbox_pump::Feed;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
 use crate::bridge::input::Input;
+use crate::bridge::policy::Shown;
 use crate::ids::{RoomAlias, RoomId, Time, UserId};
-use crate::matrix::appservice::{Accepted, Host, RawEvent};
+use crate::matrix::appservice::{Accepted, Host, RawEvent, RoomTyping};
 use crate::matrix::client::{Client, ClientError};
 use crate::matrix::decode::{KINDS, is_message};
 use crate::store::{InboxRow, NewEvent, StoreError};
@@ -269,6 +270,19 @@ impl Host for BridgeHost {
             accepted
         });
         taking.await.unwrap_or(Accepted::Busy)
+    }
+
+    /// Now or never: a network that has much to do is not told.
+    fn typing(&self, rooms: Vec<RoomTyping>) {
+        for RoomTyping { room, users } in rooms {
+            let Some(network) = self.intake.shell.routes.of(&room) else { continue };
+            let is_its = |mailbox: &&Mailbox| mailbox.network == network;
+            let Some(Mailbox { inputs, policy, .. }) = self.mailboxes.iter().find(is_its) else { continue };
+            if policy.typing.to_irc == Shown::On && inputs.capacity() > inputs.max_capacity() / 2 {
+                // Full or gone: nobody waits for it.
+                let _ = inputs.try_send(Input::Typing { room, users });
+            }
+        }
     }
 
     async fn alias_exists(&self, alias: RoomAlias) -> Existence {

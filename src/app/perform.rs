@@ -106,6 +106,11 @@ impl NetworkTask {
             Effect::Duty { channel, conn, epoch, why } => {
                 tracing::debug!(network = %self.id, %channel, %conn, epoch = epoch.0, ?why, "the duty for a channel has moved");
             }
+            Effect::Typing { room, ghost, for_ms } => {
+                if for_ms == 0 || !self.shell.outbox.is_behind(&room) {
+                    self.shell.typing.show(room, ghost, for_ms);
+                }
+            }
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;

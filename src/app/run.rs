@@ -40,6 +40,7 @@ use crate::irc::identd;
 use crate::matrix::appservice;
 use crate::matrix::client::{Client, ClientConfig};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
+use crate::matrix::typing;
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -103,6 +104,8 @@ impl Bridge {
         let vault = Vault::open_or_make(&config.secrets.key_file)?;
         let shown = Shown::new(config, &store, &vault).await?;
         let book = book(&store, &logs).await?;
+        let (typing, showing) = typing::channel(client.clone(), Arc::clone(&book));
+        tasks.spawn(showing);
         let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, book);
         restore(&store, &outbox).await?;
         let open = store.inbox_counts().await?.open;
@@ -110,6 +113,7 @@ impl Bridge {
             clock,
             client,
             outbox,
+            typing,
             admins: config.appservice.admins.iter().filter_map(|admin| UserId::new(admin)).collect(),
             tasks,
             routes,

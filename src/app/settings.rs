@@ -4,7 +4,7 @@
 
 use crate::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Mentions, Notices,
-    PingPace, Policy, Services, Shown, StatusEvents, Webirc,
+    PingPace, Policy, Services, Shown, StatusEvents, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -62,6 +62,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         failures: failures(&network.failures),
         mentions: mentions(&network.mentions),
         asides: if network.asides { Asides::Shown } else { Asides::Hidden },
+        typing: Typing { to_irc: shown(network.typing.to_irc), to_matrix: shown(network.typing.to_matrix) },
     }
 }
 
@@ -75,7 +76,6 @@ fn mentions(mentions: &config::Mentions) -> Mentions {
 
 fn forms(network: &Network) -> Forms {
     let (messages, formatting) = (&network.messages, &network.formatting);
-    let shown = |is_on: bool| if is_on { Shown::On } else { Shown::Off };
     Forms {
         formatting: Formatting {
             codes: if formatting.codes { Codes::On } else { Codes::Off },
@@ -87,6 +87,10 @@ fn forms(network: &Network) -> Forms {
         reactions: shown(messages.reactions),
         redactions: shown(messages.redactions),
     }
+}
+
+fn shown(is_on: bool) -> Shown {
+    if is_on { Shown::On } else { Shown::Off }
 }
 
 fn flood(flood: &config::Flood) -> Flood {
@@ -145,7 +149,7 @@ mod tests {
         assert_eq!(policy.connections_max, 500);
         assert_eq!(policy.failures, Failures::default());
         assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Hidden));
-        assert_eq!(policy.forms, Forms::default());
+        assert_eq!((&policy.forms, policy.typing), (&Forms::default(), Typing::default()));
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -17,6 +17,7 @@ use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::irc::identd::Idents;
 use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
+use crate::matrix::typing::TypingHandle;
 use crate::store::Store;
 use crate::text::casemap::CaseMap;
 use crate::vault::Vault;
@@ -27,6 +28,7 @@ pub struct Shell {
     pub store: Store,
     pub client: Client,
     pub outbox: OutboxHandle,
+    pub typing: TypingHandle,
     pub admins: Vec<UserId>,
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,

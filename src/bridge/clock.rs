@@ -48,6 +48,11 @@ pub struct Bucket {
     owed: u32,
     /// So many bytes cost one token more; 0: length costs nothing.
     token_bytes: usize,
+    /// Tokens it holds, and how long each takes to come back.
+    burst: u32,
+    interval_ms: u64,
+    /// When it is as full as it can be, if nothing more is taken.
+    full_at: Time,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MachineClock, NoOpMiddleware<Nanos>>;
@@ -59,7 +64,16 @@ impl Bucket {
         let burst = std::num::NonZeroU32::new(burst.max(1)).expect("at least 1");
         let limiter =
             quota.map(|quota| RateLimiter::direct_with_clock(quota.allow_burst(burst), clock.clone()));
-        Self { limiter, clock: clock.clone(), owed: 0, token_bytes: 0 }
+        let full_at = Time::default();
+        Self {
+            limiter,
+            clock: clock.clone(),
+            owed: 0,
+            token_bytes: 0,
+            burst: burst.get(),
+            interval_ms,
+            full_at,
+        }
     }
 
     /// The same, where so many bytes cost one token more; 0: length costs nothing.
@@ -91,12 +105,20 @@ impl Bucket {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), Time> {
+    /// Lets something through that nobody may have to wait for: from a full bucket only, and never its last token.
+    pub fn take_spare(&mut self) -> bool {
+        let is_full = self.owed == 0 && self.full_at <= self.now();
+        (self.limiter.is_none() || (is_full && self.burst > 1)) && self.check().is_ok()
+    }
+
+    fn check(&mut self) -> Result<(), Time> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter.check().map_err(|until| {
             let nanos = until.earliest_possible().duration_since(Nanos::new(0)).as_u64();
             Time(nanos.div_ceil(NANOS_PER_MS))
-        })
+        })?;
+        self.full_at = self.full_at.max(self.now()).plus_ms(self.interval_ms);
+        Ok(())
     }
 }
 
@@ -115,6 +137,22 @@ mod tests {
         clock.set(Time(1_000_500));
         assert_eq!(bucket.take(1), Ok(()));
         assert_eq!(bucket.take(1), Err(Time(1_001_000)));
+    }
+
+    #[test]
+    fn what_may_be_left_out_takes_no_token_that_somebody_may_want() {
+        let clock = MachineClock::default();
+        clock.set(Time(1_000_000));
+        let mut bucket = Bucket::new(3, 500, &clock);
+        assert!(bucket.take_spare());
+        assert!(!bucket.take_spare(), "it is not full");
+        assert_eq!((bucket.take(1), bucket.take(1)), (Ok(()), Ok(())), "all but one were left");
+        clock.set(Time(1_001_499));
+        assert!(!bucket.take_spare());
+        clock.set(Time(1_001_500));
+        assert!(bucket.take_spare());
+        assert!(!Bucket::new(1, 500, &clock).take_spare(), "its one token is for words");
+        assert!(Bucket::new(1, 0, &clock).take_spare(), "where nothing is limited nobody waits");
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub enum Effect {
     DropHold { user: UserId },
     /// Another connection speaks for a channel now. For people to see; there is nothing to do.
     Duty { channel: ChannelName, conn: ConnId, epoch: Epoch, why: Moved },
+    /// Show in a room for so long that an IRC user types there; 0: no longer. At once or never: it is not kept, not tried
+    /// again, and nobody joins the room for it.
+    Typing { room: RoomId, ghost: UserId, for_ms: u64 },
 }
 
 /// Why another connection speaks for a channel.

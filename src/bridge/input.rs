@@ -54,6 +54,8 @@ pub enum Input {
     Remembered(Saying),
     /// The homeserver has taken what was relayed as `seq`, as this event.
     Said { seq: RelaySeq, event: EventId },
+    /// All who type in a room now. It was not in the inbox, and nothing answers it.
+    Typing { room: RoomId, users: Vec<UserId> },
 }
 
 /// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.

@@ -54,6 +54,22 @@ pub struct Policy {
     pub mentions: Mentions,
     /// Whether rooms are shown what is said in a channel to those of a rank only.
     pub asides: Asides,
+    pub typing: Typing,
+}
+
+/// Whether people are shown that somebody on the other side types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Typing {
+    /// People of Matrix, to channels. It tells them what somebody does before they say anything.
+    pub to_irc: Shown,
+    /// People of IRC whose clients tell the channel, to its rooms.
+    pub to_matrix: Shown,
+}
+
+impl Default for Typing {
+    fn default() -> Self {
+        Self { to_irc: Shown::Off, to_matrix: Shown::On }
+    }
 }
 
 /// What becomes of words for those of a rank only (STATUSMSG).
@@ -105,7 +121,7 @@ pub struct Formatting {
     pub plain_channels: Vec<String>,
 }
 
-/// Whether something of Matrix is shown on IRC.
+/// Whether something of one side is shown on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     On,

@@ -41,6 +41,8 @@ pub enum Timer {
     Remember,
     /// Some puppets may have been cut off for so long that their rooms should know.
     Outage,
+    /// Channels are to be told again that somebody types, or no longer.
+    Typing,
 }
 
 /// The armed timers, each at most once.

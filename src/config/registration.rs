@@ -53,6 +53,11 @@ struct File {
     #[serde(default, rename = "io.element.msc4190")]
     device_management: bool,
     #[serde(default)]
+    receive_ephemeral: bool,
+    /// The same for older homeservers.
+    #[serde(default, rename = "de.sorunome.msc2409.push_ephemeral")]
+    push_ephemeral: bool,
+    #[serde(default)]
     namespaces: Namespaces,
 }
 
@@ -169,12 +174,24 @@ fn own_settings(file: &File, config: &Config, findings: &mut Findings) -> Option
             "should be true, or messages on their way while the homeserver restarts may come twice",
         );
     }
+    typing(file, config, findings);
     let bot = bot_user(&file.sender_localpart, config);
     if bot.is_none() {
         let bot = &file.sender_localpart;
         findings.error(place!["sender_localpart"], format!("\"{bot}\" is no localpart of a Matrix user id"));
     }
     bot
+}
+
+/// Without it the homeserver tells us of nobody who types.
+fn typing(file: &File, config: &Config, findings: &mut Findings) {
+    let wanted = config.networks.iter().find(|(_, network)| network.typing.to_irc);
+    if let Some((key, _)) = wanted.filter(|_| !file.receive_ephemeral && !file.push_ephemeral) {
+        findings.warning(
+            place!["receive_ephemeral"],
+            format!("must be true, or nobody on {key} sees people of Matrix type (typing.to_irc); make the registration anew, then restart the homeserver"),
+        );
+    }
 }
 
 fn tokens(file: &File, findings: &mut Findings) {

@@ -179,6 +179,7 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may("asides", Shape::YesNo),
+    may("typing", Shape::Table(&[may("to_irc", Shape::YesNo), may("to_matrix", Shape::YesNo)])),
     may(
         "mentions",
         Shape::Table(&[may("max", whole(0, 100)), may("letters_min", whole(1, 64)), may("never", TEXTS)]),

@@ -627,6 +627,23 @@ namespaces: { users: [{ exclusive: true, regex: '@irc_.*' }], aliases: [{ exclus
     }
 
     #[test]
+    fn a_registration_without_typing_is_told_where_it_is_wanted() {
+        let old = |config| {
+            let text = written(config).replace("receive_ephemeral: true\n", "");
+            text.replace("de.sorunome.msc2409.push_ephemeral: true\n", "")
+        };
+        let (quiet, wanted) = (good(SAMPLE), good(&SAMPLE.replace("to_irc: false", "to_irc: true")));
+        assert_eq!(faults(&old(&quiet), &quiet), [""; 0]);
+        assert_eq!(faults(&written(&wanted), &wanted), [""; 0]);
+        assert_eq!(
+            faults(&old(&wanted), &wanted),
+            [
+                "r.yaml: warning: receive_ephemeral: must be true, or nobody on libera sees people of Matrix type (typing.to_irc); make the registration anew, then restart the homeserver"
+            ]
+        );
+    }
+
+    #[test]
     fn a_bot_that_is_a_ghost_or_no_user_cannot_be_written() {
         let config = good(SAMPLE);
         let refused =

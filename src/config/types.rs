@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
-pub use messages::{Failures, Formatting, Mentions, Messages};
+pub use messages::{Failures, Formatting, Mentions, Messages, Typing};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -207,6 +207,8 @@ pub struct Network {
     /// Whether what is said to those of a rank only is shown in rooms.
     #[serde(default)]
     pub asides: bool,
+    #[serde(default)]
+    pub typing: Typing,
 }
 
 fn default_encoding() -> String {

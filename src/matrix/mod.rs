@@ -1,8 +1,8 @@
 //! The Matrix side: what the homeserver tells us, and what we ask of it.
 //!
 //! [`appservice`] takes the homeserver's transactions and questions, [`decode`] turns an event's text into
-//! what the machine understands, [`client`] asks things of the homeserver, and [`outbox`] says what the
-//! machine relays, in order per room and exactly once. Nothing here knows IRC, the store or the
+//! what the machine understands, [`client`] asks things of the homeserver, [`outbox`] says what the
+//! machine relays, in order per room and exactly once, and [`typing`] shows who is about to say something. Nothing here knows IRC, the store or the
 //! configuration; what must be remembered over restarts goes out through small traits.
 
 pub mod appservice;
@@ -10,5 +10,6 @@ pub mod client;
 pub mod content;
 pub mod decode;
 pub mod outbox;
+pub mod typing;
 
 pub use crate::secret::Secret;

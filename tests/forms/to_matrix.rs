@@ -101,6 +101,17 @@ impl Stage {
                 let content: Value = serde_json::from_str(&content::of_mark(&mark)).expect("JSON");
                 let event = json!({ "type": content::mark_kind(&mark.sign), "content": content });
                 self.show(&mark.speaker, &event.to_string());
+                self.relayed += 1;
+                let event = EventId::new(&format!("${}", self.relayed)).expect("an event");
+                vec![Input::Said { seq: mark.seq, event }]
+            }
+            Effect::Typing { ghost, for_ms, .. } => {
+                let content = match for_ms {
+                    0 => json!({ "typing": false }),
+                    timeout => json!({ "typing": true, "timeout": timeout }),
+                };
+                let event = json!({ "type": "m.typing", "content": content });
+                self.events.push(format!("{} {event}", ghost.as_str().trim_end_matches(":hs")));
                 Vec::new()
             }
             Effect::Redact(redact) => {

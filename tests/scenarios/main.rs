@@ -84,6 +84,8 @@ stories! {
     heard_mentions
     heard_multiline
     heard_times
+    heard_typing
+    heard_typing_hidden
     held_before
     hostile_lines
     idle
@@ -173,6 +175,10 @@ stories! {
     too_many_waiting
     two_rooms
     two_sightings_by_msgid
+    typing
+    typing_denied
+    typing_hidden
+    unreact
     webirc
 }
 

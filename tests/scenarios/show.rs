@@ -52,6 +52,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::SaveCaseMap { name } => format!("save casemap {name}"),
         Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
         Effect::DropHold { user } => format!("drop hold {user}"),
+        Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
+        Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
     }
 }

@@ -15,7 +15,7 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, Notices, PingPace,
-    Policy, Services, Shown, StatusEvents, Webirc,
+    Policy, Services, Shown, StatusEvents, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -71,6 +71,7 @@ fn policy() -> Policy {
         failures: Failures { reaction: None, ..Failures::default() },
         mentions: Mentions::default(),
         asides: Asides::Shown,
+        typing: Typing::default(),
     }
 }
 
@@ -139,6 +140,7 @@ impl Stage {
             "fences" => self.fences_wait = rest == "wait",
             "memory" => self.memory_shown = rest == "shown",
             "named" => self.give(named(rest)),
+            "typing" => self.give(typing(rest)),
             "remembered" => self.give(remembered(rest)),
             "command" => self.commands(rest),
             "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
@@ -184,6 +186,8 @@ impl Stage {
             "notice" => self.policy.failures.notice = Notices::Off,
             "status_event" => self.policy.failures.status_event = StatusEvents::On,
             "asides" => self.policy.asides = Asides::Hidden,
+            "typing_to_irc" => self.policy.typing.to_irc = Shown::On,
+            "typing_to_matrix" => self.policy.typing.to_matrix = Shown::Off,
             "never" => self.policy.mentions.never.extend([user(value)]),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
@@ -479,6 +483,13 @@ fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
     let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `!r @ada @bob`: all who type in a room.
+fn typing(words: &str) -> Input {
+    let mut words = words.split(' ');
+    let room = room(words.next().expect("a room"));
+    Input::Typing { room, users: words.map(user).collect() }
 }
 
 /// `p0 1`: it is on the disk that this puppet's message was said.

@@ -230,7 +230,8 @@ impl Storm {
                 | Effect::SavePortal(_)
                 | Effect::SaveMember { .. }
                 | Effect::SaveCaseMap { .. }
-                | Effect::Duty { .. } => {}
+                | Effect::Duty { .. }
+                | Effect::Typing { .. } => {}
             }
         }
         for conn in closed {

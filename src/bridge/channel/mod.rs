@@ -11,6 +11,7 @@ mod asides;
 pub mod ledger;
 pub mod roster;
 mod streams;
+mod typing;
 pub mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};

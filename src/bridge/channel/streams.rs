@@ -48,6 +48,7 @@ impl Channel {
             Uttered::Words(words) => (words.kind, Arc::from(words.text.as_str())),
             // No text of a line has a NUL in it.
             Uttered::Reaction { to, key } => (BodyKind::Notice, format!("\0react {to} {key}").into()),
+            Uttered::Unreaction { to, key } => (BodyKind::Notice, format!("\0unreact {to} {key}").into()),
             // It has no name of its own, and happens once.
             Uttered::Redaction { of, .. } if are_named => {
                 return Key::MsgId(format!("\0redact {of}").into());

@@ -10,12 +10,14 @@ use super::super::effect::{Effect, Outcome};
 use super::super::input::{Before, BodyKind};
 use super::super::policy::Shown;
 use super::super::relay::memory::{Author, Life, Said};
+use super::super::relay::reactions::Tagged;
 use super::super::relay::to_irc::answer::{Answer, Told, name_of};
 use super::super::relay::to_irc::compose::{Rest, compose};
 use super::super::relay::to_irc::correction::correction;
 use super::super::relay::to_irc::{Corrects, Saying, deed};
 use super::super::session::Session;
 use super::super::session::places::Standing;
+use super::super::session::tags::Sign;
 use super::Network;
 use super::say::Arrival;
 use crate::ids::{ChannelName, EventId, InboxSeq, PuppetId, RoomId, Time, UserId};
@@ -124,6 +126,10 @@ impl Network {
         let Some(channel) = self.channel_for(&about) else {
             return self.settle(about.seq, Outcome::Delivered);
         };
+        if let Some(tagged) = self.reactions.redacted(&about.room, &about.of) {
+            self.take_back_sign(&tagged);
+            return self.settle(about.seq, Outcome::Delivered);
+        }
         // Also where no links are made now: some may have been, and be followed again.
         self.out.push(Effect::Unpublish { room: about.room.clone(), event: about.of.clone() });
         self.originals.forget(&about.of);
@@ -152,6 +158,16 @@ impl Network {
         let words =
             deed::took_back(Some(name.as_str()).filter(|_| author != Author::Matrix(about.sender.clone())));
         self.say_deed(about, channel, &words);
+    }
+
+    /// A reaction is gone, whoever removed it: its author's puppet takes it back, where tags for that pass.
+    fn take_back_sign(&mut self, tagged: &Tagged) {
+        let Some(id) = self.puppet_ids.get(&tagged.by).copied() else { return };
+        let Tagged { channel, msgid, key, .. } = tagged;
+        if self.isupport.client_tags.passes(Sign::TakenBack.tag()) {
+            let sign = (Sign::TakenBack, key.as_str());
+            self.in_session(id, channel, |session, out| session.react(channel, msgid, sign, out));
+        }
     }
 
     /// A message was taken back: what still waits does not quote it.
@@ -195,17 +211,37 @@ impl Network {
             told,
             msgid: said.msgids.first().cloned(),
         };
-        let passes = self.isupport.client_tags.passes("draft/react");
-        let is_shown = passes
-            && answer.msgid.as_ref().is_some_and(|msgid| {
-                let msgid = Arc::clone(msgid);
-                self.in_session(id, &channel, |session, out| session.react(&channel, &msgid, key, out))
-            });
-        if is_shown || self.policy.forms.reactions == Shown::Off {
+        if self.sign(id, &about, &channel, answer.msgid.as_ref(), key)
+            || self.policy.forms.reactions == Shown::Off
+        {
             return self.settle(about.seq, Outcome::Delivered);
         }
         let words = answer.words(&about.sender, &|user| self.nick_of(user));
         self.say_deed(about, channel, &deed::reacted(key, &words));
+    }
+
+    /// Puts a sign on the line of that name, as the network's clients do. `false` where that is not possible.
+    fn sign(
+        &mut self,
+        id: PuppetId,
+        about: &About,
+        channel: &ChannelName,
+        msgid: Option<&Arc<str>>,
+        key: &str,
+    ) -> bool {
+        let Some(msgid) = msgid.filter(|_| self.isupport.client_tags.passes(Sign::Set.tag())) else {
+            return false;
+        };
+        let act = |session: &mut Session, out: &mut Vec<Effect>| {
+            session.react(channel, msgid, (Sign::Set, key), out)
+        };
+        if !self.in_session(id, channel, act) {
+            return false;
+        }
+        let (room, event, by) = (about.room.clone(), about.event_id.clone(), about.sender.clone());
+        let (channel, msgid, key) = (channel.clone(), Arc::clone(msgid), key.to_owned());
+        self.reactions.tagged(Tagged { room, event, by, channel, msgid, key });
+        true
     }
 
     /// Something came that only its room's members can read: they are told once that IRC cannot.
@@ -232,7 +268,7 @@ impl Network {
     }
 
     /// Lets a puppet that is in the channel do something there, at once. `false` where it is not, or cannot.
-    fn in_session(
+    pub(super) fn in_session(
         &mut self,
         id: PuppetId,
         channel: &ChannelName,

@@ -7,6 +7,7 @@ use super::super::effect::{Effect, Mark, Redact, Relay, Sign, Speaker};
 use super::super::input::PortalOrigin;
 use super::super::policy::Asides;
 use super::super::relay::memory::{Author, Life, Order};
+use super::super::relay::reactions::{Reaction, TakingBack};
 use super::super::relay::to_matrix;
 use super::super::session::seen::{Audience, Speaking, Stamp, Uttered, Words};
 use super::super::timer::Timer;
@@ -40,7 +41,10 @@ impl Network {
                 Uttered::Words(Words { audience: Audience::Rank(_), .. }) => {
                     channel.said_aside(now, conn, line, mask, nicks, heard);
                 }
-                Uttered::Words(_) | Uttered::Reaction { .. } | Uttered::Redaction { .. } => {
+                Uttered::Words(_)
+                | Uttered::Reaction { .. }
+                | Uttered::Unreaction { .. }
+                | Uttered::Redaction { .. } => {
                     ours = channel.said(now, conn, line, mask, nicks, heard);
                 }
             }
@@ -62,7 +66,7 @@ impl Network {
                 let text = words.lines.join("\n");
                 self.witnessed(by, speaker, channel, words.kind, &text, line.stamp.msgid.as_deref());
             }
-            Uttered::Reaction { .. } | Uttered::Redaction { .. } => {}
+            Uttered::Reaction { .. } | Uttered::Unreaction { .. } | Uttered::Redaction { .. } => {}
         }
     }
 
@@ -71,6 +75,7 @@ impl Network {
         match &line.what {
             Uttered::Words(words) => self.relay_words(channel, line, words),
             Uttered::Reaction { to, key } => self.relay_reaction(channel, &line.from, to, key),
+            Uttered::Unreaction { to, key } => self.relay_unreaction(channel, &line.from, to, key),
             Uttered::Redaction { of, reason } => {
                 self.relay_redaction(channel, &line.from, of, reason.as_deref());
             }
@@ -80,6 +85,9 @@ impl Network {
     fn relay_words(&mut self, channel: &ChannelName, line: &Heard, words: &Words) {
         let (ghosts, server_name) = (&self.policy.ghosts, &self.policy.server_name);
         let Some(message) = to_matrix::message(&line.from, words, ghosts, server_name) else { return };
+        if let Speaking::Person(nick) = &line.from {
+            self.types_no_longer(channel, nick);
+        }
         let said_ms = self.said_ms(&line.stamp);
         for room in self.rooms_of(channel) {
             let content = message.content(self.policy.mentions.max, |word| self.named(channel, &room, word));
@@ -96,7 +104,7 @@ impl Network {
         }
     }
 
-    fn rooms_of(&self, channel: &ChannelName) -> Vec<RoomId> {
+    pub(super) fn rooms_of(&self, channel: &ChannelName) -> Vec<RoomId> {
         self.portals.of_channel(channel).map(|portal| portal.room.clone()).collect()
     }
 
@@ -139,6 +147,39 @@ impl Network {
             if said.life == Life::Stands {
                 self.do_to(order, Deed::React { speaker: speaker.clone(), key: key.to_owned() });
             }
+        }
+    }
+
+    /// Somebody takes back a sign of theirs, as far as this run knows what became of it.
+    fn relay_unreaction(&mut self, channel: &ChannelName, from: &Speaking, to: &str, key: &str) {
+        let Speaking::Person(nick) = from else { return };
+        let Some(speaker) = self.ghost(nick) else { return };
+        for room in self.rooms_of(channel) {
+            let Some((order, _)) = self.memory.by_msgid(&room, to) else { continue };
+            let Some(saying) = self.memory.by_order(order) else { continue };
+            match (saying.said.event.clone(), saying.seq) {
+                (Some(about), _) => self.take_back_reaction(room, about, &speaker, key),
+                (None, Some(seq)) => self.forget_reaction(seq, &speaker, key),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn take_back_reaction(&mut self, room: RoomId, about: EventId, speaker: &Speaker, key: &str) {
+        let Speaker::Ghost(ghost) = speaker else { return };
+        let reaction = Reaction { room: room.clone(), about, ghost: ghost.clone(), key: key.to_owned() };
+        if let TakingBack::Redact(event) = self.reactions.take_back(&reaction) {
+            self.perform(room, event, Deed::Redact { speaker: speaker.clone(), reason: None });
+        }
+    }
+
+    /// A sign waits until what it is on has a name: it is not made.
+    fn forget_reaction(&mut self, seq: RelaySeq, speaker: &Speaker, key: &str) {
+        let Some(deeds) = self.later.get_mut(&seq) else { return };
+        let is_it = |deed: &Deed| matches!(deed, Deed::React { speaker: by, key: with } if by == speaker && with == key);
+        deeds.retain(|deed| !is_it(deed));
+        if deeds.is_empty() {
+            self.later.remove(&seq);
         }
     }
 
@@ -206,21 +247,42 @@ impl Network {
 
     fn perform(&mut self, room: RoomId, event: EventId, deed: Deed) {
         let seq = self.next_seq();
-        self.out.push(match deed {
+        match deed {
             Deed::React { speaker, key } => {
-                Effect::Mark(Mark { seq, room, speaker, event, sign: Sign::Reaction(key) })
+                if self.may_react(&room, &event, &speaker, &key, seq) {
+                    let sign = Sign::Reaction(key);
+                    self.out.push(Effect::Mark(Mark { seq, room, speaker, event, sign }));
+                }
             }
-            Deed::Redact { speaker, reason } => Effect::Redact(Redact { seq, room, speaker, event, reason }),
-        });
+            Deed::Redact { speaker, reason } => {
+                self.out.push(Effect::Redact(Redact { seq, room, speaker, event, reason }));
+            }
+        }
+    }
+
+    /// The same sign twice on one message is one: the homeserver takes no second.
+    fn may_react(&mut self, room: &RoomId, about: &EventId, by: &Speaker, key: &str, seq: RelaySeq) -> bool {
+        let Speaker::Ghost(ghost) = by else { return true };
+        let (room, about, ghost) = (room.clone(), about.clone(), ghost.clone());
+        self.reactions.relays(Reaction { room, about, ghost, key: key.to_owned() }, seq)
     }
 
     /// The homeserver has named what was relayed as `seq`.
     pub(super) fn named_by_homeserver(&mut self, seq: RelaySeq, event: EventId) {
-        let Some(said) = self.memory.was_named(seq, event.clone()) else { return };
+        let Some(said) = self.memory.was_named(seq, event.clone()) else {
+            return self.reaction_named(seq, event);
+        };
         let room = said.room.clone();
         for deed in self.later.remove(&seq).unwrap_or_default() {
             self.perform(room.clone(), event.clone(), deed);
         }
+    }
+
+    /// The homeserver has named a sign; perhaps one that was taken back meanwhile.
+    fn reaction_named(&mut self, seq: RelaySeq, event: EventId) {
+        let Some(reaction) = self.reactions.was_named(seq, &event) else { return };
+        let speaker = Speaker::Ghost(reaction.ghost);
+        self.perform(reaction.room, event, Deed::Redact { speaker, reason: None });
     }
 
     /// Wakes in time to keep what is new of what was said.

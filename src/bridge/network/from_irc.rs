@@ -98,6 +98,7 @@ impl Network {
                 self.end_if_for_good(conn);
             }
             Seen::Killed { .. } => {}
+            Seen::Typing { channel, who, mask, typing } => self.types(conn, &channel, who, mask, typing),
             Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
         }
     }
@@ -211,6 +212,7 @@ impl Network {
         if self.is_me(conn, who) {
             return self.left_ourselves(conn, channel);
         }
+        self.types_no_longer(channel, who);
         self.in_channel(channel, |channel, _, _, _| {
             channel.left(conn, who);
             Vec::new()
@@ -285,6 +287,7 @@ impl Network {
             Quitting::ThrownOff | Quitting::Split => BTreeSet::new(),
         };
         for name in names {
+            self.types_no_longer(&name, &who.nick);
             self.in_channel(&name, |channel, _, nicks, _| {
                 thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);
                 Vec::new()
@@ -320,6 +323,7 @@ impl Network {
         }
         self.nick_freed(who);
         for name in self.channels_of(conn) {
+            self.types_no_longer(&name, who);
             self.in_channel(&name, |channel, _, _, _| {
                 channel.renamed(conn, who, to);
                 Vec::new()
@@ -349,6 +353,7 @@ impl Network {
 
     /// Something that nobody asked about was not taken in a channel; a PART from where we were not (442) is one.
     pub(super) fn not_taken(&mut self, conn: ConnId, channel: &ChannelName, numeric: u16) {
+        self.typing_refused(conn.puppet, channel);
         let is_leaving = matches!(self.standing(conn.puppet, channel), Some(Standing::Leaving(..)));
         if is_leaving && numeric == NOT_ON_CHANNEL {
             self.left_ourselves(conn, channel);

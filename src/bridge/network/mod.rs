@@ -22,6 +22,7 @@ mod refold;
 mod say;
 mod spoken;
 mod told;
+mod typing;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -37,6 +38,7 @@ use super::portal::Portals;
 use super::portal::birth::Births;
 use super::puppet::Puppet;
 use super::relay::memory::{Memory, Order};
+use super::relay::reactions::Reactions;
 use super::relay::to_irc::originals::Originals;
 use super::session::isupport::Isupport;
 use super::session::places::Standing;
@@ -108,6 +110,9 @@ pub struct Network {
     later: chat::Later,
     /// Answers to programs.
     ctcp: ctcp::Answers,
+    /// Reactions, so that they can be taken back.
+    reactions: Reactions,
+    typing: typing::Typists,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -154,6 +159,8 @@ impl Network {
             encrypted_told: BTreeSet::new(),
             later: chat::Later::new(),
             ctcp: ctcp::Answers::default(),
+            reactions: Reactions::default(),
+            typing: typing::Typists::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),
@@ -187,6 +194,7 @@ impl Network {
             Input::Reconnect { user } => self.reconnect(&user),
             Input::Remembered(saying) => self.memory.recall(saying),
             Input::Said { seq, event } => self.named_by_homeserver(seq, event),
+            Input::Typing { room, users } => self.room_types(&room, &users),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
@@ -220,6 +228,7 @@ impl Network {
                 Timer::Doubts(puppet) => self.weigh(puppet),
                 Timer::Goodbye => self.goodbye(),
                 Timer::Remember => self.remember(),
+                Timer::Typing => self.typing_goes_on(),
             }
         }
         self.goodbye_if_all_is_answered();

@@ -85,6 +85,7 @@ impl Network {
         let Some(mut saying) = self.arrived(seq, &arrival) else {
             return self.settle(seq, Outcome::Delivered);
         };
+        self.said_what_they_typed(&saying.sender, &saying.channel);
         saying.answer = self.reply(&saying.room, &saying.sender, &arrival.relation);
         let (room, event, sender) = (saying.room.clone(), saying.event_id.clone(), saying.sender.clone());
         let text = saying.plain(None);

@@ -9,7 +9,7 @@ use irc::proto::Response;
 
 use super::isupport::Isupport;
 use super::multiline::Whole;
-use super::seen::{Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Uttered, Words};
+use super::seen::{Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Typing, Uttered, Words};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -237,14 +237,33 @@ impl Reader<'_> {
         Some(Seen::CtcpAsked { from: self.person()?, verb: verb.to_ascii_uppercase(), rest: rest.to_owned() })
     }
 
-    /// A message without text (IRCv3 "message-tags"): a reaction is shown, anything else is not.
+    /// A message without text (IRCv3 "message-tags"): reactions and typing are shown, anything else is not. One that sets
+    /// a sign and takes one back says nothing.
     fn tagged(&self) -> Option<Seen> {
-        let key = self.line.tag("+draft/react").map(clean)?;
+        match (self.line.tag("+draft/react"), self.line.tag("+draft/unreact")) {
+            (Some(key), None) => self.signed(key, |to, key| Uttered::Reaction { to, key }),
+            (None, Some(key)) => self.signed(key, |to, key| Uttered::Unreaction { to, key }),
+            (Some(_), Some(_)) => None,
+            (None, None) => self.types(),
+        }
+    }
+
+    fn signed(&self, key: &str, what: impl FnOnce(String, String) -> Uttered) -> Option<Seen> {
+        let key = clean(key);
         let (key, to) = (key.trim(), self.answered()?);
         if key.is_empty() || key.len() > REACTION_BYTES_MAX {
             return None;
         }
-        self.uttered(self.line.param(0), Uttered::Reaction { to: to.to_owned(), key: key.to_owned() })
+        self.uttered(self.line.param(0), what(to.to_owned(), key.to_owned()))
+    }
+
+    /// Only to a whole channel: what is written to those of a rank is nobody else's business. Some clients still write the
+    /// draft's name for the tag.
+    fn types(&self) -> Option<Seen> {
+        let typing = Typing::of(self.line.tag("+typing").or_else(|| self.line.tag("+draft/typing"))?)?;
+        let (channel, person) = (self.channel(0)?, self.person()?);
+        let mask = person.mask();
+        Some(Seen::Typing { channel, who: person.nick, mask, typing })
     }
 
     /// `REDACT #chan msgid :reason` (IRCv3 "message-redaction"): the server has decided that they may.

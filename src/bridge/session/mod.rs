@@ -30,7 +30,7 @@ pub mod seen;
 pub mod send;
 pub mod sent;
 mod settling;
-mod tags;
+pub mod tags;
 mod unsaid;
 mod view;
 
@@ -247,7 +247,8 @@ impl Session {
             | Seen::LoginRefused { .. }
             | Seen::UpgradeAsked { .. }
             | Seen::Supports
-            | Seen::Killed { .. } => {}
+            | Seen::Killed { .. }
+            | Seen::Typing { .. } => {}
         }
     }
 

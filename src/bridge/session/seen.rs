@@ -122,6 +122,38 @@ pub enum Seen {
         who: Nick,
         words: String,
     },
+    /// Somebody is about to say something in the channel, or no longer; `mask` as in `Said`.
+    Typing {
+        channel: ChannelName,
+        who: Nick,
+        mask: Option<String>,
+        typing: Typing,
+    },
+}
+
+/// What somebody does with words they have not said yet (client tag `+typing`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    Active,
+    /// They stopped, and have not cleared what stands there.
+    Paused,
+    Done,
+}
+
+impl Typing {
+    /// By the value of the tag.
+    pub fn of(value: &str) -> Option<Self> {
+        [Self::Active, Self::Paused, Self::Done].into_iter().find(|typing| typing.value() == value)
+    }
+
+    /// The value of the tag.
+    pub fn value(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Done => "done",
+        }
+    }
 }
 
 /// What somebody did in a channel that is to be shown there.
@@ -130,6 +162,11 @@ pub enum Uttered {
     Words(Words),
     /// A sign on the message of that name (client tag `+draft/react`).
     Reaction {
+        to: String,
+        key: String,
+    },
+    /// That sign of theirs on the message of that name is taken back (client tag `+draft/unreact`).
+    Unreaction {
         to: String,
         key: String,
     },
@@ -237,7 +274,8 @@ impl Seen {
             | Self::Offline { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
-            | Self::Supports => None,
+            | Self::Supports
+            | Self::Typing { .. } => None,
         }
     }
 
@@ -266,7 +304,8 @@ impl Seen {
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
             | Self::Supports
-            | Self::Killed { .. } => None,
+            | Self::Killed { .. }
+            | Self::Typing { .. } => None,
         }
     }
 }

@@ -154,6 +154,19 @@ impl SendQueue {
         self.chat.push_back(Queued { line, asker: Some(Asker::Part(channel.clone())) });
     }
 
+    /// Gives the socket a line at once that is worth nothing later. `false` where anything waits, or a message may have to
+    /// wait for it.
+    pub fn push_spare(&mut self, conn: ConnId, line: String, out: &mut Vec<Effect>) -> bool {
+        let waiting = self.control.len() + self.command.len() + self.chat.len() + self.in_flight.len();
+        let is_idle = waiting == 0 && self.unnoted.is_none();
+        if !is_idle || self.bucket.cost(line.len()) > 1 || !self.bucket.take_spare() {
+            return false;
+        }
+        self.in_flight.push_back(Class::Other);
+        out.push(Effect::Send { conn, line });
+        true
+    }
+
     /// Gives the socket the control lines that may go now.
     pub fn pump_control(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
         while self.in_flight.len() < WINDOW_LINES + CONTROL_LINES

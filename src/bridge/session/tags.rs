@@ -1,11 +1,13 @@
-//! What goes with tags of ours (IRCv3 "message-tags", "reply", "react") and what is taken back ("message-redaction").
+//! What goes with tags of ours (IRCv3 "message-tags", "reply", "react", "typing") and what is taken back
+//! ("message-redaction").
 //!
 //! A tag is added when its line leaves the queue, so that a line that is said again on another connection has those that
 //! this one takes. What a server does not let through it leaves out by itself.
 
 use std::sync::Arc;
 
-use super::Session;
+use super::seen::Typing;
+use super::{Session, Talk};
 use crate::bridge::channel::Tags;
 use crate::bridge::effect::Effect;
 use crate::bridge::session::send::Part;
@@ -14,24 +16,52 @@ use crate::text::line::{Line, Tag};
 
 /// What a message answers. Servers and clients differ in which of the two names they know.
 const REPLY: [&str; 2] = ["+draft/reply", "+reply"];
-const REACT: &str = "+draft/react";
+const TYPING: &str = "+typing";
+
+/// Whether a sign is put on a message, or taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    Set,
+    TakenBack,
+}
+
+impl Sign {
+    /// The tag's name without its `+`, as servers list it.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Set => "draft/react",
+            Self::TakenBack => "draft/unreact",
+        }
+    }
+}
 
 impl Session {
-    /// Puts a sign on a message, by the name of its line. `false` where tags do not pass.
+    /// Puts a sign on a message, by the name of its line, or takes it back. `false` where tags do not pass.
     pub fn react(
         &mut self,
         channel: &ChannelName,
         msgid: &Arc<str>,
-        key: &str,
+        (sign, key): (Sign, &str),
         out: &mut Vec<Effect>,
     ) -> bool {
         if self.tags() == Tags::Hidden {
             return false;
         }
         let mut line = Line::new("TAGMSG", &[channel.as_str()]);
-        line.tags = std::iter::once(tag(REACT, key)).chain(answers(msgid)).collect();
+        line.tags = std::iter::once(tag(&format!("+{}", sign.tag()), key)).chain(answers(msgid)).collect();
         self.say_unasked(line.build(), out);
         true
+    }
+
+    /// Tells a channel that somebody types, or no longer. `false` where tags do not pass, or it would cost others' time.
+    pub fn types(&mut self, channel: &ChannelName, typing: Typing, out: &mut Vec<Effect>) -> bool {
+        let may = self.is_ready() && self.tags() == Tags::Shown && self.talk == Talk::Free;
+        if !may || self.asks.owe_fence() {
+            return false;
+        }
+        let mut line = Line::new("TAGMSG", &[channel.as_str()]);
+        line.tags = vec![tag(TYPING, typing.value())];
+        self.queue.push_spare(self.conn, line.build(), out)
     }
 
     /// Takes back the lines of a message. `false` where the server does not know how, or they have no names.

@@ -82,6 +82,22 @@ impl Default for Mentions {
     }
 }
 
+/// Whether the two sides see each other typing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Typing {
+    /// Whether channels are told that people of Matrix type.
+    pub to_irc: bool,
+    /// Whether rooms are shown that people of IRC type.
+    pub to_matrix: bool,
+}
+
+impl Default for Typing {
+    fn default() -> Self {
+        Self { to_irc: false, to_matrix: true }
+    }
+}
+
 impl Default for Failures {
     fn default() -> Self {
         Self { reaction: "❌".into(), notice: true, status_event: false }

@@ -3,13 +3,15 @@
 //!
 //! The router decides nothing about events: it proves that the homeserver is calling, takes the transaction
 //! apart, gives each event's text unchanged to the [`Host`], and answers 200 only when the host has it for good.
-//! It must be quick: Synapse sends one transaction at a time, and forgets what it still holds in memory when it
+//! Of what is not kept only typing is looked at, and only of a transaction that was taken; receipts and presence are left
+//! unread. It must be quick: Synapse sends one transaction at a time, and forgets what it still holds in memory when it
 //! restarts. "No" is better than "later": a 503 makes it keep the transaction on its disk and try again.
 //!
 //! Every request is bounded: its body in size and in time, all of them in number. Refusals say nothing but their
 //! Matrix error code.
 
 mod auth;
+mod ephemeral;
 mod transaction;
 
 use std::future::Future;
@@ -27,6 +29,7 @@ use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub use ephemeral::RoomTyping;
 pub use transaction::RawEvent;
 
 use super::Secret;
@@ -68,6 +71,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Whether this user exists; it must by the time this says so.
     fn user_exists(&self, user: UserId) -> impl Future<Output = Existence> + Send;
+
+    /// Who types in these rooms, as a transaction that was taken has it. To be dropped rather than waited for.
+    fn typing(&self, _rooms: Vec<RoomTyping>) {}
 
     /// So many events of a transaction were nonsense and are gone. For the metrics.
     fn skipped(&self, _events: usize) {}
@@ -120,14 +126,17 @@ async fn transaction<H: Host>(
     }
     let _place = shared.transactions.try_acquire().map_err(|_| Refusal::Busy)?;
     let body = read(request).await?;
-    let Transaction { events, skipped } =
+    let Transaction { events, skipped, typing } =
         transaction::parse(&body).map_err(|broken| refused(&txn, &broken))?;
     if skipped > 0 {
         tracing::warn!(txn, skipped, "events without usable ids in a transaction");
         shared.host.skipped(skipped);
     }
     match timeout(ACCEPT_TIMEOUT, shared.host.accept(&txn, events)).await {
-        Ok(Accepted::Done) => Ok(Empty),
+        Ok(Accepted::Done) => {
+            shared.host.typing(typing);
+            Ok(Empty)
+        }
         Ok(Accepted::Busy) | Err(_) => Err(Refusal::Busy),
     }
 }

@@ -13,6 +13,7 @@ struct Notebook {
     busy: bool,
     taken: Mutex<Vec<(String, Vec<RawEvent>)>>,
     skipped: Mutex<usize>,
+    typing: Mutex<Vec<RoomTyping>>,
 }
 
 impl Host for Notebook {
@@ -34,6 +35,10 @@ impl Host for Notebook {
             "@irc_al:lab.test" => Existence::Exists,
             _ => Existence::Absent,
         }
+    }
+
+    fn typing(&self, rooms: Vec<RoomTyping>) {
+        self.typing.lock().unwrap().extend(rooms);
     }
 
     fn skipped(&self, events: usize) {
@@ -99,6 +104,29 @@ async fn a_transaction_is_handed_over_with_its_events_untouched() {
     assert_eq!(taken[0].0, "../../x");
     assert_eq!(taken[0].1[0].json, event);
     assert_eq!((taken[0].1.len(), *service.host.skipped.lock().unwrap()), (1, 1));
+}
+
+#[tokio::test]
+async fn typing_is_told_of_transactions_that_were_taken_alone() {
+    // As Synapse writes it for a registration that asks for it by both names.
+    let typing = r#"[{"type":"m.typing","room_id":"!r:hs","content":{"user_ids":["@ada:hs"]}}]"#;
+    let body = format!(r#"{{"events":[],"ephemeral":{typing},"de.sorunome.msc2409.ephemeral":{typing}}}"#);
+    let told = |busy| {
+        let body = body.clone();
+        async move {
+            let service = service(Notebook { busy, ..Notebook::default() }).await;
+            let status = service.ask(TXN, GOOD, body.as_bytes()).await.0;
+            (status, service.host.typing.lock().unwrap().len())
+        }
+    };
+    assert_eq!(told(false).await, (200, 1));
+    assert_eq!(told(true).await, (503, 0));
+    let service = service(Notebook::default()).await;
+    let old = format!(r#"{{"de.sorunome.msc2409.ephemeral":{typing},"events":[]}}"#);
+    service.expect(TXN, GOOD, old.as_bytes(), (200, "")).await;
+    let user = UserId::new("@ada:hs").expect("a user");
+    let room = crate::ids::RoomId::new("!r:hs").expect("a room");
+    assert_eq!(*service.host.typing.lock().unwrap(), [RoomTyping { room, users: vec![user] }]);
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::ephemeral::{self, RoomTyping};
 use crate::ids::{EventId, RoomId};
 
 /// One event as the homeserver wrote it.
@@ -27,6 +28,7 @@ pub struct RawEvent {
 pub(super) struct Transaction {
     pub(super) events: Vec<RawEvent>,
     pub(super) skipped: usize,
+    pub(super) typing: Vec<RoomTyping>,
 }
 
 /// Why a body is no transaction.
@@ -39,10 +41,6 @@ pub(super) enum Broken {
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Transaction, Broken> {
-    #[derive(Deserialize)]
-    struct Outer {
-        events: Transaction,
-    }
     let text = std::str::from_utf8(body).map_err(|error| Broken::NotJson(error.to_string()))?;
     if text.trim_start().starts_with('[') {
         // serde would take a list for a struct.
@@ -51,10 +49,59 @@ pub(super) fn parse(body: &[u8]) -> Result<Transaction, Broken> {
             Err(error) => Broken::NotJson(error.to_string()),
         });
     }
-    serde_json::from_str::<Outer>(text).map(|outer| outer.events).map_err(|error| match error.classify() {
+    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => Broken::BadJson(place(&error)),
         Category::Io | Category::Syntax | Category::Eof => Broken::NotJson(place(&error)),
-    })
+    })?;
+    let typing = outer.ephemeral.map(|list| ephemeral::typing(list.get())).unwrap_or_default();
+    Ok(Transaction { typing, ..outer.events })
+}
+
+/// What of a body counts.
+struct Outer<'a> {
+    events: Transaction,
+    ephemeral: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Events,
+    Ephemeral,
+    /// The same in a homeserver that knows it by its first name (MSC2409); some send both.
+    #[serde(rename = "de.sorunome.msc2409.ephemeral")]
+    EphemeralOnce,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Outer<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Body;
+        impl<'de> Visitor<'de> for Body {
+            type Value = Outer<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a transaction")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut body: A) -> Result<Outer<'de>, A::Error> {
+                let (mut events, mut ephemeral) = (None, None);
+                while let Some(key) = body.next_key()? {
+                    match key {
+                        Key::Events if events.is_some() => return Err(Error::duplicate_field("events")),
+                        Key::Events => events = Some(body.next_value()?),
+                        // Whatever stands there: nothing depends on it.
+                        Key::Ephemeral | Key::EphemeralOnce => ephemeral = Some(body.next_value()?),
+                        Key::Other => drop(body.next_value::<IgnoredAny>()?),
+                    }
+                }
+                let events = events.ok_or_else(|| Error::missing_field("events"))?;
+                Ok(Outer { events, ephemeral })
+            }
+        }
+        deserializer.deserialize_map(Body)
+    }
 }
 
 /// Where it went wrong; the error's own words may quote the body.

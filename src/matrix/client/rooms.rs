@@ -118,6 +118,16 @@ impl Client {
         self.post(url, &json!({})).await.map(drop)
     }
 
+    /// Shows that a user of ours types in a room, for so long; 0: no longer (client-server API, "Typing Notifications").
+    pub async fn typing(&self, user: &UserId, room: &RoomId, for_ms: u64) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/typing").segment(user.as_str());
+        let body = match for_ms {
+            0 => json!({ "typing": false }),
+            timeout => json!({ "typing": true, "timeout": timeout }),
+        };
+        self.put(url.acting_as(user), body.to_string()).await.map(drop)
+    }
+
     /// Removes a user from a room, as the bot.
     pub async fn kick(&self, room: &RoomId, user: &UserId, reason: &str) -> Result<(), ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/kick").acting_as(self.bot());

@@ -76,7 +76,10 @@ async fn ids_of_any_shape_stay_in_their_place_and_the_token_in_its_header() {
     client.resolve_alias(&alias).await.expect("there");
     assert_eq!(client.ping("t").await, Ok(Duration::from_millis(5)));
     client.kick(&room, &ghost, "why\n\"so\"").await.expect("done");
+    client.typing(&ghost, &room, 6_000).await.expect("done");
+    client.typing(&ghost, &room, 0).await.expect("done");
     let ghost = "user_id=%40irc_a%2Fb%3Alab.test";
+    let typing = format!("PUT /_matrix/client/v3/rooms/%21r%3Fx%23y/typing/%40irc_a%2Fb%3Alab.test?{ghost} ");
     let bot = "user_id=%40ircbot%3Alab.test";
     assert_eq!(
         *model.seen.lock().unwrap(),
@@ -90,6 +93,8 @@ async fn ids_of_any_shape_stay_in_their_place_and_the_token_in_its_header() {
             r#"POST /_matrix/client/v1/appservice/bun%2Fraku/ping {"transaction_id":"t"}"#.to_owned(),
             format!("POST /_matrix/client/v3/rooms/%21r%3Fx%23y/kick?{bot} ")
                 + r#"{"reason":"why\n\"so\"","user_id":"@irc_a/b:lab.test"}"#,
+            format!(r#"{typing}{{"timeout":6000,"typing":true}}"#),
+            format!(r#"{typing}{{"typing":false}}"#),
         ]
     );
     let headers = model.headers.lock().unwrap();

@@ -98,7 +98,8 @@ impl GhostBook {
         }
     }
 
-    pub(super) fn is_joined(&self, room: &RoomId, user: &UserId) -> bool {
+    /// True when this user of ours is known to be in this room.
+    pub fn is_joined(&self, room: &RoomId, user: &UserId) -> bool {
         locked(&self.rooms).get(room).is_some_and(|users| users.contains(user))
     }
 

@@ -75,6 +75,11 @@ impl OutboxHandle {
         self.len() == 0
     }
 
+    /// True when so much waits for a room that its lines are joined.
+    pub fn is_behind(&self, room: &RoomId) -> bool {
+        self.desk.queue().is_behind(room)
+    }
+
     /// Rooms that wait because the last attempt there failed.
     pub fn rooms_parked(&self) -> usize {
         self.desk.queue().parked()

@@ -19,7 +19,7 @@ pub enum Job {
 pub trait OutboxLog: Send + Sync {
     /// This is to be sent. Called before it can be, and not waited for.
     fn put(&self, post: &Post);
-    /// The homeserver has taken these lines, as this event. Called before `done`.
+    /// The homeserver has taken these lines, or this reaction of a ghost, as this event. Called before `done`.
     fn named(&self, room: &RoomId, seqs: &[RelaySeq], event: &EventId);
     /// The homeserver has them; all of them or none are to be forgotten.
     fn done(&self, seqs: &[RelaySeq]);

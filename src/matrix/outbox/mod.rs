@@ -187,7 +187,12 @@ impl<H: Homeserver> Outbox<H> {
     async fn attempt_job(&self, room: &RoomId, job: &Job) -> Result<(), ClientError> {
         match job {
             Job::Say(relay) => self.say(std::slice::from_ref(relay), None).await,
-            Job::Mark(mark) => self.voice.mark(mark).await,
+            Job::Mark(mark) => {
+                if let (Some(event), Speaker::Ghost(_)) = (self.voice.mark(mark).await?, &mark.speaker) {
+                    self.desk.log.named(room, &[mark.seq], &event);
+                }
+                Ok(())
+            }
             Job::Redact(redact) => self.voice.redact(redact).await,
             Job::Kick { user, reason, .. } => self.voice.homeserver.kick(room, user, reason).await,
         }

@@ -110,6 +110,11 @@ impl Queue {
         self.lanes.len()
     }
 
+    /// True when so much waits for a room that its lines are joined.
+    pub(super) fn is_behind(&self, room: &RoomId) -> bool {
+        self.lanes.lane_len(room) > BEHIND_MIN
+    }
+
     /// Lanes that wait for their time.
     pub(super) fn parked(&self) -> usize {
         self.alarms.len()
@@ -153,7 +158,7 @@ impl Queue {
     /// The next thing to do, in a room where nothing else is being done.
     pub(super) fn next(&mut self) -> Option<(RoomId, Work)> {
         let (room, work) = self.lanes.next()?;
-        let is_behind = self.lanes.lane_len(&room) > BEHIND_MIN;
+        let is_behind = self.is_behind(&room);
         // Where the last attempt was in vain, this is what was tried.
         let is_tried = self.rooms.get(&room).is_some_and(|trouble| trouble.failures > 0);
         let work = match work {

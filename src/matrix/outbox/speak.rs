@@ -68,13 +68,14 @@ impl<H: Homeserver> Voice<H> {
         self.say_as(self.mouth(&relay.speaker), &relay.room, event).await
     }
 
-    /// A reaction that is there already is as good as made: an earlier run, or a transaction that was forgotten.
-    pub(super) async fn mark(&self, mark: &Mark) -> Result<(), ClientError> {
+    /// A reaction that is there already is as good as made: an earlier run, or a transaction that was forgotten. Its event
+    /// is not known then.
+    pub(super) async fn mark(&self, mark: &Mark) -> Result<Option<EventId>, ClientError> {
         let (kind, txn) = (Kind::Plain(content::mark_kind(&mark.sign)), txn(mark.seq));
         let event = Event { kind, txn: &txn, content: content::of_mark(mark).into(), at_ms: None };
         match self.say_as(self.mouth(&mark.speaker), &mark.room, event).await {
-            Err(ClientError::Refused { errcode, .. }) if errcode == DUPLICATE => Ok(()),
-            made => made.map(drop),
+            Err(ClientError::Refused { errcode, .. }) if errcode == DUPLICATE => Ok(None),
+            made => made.map(Some),
         }
     }
 

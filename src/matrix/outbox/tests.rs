@@ -469,13 +469,18 @@ async fn redactions_and_reactions_of_ghosts_go_in_their_names_and_their_failures
     let redact = Redact { seq: RelaySeq(1), room: room("!a"), speaker: speaker.clone(), event, reason };
     scene.handle.redact(redact.clone());
     scene.handle.redact(Redact { seq: RelaySeq(2), speaker: Speaker::Bot, reason: None, ..redact });
-    scene.handle.mark(Mark { speaker, ..reaction(3, "!a") });
+    scene.handle.mark(Mark { speaker: speaker.clone(), ..reaction(3, "!a") });
+    scene.handle.mark(Mark { speaker, ..reaction(4, "!a") });
+    scene.handle.mark(reaction(5, "!a"));
     let calls = scene.play().await;
     assert_eq!(calls[0], "redact !a bunraku.1 @g:s: $said off topic");
     assert_eq!(calls[1], "redact !a bunraku.2 @bot:s: $said -");
     assert_eq!(calls[2], "send !a bunraku.3 @g:s: ❌");
-    assert_eq!(scene.outcome(), ["done 1", "done 2", "failed 3: not allowed: M_FORBIDDEN: no"]);
+    let failed = "failed 3: not allowed: M_FORBIDDEN: no";
+    assert_eq!(scene.outcome(), ["done 1", "done 2", failed, "done 4", "done 5"]);
     assert_eq!(scene.handle.marks_lost(), 0);
+    // What a person has done can be taken back by them.
+    assert_eq!(*scene.lines.1.lock().unwrap(), ["!a 4 is $bunraku.4"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -513,6 +518,7 @@ async fn after_a_flood_the_room_hears_how_much_it_missed() {
         scene.handle.submit(line(seq, "!a", "@g:s"));
     }
     assert_eq!(scene.handle.dropped(), 5);
+    assert!(scene.handle.is_behind(&room("!a")) && !scene.handle.is_behind(&room("!b")));
     let calls = scene.play().await;
     let last = calls.last().expect("calls");
     assert!(

@@ -1,9 +1,10 @@
 //! What IRC users say keeps its form on Matrix: formatting, names, ranks, and where tags allow replies and reactions.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tell;
-use crate::support::irc::IrcClient;
+use crate::support::irc::{IrcClient, IrcLine};
+use crate::support::ircd::IrcdKind;
 use crate::support::matrix::MatrixUser;
 use crate::support::world::{Story, ghost, puppet};
 use crate::support::{PATIENT, SOON};
@@ -24,6 +25,43 @@ mod answers_by_tags {
     async fn ngircd() {
         super::answers_by_tags(Story::begin(IrcdKind::NgIrcd).await).await;
     }
+}
+
+/// A reaction goes to the other side, and is taken back there.
+#[tokio::test]
+async fn reactions_are_taken_back() {
+    let story = Story::begin(IrcdKind::Services).await;
+    let mut irc = story.irc("hrirc").await;
+    irc.send("CAP REQ :message-tags echo-message").await;
+    irc.join("#hr-back").await;
+    let (mut user, room) = story.joined("hruser", "#hr-back", &mut irc).await;
+    irc.say("#hr-back", "the question").await;
+    user.wait_body(&room, "the question", PATIENT).await;
+    let msgid = msgid_of(&mut irc, "the question").await.expect("this server names lines");
+    let asked = event_of(&user, &room, "the question");
+
+    irc.send(&format!("@+draft/reply={msgid};+draft/react=\u{1f44d} TAGMSG #hr-back")).await;
+    let is_reaction = |event: &Value| event["type"] == "m.reaction" && event["sender"] == ghost("hrirc");
+    user.wait_event(&room, "the reaction", PATIENT, is_reaction).await;
+    let reaction = user.events(&room).into_iter().find(is_reaction).expect("it came")["event_id"].clone();
+    irc.send(&format!("@+draft/reply={msgid};+draft/unreact=\u{1f44d} TAGMSG #hr-back")).await;
+    user.wait_event(&room, "its end", PATIENT, |event| {
+        let is_redaction = event["type"] == "m.room.redaction" && event["sender"] == ghost("hrirc");
+        is_redaction && (event["content"]["redacts"] == reaction || event["redacts"] == reaction)
+    })
+    .await;
+
+    let nick = puppet("hruser");
+    let relation = json!({ "rel_type": "m.annotation", "event_id": asked, "key": "\u{1f389}" });
+    let content = json!({ "m.relates_to": relation });
+    let reaction = user.send_content(&room, "m.reaction", &content).await;
+    let is_tagged = |line: &IrcLine, tag: &str| {
+        let is_about = line.tag("+draft/reply") == Some(msgid.as_str());
+        line.is_from("TAGMSG", &nick, "#hr-back") && is_about && line.tag(tag) == Some("\u{1f389}")
+    };
+    irc.wait("the reaction", PATIENT, |line| is_tagged(line, "+draft/react")).await;
+    user.redact(&room, &reaction).await;
+    irc.wait("its end", PATIENT, |line| is_tagged(line, "+draft/unreact")).await;
 }
 
 /// Codes become HTML, a nick becomes a mention of who has it, ranks are shown, and the text stays the text.

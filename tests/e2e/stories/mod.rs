@@ -19,6 +19,7 @@ mod storm;
 mod talk;
 mod tls;
 mod told;
+mod typing;
 mod watched;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.

@@ -14,7 +14,7 @@ use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -234,6 +234,7 @@ fn policy() -> Policy {
         failures: Failures::default(),
         mentions: Mentions::default(),
         asides: Asides::Shown,
+        typing: Typing::default(),
         connections_max: 100,
     }
 }

@@ -18,6 +18,8 @@ pub struct MatrixUser {
     api: Api,
     since: Option<String>,
     events: Vec<RoomEvent>,
+    /// Who typed, each time a room said so.
+    typing: Vec<(String, Vec<String>)>,
 }
 
 /// One event as it came down `/sync`, with the room it is in.
@@ -50,7 +52,13 @@ impl MatrixUser {
         let body = json!({ "username": name, "password": name, "auth": { "type": "m.login.dummy" } });
         let answer = api.ok(Method::POST, "register", &body).await;
         api.token = text(&answer, "access_token");
-        let mut user = MatrixUser { id: text(&answer, "user_id"), api, since: None, events: Vec::new() };
+        let mut user = MatrixUser {
+            id: text(&answer, "user_id"),
+            api,
+            since: None,
+            events: Vec::new(),
+            typing: Vec::new(),
+        };
         user.sync(Duration::ZERO).await;
         user
     }
@@ -188,6 +196,30 @@ impl MatrixUser {
         }
     }
 
+    /// Types in a room for half a minute, or no longer.
+    pub async fn types(&self, room: &str, is_typing: bool) {
+        let path = format!("rooms/{}/typing/{}", escape(room), escape(&self.id));
+        self.api.ok(Method::PUT, &path, &json!({ "typing": is_typing, "timeout": 30_000 })).await;
+    }
+
+    /// Whether `who` was ever seen typing in a room.
+    pub fn saw_typing(&self, room: &str, who: &str) -> bool {
+        self.typing.iter().any(|(of, users)| of == room && users.iter().any(|user| user == who))
+    }
+
+    /// Syncs until `who` types in a room, or does not.
+    pub async fn wait_typing(&mut self, room: &str, who: &str, is_typing: bool, limit: Duration) {
+        let end = Instant::now() + limit;
+        let types = |user: &Self| {
+            let last = user.typing.iter().rfind(|(of, _)| of == room);
+            last.is_some_and(|(_, users)| users.iter().any(|user| user == who))
+        };
+        while types(self) != is_typing {
+            assert!(Instant::now() < end, "typing of {who} is not {is_typing}: {:?}", self.typing);
+            self.sync(Duration::from_secs(1)).await;
+        }
+    }
+
     /// Lets only those with this power send such events in a room of the user's own.
     pub async fn allow(&self, room: &str, kind: &str, power: u64) {
         let path = format!("rooms/{}/state/m.room.power_levels", escape(room));
@@ -280,6 +312,12 @@ impl MatrixUser {
             let Some(rooms) = answer["rooms"][section].as_object() else { continue };
             for (room, value) in rooms {
                 let events = value["timeline"]["events"].as_array().cloned().unwrap_or_default();
+                let fleeting = value["ephemeral"]["events"].as_array().cloned().unwrap_or_default();
+                for typing in fleeting.iter().filter(|event| event["type"] == "m.typing") {
+                    let users = typing["content"]["user_ids"].as_array().cloned().unwrap_or_default();
+                    let users = users.iter().filter_map(|user| user.as_str().map(str::to_owned)).collect();
+                    self.typing.push((room.clone(), users));
+                }
                 self.events.extend(events.into_iter().map(|event| RoomEvent { room: room.clone(), event }));
             }
         }

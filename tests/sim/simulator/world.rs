@@ -14,7 +14,7 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{
@@ -74,6 +74,7 @@ pub fn policy() -> Policy {
         failures: Failures::default(),
         mentions: Mentions::default(),
         asides: Asides::Shown,
+        typing: Typing::default(),
         connections_max: 100,
     }
 }
@@ -730,6 +731,7 @@ impl World {
             | Effect::Publish(_)
             | Effect::Unpublish { .. }
             | Effect::Duty { .. }
+            | Effect::Typing { .. }
             | Effect::SaveCaseMap { .. } => {}
             Effect::SaveMember { room, user, display_name, presence } => {
                 self.write(match presence {
