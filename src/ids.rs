@@ -234,6 +234,72 @@ macro_rules! folded_identity {
 folded_identity!(Nick);
 folded_identity!(ChannelName);
 
+/// Where something is said on IRC: in a channel, or to one person.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    Channel(ChannelName),
+    Nick(Nick),
+}
+
+impl Target {
+    /// As it goes on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Channel(channel) => channel.as_str(),
+            Self::Nick(nick) => nick.as_str(),
+        }
+    }
+
+    /// The channel, if it is one.
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::Channel(channel) => Some(channel),
+            Self::Nick(_) => None,
+        }
+    }
+
+    /// The person, if it is one.
+    pub fn nick(&self) -> Option<&Nick> {
+        match self {
+            Self::Channel(_) => None,
+            Self::Nick(nick) => Some(nick),
+        }
+    }
+
+    /// True for this channel.
+    pub fn is_channel(&self, name: &ChannelName) -> bool {
+        self.channel() == Some(name)
+    }
+
+    /// The same name under another case mapping.
+    pub fn refolded(&self, map: CaseMap) -> Self {
+        match self {
+            Self::Channel(channel) => Self::Channel(channel.refolded(map)),
+            Self::Nick(nick) => Self::Nick(nick.refolded(map)),
+        }
+    }
+
+    /// The one spelling that stands for all of them.
+    pub fn folded(&self) -> &str {
+        match self {
+            Self::Channel(channel) => channel.folded(),
+            Self::Nick(nick) => nick.folded(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<ChannelName> for Target {
+    fn from(channel: ChannelName) -> Self {
+        Self::Channel(channel)
+    }
+}
+
 /// A puppet's number inside one network, given in the order of first need. Not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PuppetId(pub u32);

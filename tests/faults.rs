@@ -53,6 +53,7 @@ fn policy() -> Policy {
         mentions: Mentions::default(),
         asides: Asides::Shown,
         typing: Typing::default(),
+        queries: QueryRules::default(),
     }
 }
 struct W {
@@ -109,6 +110,7 @@ impl W {
                 target: Member { user: u, display_name: Some(name.into()) },
                 membership: Membership::Join,
                 reason: None,
+                is_direct: false,
             },
             before: Before::New,
         })
@@ -123,6 +125,7 @@ impl W {
                 target: Member { user: u, display_name: None },
                 membership: Membership::Leave,
                 reason: None,
+                is_direct: false,
             },
             before: Before::New,
         })

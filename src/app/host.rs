@@ -189,7 +189,7 @@ impl Intake {
         }
         stale.sort_unstable();
         stale.dedup();
-        let since: HashMap<RoomId, Time> = match self.shell.store.portal_rooms().await {
+        let since: HashMap<RoomId, Time> = match self.shell.store.rooms().await {
             Ok(rooms) => rooms.into_iter().collect(),
             Err(error) => return Err(ClientError::Unavailable(error.to_string())),
         };
@@ -220,7 +220,8 @@ impl Intake {
     async fn read_stranded(&self, gap: &Gap, end: Instant, feed: &mut Feed) -> Result<(), ClientError> {
         let unavailable = |why: &str| ClientError::Unavailable(why.to_owned());
         let began = Instant::now();
-        let reading = timeout_at(end, read_back(&self.shell.client, gap)).await;
+        let reading =
+            timeout_at(end, read_back(&self.shell.client, &self.shell.reader(&gap.room), gap)).await;
         let found = reading.unwrap_or_else(|_| Err(unavailable("it took too long")))?;
         let newest = newest(&found, self.shell.client.server_name());
         let (accepted, new) = self.store_with(feed, self.worth_taking(found)).await;

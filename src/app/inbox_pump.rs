@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Outcome;
-use crate::bridge::input::{Input, MatrixEvent};
+use crate::bridge::input::{Input, MatrixEvent, Membership};
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::matrix::decode::decode;
 use crate::store::InboxRow;
@@ -160,8 +160,23 @@ impl InboxPump {
         let room = RoomId::new(&row.room_id)?;
         match self.shell.routes.of(&room) {
             Some(network) => self.mailboxes.iter().find(|mailbox| mailbox.network == network),
-            None => self.adopt(room, &row.json).await,
+            None => match self.of_invitation(&row.json) {
+                Some(mailbox) => Some(mailbox),
+                None => self.adopt(room, &row.json).await,
+            },
         }
+    }
+
+    /// The network of a ghost that is invited to a room nobody knows, or has invited somebody there.
+    fn of_invitation(&self, json: &str) -> Option<&Mailbox> {
+        // Told by its bytes first: most events are none.
+        if !json.contains("m.room.member") {
+            return None;
+        }
+        let MatrixEvent::Member { sender, target, membership: Membership::Invite, .. } = decode(json)? else {
+            return None;
+        };
+        self.mailboxes.iter().find(|mailbox| mailbox.has_ghost(&target.user) || mailbox.has_ghost(&sender))
     }
 
     /// Hands a room of ours that no network knows to the one that owns its alias.

@@ -22,6 +22,7 @@ mod network_task;
 mod opening;
 pub mod perform;
 mod prune;
+mod queries;
 mod recall;
 pub mod run;
 pub mod settings;

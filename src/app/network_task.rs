@@ -14,6 +14,7 @@ use crate::bridge::effect::Effect;
 use crate::bridge::input::{CloseReason, Input};
 use crate::bridge::network::Network;
 use crate::bridge::network::figures::Figures;
+use crate::bridge::policy::Policy;
 use crate::config;
 use crate::ids::{ConnId, NetworkId};
 use crate::irc::connection::ConnHandle;
@@ -34,6 +35,7 @@ pub struct NetworkTask {
     pub(super) shell: Arc<Shell>,
     pub(super) plan: Arc<DialPlan>,
     pub(super) charset: Charset,
+    pub(super) policy: Arc<Policy>,
     /// How portal rooms are made.
     pub(super) portals: config::Portals,
     pub(super) conns: HashMap<ConnId, ConnHandle>,

@@ -111,6 +111,10 @@ impl NetworkTask {
                     self.shell.typing.show(room, ghost, for_ms);
                 }
             }
+            Effect::Query(step) => self.query_step(step),
+            Effect::LeaveQuery { room, ghost, reason } => self.shell.outbox.leave(room, ghost, reason),
+            Effect::SaveQuery(row) => self.save_query(row).await,
+            Effect::DropQuery { room } => self.drop_query(&room).await,
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;
@@ -152,7 +156,7 @@ impl NetworkTask {
         });
     }
 
-    fn note(&self, result: Result<(), StoreError>, what: &str) {
+    pub(super) fn note(&self, result: Result<(), StoreError>, what: &str) {
         if let Err(error) = result {
             tracing::error!(network = %self.id, %error, "{what}");
         }

@@ -2,8 +2,8 @@
 //! says QUIT), then the outbox, then the store. What is left undone is on the disk for the next start.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -28,7 +28,7 @@ use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
 use super::shelf::{self, Shown};
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
 use super::stop::Stop;
-use super::{prune, recall};
+use super::{prune, queries, recall};
 use super::{settings, startup};
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::{Network, RelaySeqs};
@@ -125,6 +125,7 @@ impl Bridge {
             link_ms: shelf::link_ms(config),
             idents: idents.as_ref().map(|(_, idents)| idents.clone()),
             open: AtomicI64::new(i64::try_from(open).unwrap_or(i64::MAX)),
+            intake: OnceLock::new(),
             store,
         });
         let mut policies = settings::policies(config, registration);
@@ -136,6 +137,7 @@ impl Bridge {
         let gaps = Arc::new(Gaps::new(watch::good_until(&shell).await?));
         let host = BridgeHost::new(Arc::clone(&shell), Arc::clone(&mailboxes), feed, Arc::clone(&gaps));
         let intake = host.intake();
+        shell.intake.set(Arc::downgrade(&intake)).ok();
         let router = appservice::router(Arc::new(host), registration.hs_token.clone());
         let meters = Meters::new(
             Arc::clone(&shell),
@@ -342,21 +344,22 @@ async fn networks(
         }
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
         let (asking, figures) = mpsc::channel(FIGURES_ASKED_MAX);
-        mailboxes.push(Mailbox { network: id.clone(), inputs: inputs.clone(), policy, figures: asking });
         tasks.push(NetworkTask {
-            id,
+            id: id.clone(),
             network,
             shell: Arc::clone(shell),
             plan: Arc::new(dial_plan(settings, shell.idents.as_ref())?),
             charset: Charset::for_label(&settings.encoding_fallback).unwrap_or_default(),
+            policy: Arc::clone(&policy),
             portals: settings.portals.clone(),
             conns: HashMap::new(),
             upgrades: HashMap::new(),
             ident_bytes_max: settings.ident_bytes_max,
-            inputs,
+            inputs: inputs.clone(),
             mailbox,
             figures,
         });
+        mailboxes.push(Mailbox { network: id, inputs, policy, figures: asking });
     }
     Ok((tasks, Arc::new(mailboxes)))
 }
@@ -388,6 +391,7 @@ async fn remember(
         shell.held.insert(policy.network.clone(), hold.user.clone());
         network.handle(now, Input::Held(hold));
     }
+    queries::remember(network, policy, shell).await?;
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });
     }

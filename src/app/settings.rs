@@ -4,7 +4,7 @@
 
 use crate::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Mentions, Notices,
-    PingPace, Policy, Services, Shown, StatusEvents, Typing, Webirc,
+    PingPace, Policy, QueryRules, Services, Shown, StatusEvents, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -63,6 +63,17 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         mentions: mentions(&network.mentions),
         asides: if network.asides { Asides::Shown } else { Asides::Hidden },
         typing: Typing { to_irc: shown(network.typing.to_irc), to_matrix: shown(network.typing.to_matrix) },
+        queries: queries(&network.queries),
+    }
+}
+
+fn queries(queries: &config::Queries) -> QueryRules {
+    QueryRules {
+        to_matrix: shown(queries.to_matrix),
+        from_matrix: shown(queries.from_matrix),
+        federate: shown(queries.federate),
+        rooms_per_minute: queries.rooms_per_minute,
+        contacts_per_minute: queries.contacts_per_minute,
     }
 }
 
@@ -150,6 +161,7 @@ mod tests {
         assert_eq!(policy.failures, Failures::default());
         assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Hidden));
         assert_eq!((&policy.forms, policy.typing), (&Forms::default(), Typing::default()));
+        assert_eq!(policy.queries, QueryRules::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
 use super::heap::Churn;
+use super::host::Intake;
 use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::network::figures::Figures;
@@ -47,9 +48,16 @@ pub struct Shell {
     pub churn: Churn,
     /// Inbox rows accepted and not settled, as far as this run knows.
     pub open: AtomicI64,
+    /// The way of events into the inbox, for those that are read in rooms.
+    pub intake: OnceLock<Weak<Intake>>,
 }
 
 impl Shell {
+    /// In whose name a room of ours is read.
+    pub fn reader(&self, room: &RoomId) -> UserId {
+        self.routes.reader(room).unwrap_or_else(|| self.client.bot().clone())
+    }
+
     /// Notes the end of an inbox row.
     pub async fn settle(&self, seq: InboxSeq, outcome: &Outcome) {
         self.open.fetch_sub(1, Ordering::Relaxed);
@@ -59,22 +67,52 @@ impl Shell {
     }
 }
 
-/// Which network a room belongs to, and how to reach it.
+/// Which network a room belongs to, and who of ours is in it.
 #[derive(Default)]
-pub struct Routes(RwLock<HashMap<RoomId, NetworkId>>);
+pub struct Routes(RwLock<HashMap<RoomId, Route>>);
+
+struct Route {
+    network: NetworkId,
+    /// The ghost that reads the room, where the bot is not in it.
+    reader: Option<UserId>,
+}
 
 impl Routes {
+    /// The bot is in this room.
     pub fn set(&self, room: RoomId, network: NetworkId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(room, network);
+        self.write().insert(room, Route { network, reader: None });
+    }
+
+    /// Only this ghost is in this room.
+    pub fn set_read_by(&self, room: RoomId, network: NetworkId, ghost: UserId) {
+        self.write().insert(room, Route { network, reader: Some(ghost) });
+    }
+
+    /// The room belongs to nobody any more.
+    pub fn remove(&self, room: &RoomId) {
+        self.write().remove(room);
+    }
+
+    /// The ghost in whose name a room is to be read; `None`: the bot is in it.
+    pub fn reader(&self, room: &RoomId) -> Option<UserId> {
+        self.read().get(room)?.reader.clone()
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<RoomId, Route>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<RoomId, Route>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True when a room belongs to a network.
     pub fn has(&self, room: &RoomId) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(room)
+        self.read().contains_key(room)
     }
 
     pub fn of(&self, room: &RoomId) -> Option<NetworkId> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+        self.read().get(room).map(|route| route.network.clone())
     }
 }
 
@@ -151,6 +189,11 @@ impl Mailbox {
     pub fn owns(&self, alias: &RoomAlias) -> bool {
         let localpart = alias.localpart(&self.policy.server_name);
         localpart.is_some_and(|local| self.policy.aliases.parse(local, CaseMap::default()).is_some())
+    }
+
+    /// True when a user is in the namespace of this network's ghosts.
+    pub fn has_ghost(&self, user: &UserId) -> bool {
+        self.policy.ghosts.owns(user, &self.policy.server_name)
     }
 
     /// True when a user is a ghost of this network's, by its canonical spelling.

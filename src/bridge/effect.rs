@@ -4,7 +4,7 @@
 //! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
 //! their order.
 
-use super::input::{AskId, BodyKind, HoldRow, PortalRow};
+use super::input::{AskId, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
@@ -79,6 +79,57 @@ pub enum Effect {
     /// Show in a room for so long that an IRC user types there; 0: no longer. At once or never: it is not kept, not tried
     /// again, and nobody joins the room for it.
     Typing { room: RoomId, ghost: UserId, for_ms: u64 },
+    /// Do something for a private chat. Answered by `Input::QueryDone`.
+    Query(QueryStep),
+    /// A ghost leaves a room, behind all that is still to be said there.
+    LeaveQuery { room: RoomId, ghost: UserId, reason: String },
+    /// Remember this private chat over restarts.
+    SaveQuery(QueryRow),
+    /// Forget the private chat of this room.
+    DropQuery { room: RoomId },
+}
+
+/// What can be asked of the homeserver for a private chat. All of them may be asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryStep {
+    /// Make the room, in the ghost's name, and invite the person.
+    Create { user: UserId, ghost: Ghost },
+    /// Invite the person, who left, once more.
+    Invite { room: RoomId, user: UserId, ghost: Ghost },
+    /// Let the ghost accept the person's invitation, if nobody else is in the room.
+    Enter { room: RoomId, user: UserId, ghost: Ghost },
+    /// Bring in the ghost of another nick. The one before stays.
+    Move { room: RoomId, user: UserId, from: Ghost, ghost: Ghost },
+}
+
+impl QueryStep {
+    /// The room, where there is one already.
+    pub fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Invite { room, .. } | Self::Enter { room, .. } | Self::Move { room, .. } => Some(room),
+        }
+    }
+
+    /// The person it is for.
+    pub fn user(&self) -> &UserId {
+        match self {
+            Self::Create { user, .. }
+            | Self::Invite { user, .. }
+            | Self::Enter { user, .. }
+            | Self::Move { user, .. } => user,
+        }
+    }
+
+    /// The ghost they talk with.
+    pub fn ghost(&self) -> &Ghost {
+        match self {
+            Self::Create { ghost, .. }
+            | Self::Invite { ghost, .. }
+            | Self::Enter { ghost, .. }
+            | Self::Move { ghost, .. } => ghost,
+        }
+    }
 }
 
 /// Why another connection speaks for a channel.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::effect::QueryStep;
 use super::ending::Ending;
 use super::media::Media;
 use super::relay::memory::Saying;
@@ -56,6 +57,52 @@ pub enum Input {
     Said { seq: RelaySeq, event: EventId },
     /// All who type in a room now. It was not in the inbox, and nothing answers it.
     Typing { room: RoomId, users: Vec<UserId> },
+    /// A private chat of an earlier run; given before `Started`.
+    Query(QueryRow),
+    /// What became of `Effect::Query`.
+    QueryDone { step: QueryStep, result: Result<QueryRoom, QueryFault> },
+}
+
+/// A private chat that has a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryRow {
+    pub user: UserId,
+    /// As last written; the machine folds it.
+    pub nick: String,
+    pub room: RoomId,
+    pub standing: QueryStanding,
+    /// Who had the nick: the account, where the network tells.
+    pub account: Option<String>,
+    /// The same by `user@host`.
+    pub mask: Option<String>,
+    /// The person's display name, where it is known.
+    pub display_name: Option<String>,
+}
+
+/// Whether the person is in the room of a private chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryStanding {
+    /// In it, or invited.
+    Open,
+    Left,
+}
+
+/// The room of a private chat, as something was done for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryRoom {
+    pub room: RoomId,
+    /// The person's display name, where it was told.
+    pub display_name: Option<String>,
+}
+
+/// Why something could not be done for a private chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryFault {
+    /// Perhaps later.
+    Later(String),
+    Refused(String),
+    /// There are others in the room.
+    Crowd,
 }
 
 /// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
@@ -179,7 +226,15 @@ pub enum MatrixEvent {
         origin_ms: u64,
     },
     /// Somebody's membership changed (or their display name did).
-    Member { room: RoomId, sender: UserId, target: Member, membership: Membership, reason: Option<String> },
+    Member {
+        room: RoomId,
+        sender: UserId,
+        target: Member,
+        membership: Membership,
+        reason: Option<String>,
+        /// Of an invitation: whether it is to a private chat.
+        is_direct: bool,
+    },
     /// Somebody put a sign on a message.
     Reaction {
         room: RoomId,

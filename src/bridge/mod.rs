@@ -24,6 +24,7 @@ pub mod pacer;
 pub mod policy;
 pub mod portal;
 pub mod puppet;
+pub mod queries;
 pub mod relay;
 pub mod session;
 pub mod tell;

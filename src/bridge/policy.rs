@@ -55,6 +55,7 @@ pub struct Policy {
     /// Whether rooms are shown what is said in a channel to those of a rank only.
     pub asides: Asides,
     pub typing: Typing,
+    pub queries: QueryRules,
 }
 
 /// Whether people are shown that somebody on the other side types.
@@ -69,6 +70,33 @@ pub struct Typing {
 impl Default for Typing {
     fn default() -> Self {
         Self { to_irc: Shown::Off, to_matrix: Shown::On }
+    }
+}
+
+/// Who may begin private chats, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryRules {
+    /// By people on IRC, who write to a puppet.
+    pub to_matrix: Shown,
+    /// By people of Matrix, who invite a ghost.
+    pub from_matrix: Shown,
+    /// With people of other homeservers.
+    pub federate: Shown,
+    /// Rooms that people on IRC may have made in a minute, for one puppet.
+    pub rooms_per_minute: u32,
+    /// Ghosts that one person may invite in a minute.
+    pub contacts_per_minute: u32,
+}
+
+impl Default for QueryRules {
+    fn default() -> Self {
+        Self {
+            to_matrix: Shown::On,
+            from_matrix: Shown::On,
+            federate: Shown::On,
+            rooms_per_minute: 5,
+            contacts_per_minute: 5,
+        }
     }
 }
 

@@ -11,13 +11,13 @@ use super::relay::to_irc::Saying;
 use super::session::Session;
 use super::session::send::{ChatLine, Part};
 use super::session::sent::Sent;
-use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time, UserId};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Target, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Messages that wait for a connection or a channel, at most, for one puppet. Full: a further one is refused
 /// and its sender is told.
 pub const WAITING_MAX: usize = 32;
-/// People remembered as told that private messages are not carried.
+/// People remembered as told that private messages are not carried to somebody.
 const EXPLAINED_MAX: usize = 32;
 /// How long it may take until it is known whether what a lost connection was given arrived; as long as the ledger
 /// holds a line.
@@ -68,6 +68,8 @@ pub struct Puppet {
     pub down_since: Option<Time>,
     /// Since when they want to be in no channel.
     pub alone_since: Option<Time>,
+    /// When they said or heard something in private; `None`: too long ago to stay connected for it.
+    pub talked_at: Option<Time>,
     /// When they dialed last.
     pub dialed: Time,
 }
@@ -154,6 +156,7 @@ impl Puppet {
             quit_at: None,
             down_since: None,
             alone_since: None,
+            talked_at: None,
             dialed: Time::default(),
         }
     }
@@ -166,7 +169,8 @@ impl Puppet {
 
     /// Whether a connection is to be made for them at all.
     pub fn may_dial(&self) -> bool {
-        self.session.is_none() && !self.wanted.is_empty() && self.held.is_none() && self.asleep.is_none()
+        let wants = !self.wanted.is_empty() || self.talked_at.is_some() || self.has_waiting();
+        self.session.is_none() && wants && self.held.is_none() && self.asleep.is_none()
     }
 
     /// True when messages wait.
@@ -188,9 +192,9 @@ impl Puppet {
         Ok(())
     }
 
-    /// Takes the messages that wait for `channel`, in order.
-    pub fn take_waiting(&mut self, channel: &ChannelName) -> Vec<Waiting> {
-        self.take_if(|saying| saying.channel == *channel)
+    /// Takes the messages that wait for `target`, in order.
+    pub fn take_waiting(&mut self, target: &Target) -> Vec<Waiting> {
+        self.take_if(|saying| saying.target == *target)
     }
 
     /// Takes all messages that wait, in order.
@@ -218,14 +222,14 @@ impl Puppet {
         self.waiting.retain(|waiting| waiting.saying.seq != seq);
     }
 
-    /// The channels that messages wait for, as this case mapping folds them.
-    pub fn channels_waited_for(&mut self, map: CaseMap) -> BTreeSet<ChannelName> {
+    /// The channels and people that messages wait for, as this case mapping folds them.
+    pub fn targets_waited_for(&mut self, map: CaseMap) -> BTreeSet<Target> {
         let refolded = |waiting: &mut Waiting| {
-            let channel = waiting.saying.channel.refolded(map);
-            if channel.folded() != waiting.saying.channel.folded() {
-                Arc::make_mut(&mut waiting.saying).channel = channel.clone();
+            let target = waiting.saying.target.refolded(map);
+            if target.folded() != waiting.saying.target.folded() {
+                Arc::make_mut(&mut waiting.saying).target = target.clone();
             }
-            channel
+            target
         };
         self.waiting.iter_mut().map(refolded).collect()
     }
@@ -251,7 +255,7 @@ impl Puppet {
 
     /// True when something waits to be said in this channel.
     pub fn waits_for(&self, channel: &ChannelName) -> bool {
-        self.waiting.iter().any(|waiting| waiting.saying.channel == *channel)
+        self.waiting.iter().any(|waiting| waiting.saying.target.is_channel(channel))
     }
 
     /// When the first waiting message becomes too old.
@@ -301,7 +305,7 @@ impl Puppet {
         }
         for waiting in &mut self.waiting {
             let saying = Arc::make_mut(&mut waiting.saying);
-            saying.channel = saying.channel.refolded(map);
+            saying.target = saying.target.refolded(map);
         }
         self.refused = std::mem::take(&mut self.refused)
             .into_iter()

@@ -43,6 +43,8 @@ pub enum Timer {
     Outage,
     /// Channels are to be told again that somebody types, or no longer.
     Typing,
+    /// Something is to be tried again for a puppet's private chats, or told there.
+    Queries(PuppetId),
 }
 
 /// The armed timers, each at most once.

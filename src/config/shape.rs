@@ -184,6 +184,16 @@ static NETWORK: Shape = Shape::Table(&[
         "mentions",
         Shape::Table(&[may("max", whole(0, 100)), may("letters_min", whole(1, 64)), may("never", TEXTS)]),
     ),
+    may(
+        "queries",
+        Shape::Table(&[
+            may("to_matrix", Shape::YesNo),
+            may("from_matrix", Shape::YesNo),
+            may("federate", Shape::YesNo),
+            may("rooms_per_minute", whole(1, 1_000)),
+            may("contacts_per_minute", whole(1, 1_000)),
+        ]),
+    ),
 ]);
 
 static FLOOD: &[Setting] =

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
-pub use messages::{Failures, Formatting, Mentions, Messages, Typing};
+pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -209,6 +209,7 @@ pub struct Network {
     pub asides: bool,
     #[serde(default)]
     pub typing: Typing,
+    pub queries: Queries,
 }
 
 fn default_encoding() -> String {

@@ -92,6 +92,8 @@ struct MemberContent<'a> {
     displayname: Option<&'a RawValue>,
     #[serde(borrow)]
     reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_direct: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +177,7 @@ fn member(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<Matrix
         target: Member { user, display_name },
         membership,
         reason: text(content.reason),
+        is_direct: content.is_direct.is_some_and(|raw| raw.get() == "true"),
     })
 }
 

@@ -12,9 +12,9 @@ use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
-use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals, sayings};
+use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings};
 use crate::bridge::effect::{Outcome, Saying};
-use crate::bridge::input::{HoldRow, PortalRow};
+use crate::bridge::input::{HoldRow, PortalRow, QueryRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// One change. Matched without `_`.
@@ -155,6 +155,13 @@ pub(super) enum Write {
         network: NetworkId,
         user: UserId,
     },
+    QuerySave {
+        network: NetworkId,
+        row: QueryRow,
+    },
+    QueryRemove {
+        room: RoomId,
+    },
     StsSave {
         host: String,
         policy: StsPolicy,
@@ -284,6 +291,8 @@ impl Write {
             }
             Self::HoldSave { network, row } => holds::save(conn, network, row).await,
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
+            Self::QuerySave { network, row } => queries::save(conn, network, row).await,
+            Self::QueryRemove { room } => queries::remove(conn, room).await,
             Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,
             Self::StsRemove { host } => sts::remove(conn, host).await,
             Self::LinkSave(row) => links::save(conn, row).await,

@@ -29,6 +29,7 @@ mod meta;
 mod networks;
 mod outbox;
 mod portals;
+mod queries;
 mod sayings;
 mod sealed;
 mod sts;
@@ -188,6 +189,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     inbox::STATEMENTS,
     outbox::STATEMENTS,
     portals::STATEMENTS,
+    queries::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,

@@ -13,7 +13,9 @@ use super::*;
 use crate::bridge::effect::{
     Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Said, Saying, Sign, Speaker,
 };
-use crate::bridge::input::{Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow};
+use crate::bridge::input::{
+    Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow, QueryRow, QueryStanding,
+};
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
@@ -107,6 +109,7 @@ stories![
     channel_keys_are_remembered_and_sealed,
     everything_is_sealed_anew_after_a_rotation,
     tls_policies_are_remembered_until_they_end,
+    private_chats_are_remembered,
     who_stays_away_is_remembered,
     a_link_leads_on_until_it_ends,
     a_redacted_message_has_no_links_whatever_comes_after,
@@ -1164,6 +1167,33 @@ async fn who_stays_away_is_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned")], "the newer one counts");
     assert_eq!(store.holds(&two).await.unwrap(), []);
+}
+
+async fn private_chats_are_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (NetworkId::new("one").unwrap(), NetworkId::new("two").unwrap());
+    let row = |room: &str, nick: &str| QueryRow {
+        user: UserId::new("@ada:hs").unwrap(),
+        nick: nick.into(),
+        room: RoomId::new(room).unwrap(),
+        standing: QueryStanding::Open,
+        account: None,
+        mask: Some("e@h".into()),
+        display_name: Some("Ada \u{0}".into()),
+    };
+    let renamed =
+        QueryRow { standing: QueryStanding::Left, account: Some("eve".into()), ..row("!a", "adam") };
+    store.query_save(&one, &row("!a", "eve")).await.unwrap();
+    store.query_save(&one, &renamed).await.unwrap();
+    store.query_save(&one, &row("!b", "carl")).await.unwrap();
+    store.query_remove(&RoomId::new("!b").unwrap()).await.unwrap();
+    store.query_remove(&RoomId::new("!nobody").unwrap()).await.unwrap();
+    let rooms: Vec<RoomId> = store.rooms().await.unwrap().into_iter().map(|(room, _)| room).collect();
+    assert_eq!(rooms, [RoomId::new("!a").unwrap()], "to be read back with the others");
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.queries(&one).await.unwrap(), [renamed]);
+    assert_eq!(store.queries(&two).await.unwrap(), []);
 }
 
 fn link(seq: i64, part: LinkPart) -> LinkId {

@@ -137,7 +137,21 @@ stories! {
     password_refused
     ping
     ping_by_server
-    private_message
+    query_contacts
+    query_edited
+    query_fails
+    query_flood
+    query_foreign
+    query_from_irc
+    query_from_matrix
+    query_left
+    query_off
+    query_proofs
+    query_refusals
+    query_renamed
+    query_restart
+    query_stranger
+    query_third
     quit_seen
     react
     redact

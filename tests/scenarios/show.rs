@@ -1,10 +1,10 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, Redact, Relay, Sign,
-    Speaker, Verdict,
+    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, QueryStep, Redact, Relay,
+    Sign, Speaker, Verdict,
 };
-use bunraku::bridge::input::BodyKind;
+use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 
@@ -51,10 +51,30 @@ pub fn effect(effect: &Effect) -> String {
         }
         Effect::SaveCaseMap { name } => format!("save casemap {name}"),
         Effect::SaveHold(row) => format!("save hold {} {}: {}", row.user, row.ending, row.words),
+        Effect::Query(step) => query(step),
+        Effect::LeaveQuery { room, ghost, reason } => format!("leave {room} as {ghost}: {reason}"),
+        Effect::SaveQuery(row) => {
+            let QueryRow { user, nick, room, standing, account, mask, display_name } = row;
+            let [account, mask, name] = [account, mask, display_name].map(|it| it.as_deref().unwrap_or("-"));
+            format!("save query {room} {user} {nick} {standing:?} {account} {mask} {name}")
+        }
+        Effect::DropQuery { room } => format!("drop query {room}"),
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
+    }
+}
+
+fn query(step: &QueryStep) -> String {
+    let (user, nick) = (step.user(), &step.ghost().display_name);
+    match step {
+        QueryStep::Create { .. } => format!("query create for {user} and {nick}"),
+        QueryStep::Invite { room, .. } => format!("query invite {user} to {room} as {nick}"),
+        QueryStep::Enter { room, .. } => format!("query enter {room} of {user} as {nick}"),
+        QueryStep::Move { room, from, .. } => {
+            format!("query move {room} of {user} from {} to {nick}", from.display_name)
+        }
     }
 }
 

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bunraku::bridge::effect::Effect;
+use bunraku::bridge::effect::{Effect, QueryStep};
 use bunraku::bridge::input::{
     AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member,
-    Membership, MessageBody, Opening, PortalOrigin, PortalRow, Relation, Wire,
+    Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow,
+    QueryStanding, Relation, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, Notices, PingPace,
-    Policy, Services, Shown, StatusEvents, Typing, Webirc,
+    Policy, QueryRules, Services, Shown, StatusEvents, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -72,6 +73,7 @@ fn policy() -> Policy {
         mentions: Mentions::default(),
         asides: Asides::Shown,
         typing: Typing::default(),
+        queries: QueryRules::default(),
     }
 }
 
@@ -97,6 +99,8 @@ struct Stage {
     settled: BTreeSet<i64>,
     /// Whose connections were asked for.
     users: BTreeMap<ConnId, UserId>,
+    /// What was asked for private chats, in order.
+    steps: Vec<QueryStep>,
     kernel_waits: bool,
     /// Nothing is on the disk before a story says so.
     disk_waits: bool,
@@ -117,6 +121,7 @@ impl Stage {
             seq: 0,
             settled,
             users,
+            steps: Vec::new(),
             kernel_waits: false,
             disk_waits: false,
             fences_wait: false,
@@ -156,6 +161,8 @@ impl Stage {
             "written" => self.matrix(rest, Before::Written),
             "times" => self.times(rest),
             "held" => self.give(held(rest)),
+            "query" => self.give(query(rest)),
+            "done" => self.done(rest),
             "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
@@ -185,6 +192,11 @@ impl Stage {
             "reaction" => self.policy.failures.reaction = Some(value.to_owned()),
             "notice" => self.policy.failures.notice = Notices::Off,
             "status_event" => self.policy.failures.status_event = StatusEvents::On,
+            "to_matrix" => self.policy.queries.to_matrix = Shown::Off,
+            "from_matrix" => self.policy.queries.from_matrix = Shown::Off,
+            "federate" => self.policy.queries.federate = Shown::Off,
+            "rooms_per_minute" => self.policy.queries.rooms_per_minute = number() as u32,
+            "contacts_per_minute" => self.policy.queries.contacts_per_minute = number() as u32,
             "asides" => self.policy.asides = Asides::Hidden,
             "typing_to_irc" => self.policy.typing.to_irc = Shown::On,
             "typing_to_matrix" => self.policy.typing.to_matrix = Shown::Off,
@@ -283,6 +295,7 @@ impl Stage {
                     Effect::Connect { conn, user } => {
                         self.users.insert(*conn, user.clone());
                     }
+                    Effect::Query(step) => self.steps.push(step.clone()),
                     Effect::Send { conn, .. } => *taken.entry(*conn).or_default() += 1,
                     Effect::Written { puppet, seq } => {
                         notes.push(Input::Noted { puppet: *puppet, seq: *seq });
@@ -322,6 +335,23 @@ impl Stage {
         for ask in from.parse().expect("a number")..=to.parse().expect("a number") {
             self.give(Input::AliasAsked { ask: AskId(ask), alias: RoomAlias::new(alias).expect("an alias") });
         }
+    }
+
+    /// `3 !q as Ada`, `3 later`, `3 refused`, `3 crowd`: what came of the third thing that was asked for private chats.
+    fn done(&mut self, words: &str) {
+        let (number, result) = words.split_once(' ').expect("done N RESULT");
+        let step = self.steps[number.parse::<usize>().expect("a number") - 1].clone();
+        let result = match result {
+            "later" => Err(QueryFault::Later("busy".into())),
+            "refused" => Err(QueryFault::Refused("no".into())),
+            "crowd" => Err(QueryFault::Crowd),
+            made => {
+                let (in_room, name) =
+                    made.split_once(" as ").map_or((made, None), |(room, name)| (room, Some(name)));
+                Ok(QueryRoom { room: room(in_room), display_name: name.map(str::to_owned) })
+            }
+        };
+        self.give(Input::QueryDone { step, result });
     }
 
     /// `7 @ada WHOIS bob`: ada lets her puppet say so.
@@ -394,6 +424,7 @@ impl Stage {
             "notices" => self.message(sender, BodyKind::Notice, rest),
             "joins" | "leaves" | "knocks" => membership(sender, verb, rest),
             "removes" => removal(sender, rest),
+            "invites" => invitation(sender, rest),
             "sends" | "replies" | "edits" | "threads" | "reacts" | "redacts" | "encrypts" => {
                 content::event(sender, verb, rest, self.seq, self.now)
             }
@@ -460,7 +491,14 @@ fn membership(sender: &str, verb: &str, rest: &str) -> MatrixEvent {
         _ => Membership::Leave,
     };
     let target = Member { user: user(sender), display_name: name };
-    MatrixEvent::Member { room: room(in_room), sender: user(sender), target, membership, reason: None }
+    MatrixEvent::Member {
+        room: room(in_room),
+        sender: user(sender),
+        target,
+        membership,
+        reason: None,
+        is_direct: false,
+    }
 }
 
 /// `@ada from !r: reason`.
@@ -476,7 +514,40 @@ fn removal(sender: &str, rest: &str) -> MatrixEvent {
         target: Member { user: user(target), display_name: None },
         membership: Membership::Leave,
         reason,
+        is_direct: false,
     }
+}
+
+/// `@irc_eve to !q`, or `@irc_eve to !q directly`.
+fn invitation(sender: &str, rest: &str) -> MatrixEvent {
+    let (target, rest) = rest.split_once(" to ").expect("USER to ROOM");
+    let (in_room, is_direct) = rest.strip_suffix(" directly").map_or((rest, false), |room| (room, true));
+    MatrixEvent::Member {
+        room: room(in_room),
+        sender: user(sender),
+        target: Member { user: user(target), display_name: None },
+        membership: Membership::Invite,
+        reason: None,
+        is_direct,
+    }
+}
+
+/// `!q @ada eve`, and `left`, `account=eve`, `mask=e@h`, `name=Ada` in this order, each of which may be missing.
+fn query(words: &str) -> Input {
+    let mut words = words.split(' ');
+    let (in_room, person) = (words.next().expect("a room"), words.next().expect("a user"));
+    let nick = words.next().expect("a nick").to_owned();
+    let (mut standing, mut account, mut mask, mut display_name) = (QueryStanding::Open, None, None, None);
+    for word in words {
+        match word.split_once('=') {
+            None => standing = QueryStanding::Left,
+            Some(("account", text)) => account = Some(text.to_owned()),
+            Some(("mask", text)) => mask = Some(text.to_owned()),
+            Some((_, text)) => display_name = Some(text.to_owned()),
+        }
+    }
+    let (user, room) = (user(person), room(in_room));
+    Input::Query(QueryRow { user, nick, room, standing, account, mask, display_name })
 }
 
 fn portal(verb: &str, words: &str) -> PortalRow {

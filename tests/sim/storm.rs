@@ -230,6 +230,10 @@ impl Storm {
                 | Effect::SavePortal(_)
                 | Effect::SaveMember { .. }
                 | Effect::SaveCaseMap { .. }
+                | Effect::Query(_)
+                | Effect::LeaveQuery { .. }
+                | Effect::SaveQuery(_)
+                | Effect::DropQuery { .. }
                 | Effect::Duty { .. }
                 | Effect::Typing { .. } => {}
             }
@@ -285,6 +289,7 @@ impl Storm {
             target: Member { user: person(n), display_name: Some(format!("u{n}")) },
             membership,
             reason: None,
+            is_direct: false,
         };
         self.input(fate, Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
     }

@@ -135,7 +135,7 @@ impl Healer {
 
     /// Gives how many events were missing, and the newest there is.
     async fn read_once(&self, gap: &Gap) -> Result<(usize, Option<Time>), ClientError> {
-        let events = read_back(&self.shell.client, gap).await?;
+        let events = read_back(&self.shell.client, &self.shell.reader(&gap.room), gap).await?;
         let newest = newest(&events, self.shell.client.server_name());
         Ok((self.take(events).await?, newest))
     }
@@ -144,7 +144,7 @@ impl Healer {
     async fn sweep(&self) {
         loop {
             self.gaps.strands.due().await;
-            let rooms = match self.shell.store.portal_rooms().await {
+            let rooms = match self.shell.store.rooms().await {
                 Ok(rooms) => rooms,
                 Err(error) => {
                     tracing::warn!(%error, "rooms cannot be looked at for what the homeserver left lying");

@@ -64,12 +64,12 @@ enum Place {
 }
 
 /// Everything of the bridged kinds that was said in the gap, oldest first, known or not.
-pub async fn read_back(client: &Client, gap: &Gap) -> Result<Vec<RawEvent>, ClientError> {
+pub async fn read_back(client: &Client, reader: &UserId, gap: &Gap) -> Result<Vec<RawEvent>, ClientError> {
     let mut found = Vec::new();
     let mut from = None;
     for page in 0..PAGES_MAX {
         let limit = if page == 0 { FIRST_EVENTS } else { PAGE_EVENTS };
-        let Page { events, earlier } = read_page(client, &gap.room, from.as_deref(), limit).await?;
+        let Page { events, earlier } = read_page(client, (reader, &gap.room), from.as_deref(), limit).await?;
         if take(events, gap, client.server_name(), &mut found) == Place::Below || earlier.is_none() {
             found.reverse();
             return Ok(found);
@@ -118,11 +118,11 @@ fn place(event: &RawEvent, gap: &Gap, server_name: &str) -> Place {
 
 async fn read_page(
     client: &Client,
-    room: &RoomId,
+    (reader, room): (&UserId, &RoomId),
     from: Option<&str>,
     limit: u32,
 ) -> Result<Page, ClientError> {
-    let page = tokio::time::timeout(PAGE_TIMEOUT, client.messages(room, from, limit)).await;
+    let page = tokio::time::timeout(PAGE_TIMEOUT, client.messages(reader, room, from, limit)).await;
     page.unwrap_or_else(|_| Err(ClientError::Unavailable("a page took too long".to_owned())))
 }
 

@@ -125,7 +125,7 @@ impl Watch {
     /// It is back: every room may have a gap. Then one event, for without it a restarted Synapse does not begin to
     /// deliver what it has kept.
     async fn open(&mut self) {
-        let rooms = match self.shell.store.portal_rooms().await {
+        let rooms = match self.shell.store.rooms().await {
             Ok(rooms) => rooms,
             // The suspicion stays, and with it the refusing of transactions, which could not be stored anyway.
             Err(error) => return tracing::warn!(%error, "the rooms to be read back are not known"),

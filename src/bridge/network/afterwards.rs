@@ -20,7 +20,7 @@ use super::super::session::places::Standing;
 use super::super::session::tags::Sign;
 use super::Network;
 use super::say::Arrival;
-use crate::ids::{ChannelName, EventId, InboxSeq, PuppetId, RoomId, Time, UserId};
+use crate::ids::{EventId, InboxSeq, PuppetId, RoomId, Target, Time, UserId};
 use crate::text::spans::Spans;
 
 /// Reactions of somebody to their own message that stop what still waits of it.
@@ -123,7 +123,7 @@ impl Network {
 
     /// Somebody took back an event.
     pub(super) fn taken_back(&mut self, about: About, reason: Option<&str>) {
-        let Some(channel) = self.channel_for(&about) else {
+        let Some(target) = self.target_for(&about) else {
             return self.settle(about.seq, Outcome::Delivered);
         };
         if let Some(tagged) = self.reactions.redacted(&about.room, &about.of) {
@@ -150,23 +150,23 @@ impl Network {
             return self.settle(about.seq, Outcome::Delivered);
         };
         let is_taken_back = withdrawn == Withdrawn::Whole
-            || self.in_session(id, &channel, |session, out| session.redact(&channel, &msgids, reason, out));
+            || self.in_session(id, &target, |session, out| session.redact(&target, &msgids, reason, out));
         if is_taken_back || self.policy.forms.redactions == Shown::Off {
             return self.settle(about.seq, Outcome::Delivered);
         }
         let name = self.author_name(&author);
         let words =
             deed::took_back(Some(name.as_str()).filter(|_| author != Author::Matrix(about.sender.clone())));
-        self.say_deed(about, channel, &words);
+        self.say_deed(about, target, &words);
     }
 
     /// A reaction is gone, whoever removed it: its author's puppet takes it back, where tags for that pass.
     fn take_back_sign(&mut self, tagged: &Tagged) {
         let Some(id) = self.puppet_ids.get(&tagged.by).copied() else { return };
-        let Tagged { channel, msgid, key, .. } = tagged;
+        let Tagged { target, msgid, key, .. } = tagged;
         if self.isupport.client_tags.passes(Sign::TakenBack.tag()) {
             let sign = (Sign::TakenBack, key.as_str());
-            self.in_session(id, channel, |session, out| session.react(channel, msgid, sign, out));
+            self.in_session(id, target, |session, out| session.react(target, msgid, sign, out));
         }
     }
 
@@ -187,7 +187,7 @@ impl Network {
 
     /// Somebody put a sign on a message.
     pub(super) fn reaction(&mut self, about: About, key: &str) {
-        let Some(channel) = self.channel_for(&about) else {
+        let Some(target) = self.target_for(&about) else {
             return self.settle(about.seq, Outcome::Delivered);
         };
         let is_stop = STOP_SIGNS.contains(&key.trim_end_matches('\u{fe0f}'));
@@ -202,8 +202,7 @@ impl Network {
         else {
             return self.settle(about.seq, Outcome::Delivered);
         };
-        let may_quote =
-            self.portals.saw(&about.room, &about.sender, order, self.began) && !said.excerpt.is_empty();
+        let may_quote = self.saw(&about.room, &about.sender, order) && !said.excerpt.is_empty();
         let told = if may_quote { Told::Quote(said.excerpt.clone()) } else { Told::Author };
         let answer = Answer {
             of: about.of.clone(),
@@ -211,13 +210,13 @@ impl Network {
             told,
             msgid: said.msgids.first().cloned(),
         };
-        if self.sign(id, &about, &channel, answer.msgid.as_ref(), key)
+        if self.sign(id, &about, &target, answer.msgid.as_ref(), key)
             || self.policy.forms.reactions == Shown::Off
         {
             return self.settle(about.seq, Outcome::Delivered);
         }
         let words = answer.words(&about.sender, &|user| self.nick_of(user));
-        self.say_deed(about, channel, &deed::reacted(key, &words));
+        self.say_deed(about, target, &deed::reacted(key, &words));
     }
 
     /// Puts a sign on the line of that name, as the network's clients do. `false` where that is not possible.
@@ -225,7 +224,7 @@ impl Network {
         &mut self,
         id: PuppetId,
         about: &About,
-        channel: &ChannelName,
+        target: &Target,
         msgid: Option<&Arc<str>>,
         key: &str,
     ) -> bool {
@@ -233,48 +232,50 @@ impl Network {
             return false;
         };
         let act = |session: &mut Session, out: &mut Vec<Effect>| {
-            session.react(channel, msgid, (Sign::Set, key), out)
+            session.react(target, msgid, (Sign::Set, key), out)
         };
-        if !self.in_session(id, channel, act) {
+        if !self.in_session(id, target, act) {
             return false;
         }
         let (room, event, by) = (about.room.clone(), about.event_id.clone(), about.sender.clone());
-        let (channel, msgid, key) = (channel.clone(), Arc::clone(msgid), key.to_owned());
-        self.reactions.tagged(Tagged { room, event, by, channel, msgid, key });
+        let (target, msgid, key) = (target.clone(), Arc::clone(msgid), key.to_owned());
+        self.reactions.tagged(Tagged { room, event, by, target, msgid, key });
         true
     }
 
     /// Something came that only its room's members can read: they are told once that IRC cannot.
     pub(super) fn encrypted(&mut self, seq: InboxSeq, room: &RoomId, sender: &UserId) {
-        let Some(portal) = self.portals.of_room(room).filter(|_| !self.is_ours(sender)) else {
+        let Some(target) = self.target_of(room).filter(|_| !self.is_ours(sender)) else {
             return self.settle(seq, Outcome::Delivered);
         };
-        let channel = portal.channel.clone();
         self.settle(seq, Outcome::Failed("it is encrypted".to_owned()));
         if self.encrypted_told.insert(room.clone()) {
             let text = format!(
-                "This room is encrypted, and the bridge cannot read what is said in it: nothing of it reaches {channel}. \
-                 Encryption cannot be switched off again. To talk to {channel}, use a room without encryption and have \
+                "This room is encrypted, and the bridge cannot read what is said in it: nothing of it reaches {target}. \
+                 Encryption cannot be switched off again. To talk to {target}, use a room without encryption and have \
                  that bridged instead."
             );
             self.tell(room, text, None);
         }
     }
 
-    /// The channel of the room where somebody did something, unless it was one of ours.
-    fn channel_for(&self, about: &About) -> Option<ChannelName> {
-        let portal = self.portals.of_room(&about.room).filter(|_| !self.is_ours(&about.sender))?;
-        Some(portal.channel.clone())
+    /// Where to the room leads in which somebody did something, unless it was one of ours.
+    fn target_for(&self, about: &About) -> Option<Target> {
+        self.target_of(&about.room).filter(|_| !self.is_ours(&about.sender))
     }
 
-    /// Lets a puppet that is in the channel do something there, at once. `false` where it is not, or cannot.
+    /// Lets a puppet that may speak there do something, at once. `false` where it may not, or cannot.
     pub(super) fn in_session(
         &mut self,
         id: PuppetId,
-        channel: &ChannelName,
+        target: &Target,
         act: impl FnOnce(&mut Session, &mut Vec<Effect>) -> bool,
     ) -> bool {
-        self.standing(id, channel) == Some(Standing::In) && self.with_session(id, act) == Some(true)
+        let may = match target {
+            Target::Channel(channel) => self.standing(id, channel) == Some(Standing::In),
+            Target::Nick(_) => self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready),
+        };
+        may && self.with_session(id, act) == Some(true)
     }
 
     fn author_name(&self, author: &Author) -> String {
@@ -285,7 +286,7 @@ impl Network {
     }
 
     /// Says in the third person what somebody did.
-    fn say_deed(&mut self, about: About, channel: ChannelName, words: &str) {
+    fn say_deed(&mut self, about: About, target: Target, words: &str) {
         let About { seq, room, event_id, sender, before, .. } = about;
         if before == Before::Written {
             // An earlier run has said so, perhaps; nobody waits for it.
@@ -300,7 +301,7 @@ impl Network {
             room,
             event_id,
             sender,
-            channel,
+            target,
             kind: BodyKind::Emote,
             text: Spans::plain(words),
             media: None,

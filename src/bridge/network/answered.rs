@@ -36,8 +36,11 @@ impl Network {
         let may_quote = said.life == Life::Stands
             && !said.excerpt.is_empty()
             && self.policy.forms.reply_quotes == Shown::On
-            && self.portals.saw(room, sender, order, self.began);
-        let told = match (goes_on, self.is_fresh(room, order, &said.author), may_quote) {
+            && self.saw(room, sender, order);
+        let is_fresh = self.is_fresh(room, order, &said.author);
+        // Between two people nobody has to be told who is spoken to.
+        let goes_on = goes_on || (is_fresh || !may_quote) && self.queries.of_room(room).is_some();
+        let told = match (goes_on, is_fresh, may_quote) {
             (true, _, _) => Told::Nothing,
             (false, false, true) => Told::Quote(said.excerpt.clone()),
             (false, true, _) | (false, false, false) => Told::Author,

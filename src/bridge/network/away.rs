@@ -109,8 +109,9 @@ impl Network {
     fn tell_user(&mut self, id: PuppetId, text: &str) -> bool {
         let user = self.puppet(id).user.clone();
         let room = self.portals.all().map(|portal| &portal.room).find(|room| self.portals.has(room, &user));
-        let Some(room) = room.cloned() else { return false };
-        self.tell(&room, format!("{user}: {text}"), None);
+        let text = format!("{user}: {text}");
+        let Some(room) = room.cloned() else { return self.tell_privately(&user, text) };
+        self.tell(&room, text, None);
         true
     }
 }

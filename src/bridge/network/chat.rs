@@ -12,7 +12,7 @@ use super::super::relay::to_matrix;
 use super::super::session::seen::{Audience, Speaking, Stamp, Uttered, Words};
 use super::super::timer::Timer;
 use super::Network;
-use crate::ids::{ChannelName, ConnId, EventId, Nick, RelaySeq, RoomId, UserId};
+use crate::ids::{ChannelName, ConnId, EventId, Nick, RelaySeq, RoomId, Target, UserId};
 
 /// How long ago a server may say that something was said; what is older counts as said then.
 pub const SAID_AGO_MS_MAX: u64 = 300_000;
@@ -51,20 +51,28 @@ impl Network {
             Vec::new()
         });
         if let Some((speaker, line)) = ours {
-            self.ours_shown(conn, speaker, channel, &line);
+            self.ours_shown(conn, speaker, &channel.clone().into(), &line.what, &line.stamp);
         }
     }
 
     /// A stream shows something that one of ours said.
-    fn ours_shown(&mut self, by: ConnId, speaker: ConnId, channel: &ChannelName, line: &Heard) {
-        match &line.what {
+    pub(super) fn ours_shown(
+        &mut self,
+        by: ConnId,
+        speaker: ConnId,
+        target: &Target,
+        what: &Uttered,
+        stamp: &Stamp,
+    ) {
+        let msgid = stamp.msgid.as_deref();
+        match what {
             Uttered::Words(words) if words.lines.is_empty() => {
-                self.witnessed(by, speaker, channel, words.kind, &words.text, line.stamp.msgid.as_deref());
+                self.witnessed(by, speaker, target, words.kind, &words.text, msgid);
             }
             // What comes as one message went as one.
             Uttered::Words(words) => {
                 let text = words.lines.join("\n");
-                self.witnessed(by, speaker, channel, words.kind, &text, line.stamp.msgid.as_deref());
+                self.witnessed(by, speaker, target, words.kind, &text, msgid);
             }
             Uttered::Reaction { .. } | Uttered::Unreaction { .. } | Uttered::Redaction { .. } => {}
         }
@@ -109,7 +117,7 @@ impl Network {
     }
 
     /// When it was said, as far as that is to be believed.
-    fn said_ms(&self, stamp: &Stamp) -> Option<u64> {
+    pub(super) fn said_ms(&self, stamp: &Stamp) -> Option<u64> {
         let time_ms = stamp.time_ms?;
         Some(time_ms.clamp(self.now.0.saturating_sub(SAID_AGO_MS_MAX), self.now.0))
     }
@@ -134,7 +142,7 @@ impl Network {
     }
 
     /// The event of a message that a line names, where it may be shown.
-    fn event_of(&self, room: &RoomId, msgid: &str) -> Option<EventId> {
+    pub(super) fn event_of(&self, room: &RoomId, msgid: &str) -> Option<EventId> {
         let (_, said) = self.memory.by_msgid(room, msgid)?;
         said.event.clone().filter(|_| said.life == Life::Stands)
     }
@@ -155,13 +163,18 @@ impl Network {
         let Speaking::Person(nick) = from else { return };
         let Some(speaker) = self.ghost(nick) else { return };
         for room in self.rooms_of(channel) {
-            let Some((order, _)) = self.memory.by_msgid(&room, to) else { continue };
-            let Some(saying) = self.memory.by_order(order) else { continue };
-            match (saying.said.event.clone(), saying.seq) {
-                (Some(about), _) => self.take_back_reaction(room, about, &speaker, key),
-                (None, Some(seq)) => self.forget_reaction(seq, &speaker, key),
-                (None, None) => {}
-            }
+            self.unreact(room, to, &speaker, key);
+        }
+    }
+
+    /// Takes a sign off the line of that name, in one room.
+    pub(super) fn unreact(&mut self, room: RoomId, to: &str, speaker: &Speaker, key: &str) {
+        let Some((order, _)) = self.memory.by_msgid(&room, to) else { return };
+        let Some(saying) = self.memory.by_order(order) else { return };
+        match (saying.said.event.clone(), saying.seq) {
+            (Some(about), _) => self.take_back_reaction(room, about, speaker, key),
+            (None, Some(seq)) => self.forget_reaction(seq, speaker, key),
+            (None, None) => {}
         }
     }
 
@@ -223,12 +236,12 @@ impl Network {
         Deed::Redact { speaker: speaker.unwrap_or(Speaker::Bot), reason }
     }
 
-    fn ghost(&self, nick: &Nick) -> Option<Speaker> {
+    pub(super) fn ghost(&self, nick: &Nick) -> Option<Speaker> {
         to_matrix::ghost(nick, &self.policy.ghosts, &self.policy.server_name)
     }
 
     /// Does something to a message, at once or when the homeserver has named it.
-    fn do_to(&mut self, order: Order, deed: Deed) {
+    pub(super) fn do_to(&mut self, order: Order, deed: Deed) {
         let Some(saying) = self.memory.by_order(order) else { return };
         match (&saying.said.event, saying.seq) {
             (Some(event), _) => {

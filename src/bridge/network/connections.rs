@@ -384,6 +384,7 @@ impl Network {
             channel.close(self.now, &mut heard);
             heard.iter().for_each(|line| self.relay(&name, line));
         }
+        self.tell_all_unheard();
         for id in 0..self.puppets.len() as u32 {
             self.weigh(PuppetId(id));
             self.close_begun(PuppetId(id));

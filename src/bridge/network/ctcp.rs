@@ -25,7 +25,7 @@ pub(super) struct Answers(VecDeque<(Time, PuppetId)>);
 
 impl Answers {
     /// True when one more may be given; then it counts.
-    fn may(&mut self, now: Time, puppet: PuppetId) -> bool {
+    pub(super) fn may(&mut self, now: Time, puppet: PuppetId) -> bool {
         while self.0.front().is_some_and(|(at, _)| now.since_ms(*at) >= WINDOW_MS) {
             self.0.pop_front();
         }

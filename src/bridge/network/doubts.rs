@@ -17,7 +17,7 @@ use super::super::session::send::ChatLine;
 use super::super::session::sent::{SentLine, Sighting};
 use super::super::timer::Timer;
 use super::{Life, Network};
-use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Time};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, PuppetId, Target, Time};
 
 /// What is known of a line in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +33,17 @@ impl Network {
         &mut self,
         by: ConnId,
         speaker: ConnId,
-        channel: &ChannelName,
+        target: &Target,
         kind: BodyKind,
         text: &str,
         msgid: Option<&str>,
     ) {
         let id = speaker.puppet;
         let shown = if self.puppet_of(speaker).is_some() {
-            self.with_session(id, |session, _| session.line_shown(by, channel, kind, text)).flatten()
+            self.with_session(id, |session, _| session.line_shown(by, target, kind, text)).flatten()
         } else {
             let doubts = self.doubts_of(speaker);
-            doubts.and_then(|doubts| doubts.sent.shown(by, channel, kind, text))
+            doubts.and_then(|doubts| doubts.sent.shown(by, target, kind, text))
         };
         if let Some(Sighting { part, is_news, is_stripped }) = shown {
             let saying = &part.saying;
@@ -51,7 +51,7 @@ impl Network {
                 self.memory.was_shown(&saying.event_id, msgid);
             }
             if is_stripped {
-                self.learn_plain(&saying.channel);
+                self.learn_plain(&saying.target);
             }
             if is_news {
                 self.line_arrived(&part);
@@ -105,7 +105,8 @@ impl Network {
 
     fn finding(&self, doubts: &Doubts, line: &SentLine) -> Finding {
         let seq = line.part.saying.seq;
-        let channel = self.channels.get(&line.part.saying.channel);
+        // What was said to one person nobody else of ours can have seen.
+        let channel = line.part.saying.target.channel().and_then(|name| self.channels.get(name));
         let mut witnesses = channel.into_iter().flat_map(|channel| channel.witnesses(doubts.conn, line.at));
         let is_time = self.now >= doubts.until || self.life == Life::Stopping;
         if !self.is_under_way(seq) {
@@ -142,7 +143,11 @@ impl Network {
         }
         self.expire(id);
         let map = self.map();
-        for channel in self.puppet(id).channels_waited_for(map) {
+        for target in self.puppet(id).targets_waited_for(map) {
+            let Target::Channel(channel) = target else {
+                self.flush_to(id, &target);
+                continue;
+            };
             let is_ready = self.puppet(id).session.as_ref().is_some_and(|session| session.is_ready());
             match self.standing(id, &channel) {
                 _ if !self.puppet(id).wanted.contains(&channel) => {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::super::channel::{Heard, Tags};
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
-use super::super::input::{BodyKind, PortalOrigin};
+use super::super::input::PortalOrigin;
 use super::super::policy::BotMode;
+use super::super::queries::Heard as Private;
 use super::super::session::Session;
 use super::super::session::places::{Return, Standing};
 use super::super::session::register;
@@ -50,7 +51,9 @@ impl Network {
     /// `asked` is the nick that was asked for when the line came.
     fn seen(&mut self, conn: ConnId, seen: Seen, asked: Option<Nick>) {
         match seen {
-            Seen::Welcome { .. } | Seen::HostChanged { .. } | Seen::Supports => {}
+            Seen::Welcome { .. } | Seen::Supports => {}
+            Seen::HostChanged { who, user, host } => self.host_changed(conn, &who, format!("{user}@{host}")),
+            Seen::Away { who, words } => self.is_away(conn, &who, &words),
             Seen::LoginRefused { words } => self.login_refused(conn, LoginRefusal::Credentials, &words),
             Seen::UpgradeAsked { port } => self.upgrade(conn, port),
             Seen::NickRefused { why, words } => {
@@ -81,7 +84,9 @@ impl Network {
             Seen::Said { channel, from, mask, what, stamp } => {
                 self.said(conn, &channel, mask.as_deref(), Heard { from, what, stamp });
             }
-            Seen::SaidPrivately { from, kind } => self.said_privately(conn, &from, kind),
+            Seen::SaidPrivately { from, to, account, what, stamp } => {
+                self.said_privately(conn, &from, to, account, Private { what, stamp });
+            }
             Seen::CtcpAsked { from, verb, rest } => self.ctcp_asked(conn, &from, &verb, &rest),
             Seen::JoinRefused { channel, numeric, words } => {
                 let params = vec![String::new(), channel.to_string(), words.clone()];
@@ -173,6 +178,7 @@ impl Network {
         // A server that lets nobody into so many refuses the last ones: not those where something is to be said.
         wanted.sort_by_key(|channel| !puppet.waits_for(channel));
         self.join_channels(id, wanted);
+        self.flush_to_people(id);
     }
 
     /// The server wants to be spoken to with TLS: at once, and from now on.
@@ -322,6 +328,7 @@ impl Network {
             self.nick_changed(conn.puppet, to, asked);
         }
         self.nick_freed(who);
+        self.partner_renamed(conn, who, to);
         for name in self.channels_of(conn) {
             self.types_no_longer(&name, who);
             self.in_channel(&name, |channel, _, _, _| {
@@ -358,21 +365,6 @@ impl Network {
         if is_leaving && numeric == NOT_ON_CHANNEL {
             self.left_ourselves(conn, channel);
         }
-    }
-
-    /// Private messages are not carried yet: whoever writes one is told so, by the puppet they wrote to.
-    fn said_privately(&mut self, conn: ConnId, from: &Person, kind: BodyKind) {
-        let is_person = from.user.is_some() && from.host.is_some();
-        if !is_person || !Self::is_answerable(kind) || self.nicks.is_ours(&from.nick) {
-            return;
-        }
-        let user = self.puppet(conn.puppet).user.clone();
-        if !self.puppet(conn.puppet).may_explain(&from.nick) {
-            return;
-        }
-        let text =
-            format!("{user} reads this network through a bridge that does not carry private messages.");
-        self.with_session(conn.puppet, |session, out| session.notice(&from.nick, &text, out));
     }
 }
 

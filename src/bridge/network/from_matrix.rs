@@ -9,6 +9,7 @@ use super::super::portal::birth::Step;
 use super::super::puppet::Puppet;
 use super::super::timer::Timer;
 use super::afterwards::About;
+use super::queries::{Change, TALK_MS};
 use super::say::Arrival;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
@@ -86,7 +87,16 @@ impl Network {
                 }
             }
             MatrixEvent::Encrypted { room, sender, .. } => self.encrypted(seq, &room, &sender),
-            MatrixEvent::Member { room, sender, target, membership, reason } => {
+            MatrixEvent::Member { room, sender, target, membership, is_direct, .. }
+                if self.portals.of_room(&room).is_none() =>
+            {
+                // What is begun here would end with the run.
+                if !is_next_runs {
+                    let change = Change { room, sender, target, membership, is_direct };
+                    self.changed_elsewhere(seq, change);
+                }
+            }
+            MatrixEvent::Member { room, sender, target, membership, reason, is_direct: _ } => {
                 self.membership(&room, &sender, target, membership, reason.as_deref());
                 self.settle(seq, Outcome::Delivered);
             }
@@ -173,10 +183,12 @@ impl Network {
     /// A puppet has been without a channel for a while: nothing is left to be on IRC for.
     pub(super) fn linger_over(&mut self, id: PuppetId) {
         let Some(since) = self.puppet(id).alone_since else { return };
-        let at = since.plus_ms(LINGER_MS);
+        let talked = self.puppet(id).talked_at.map(|at| at.plus_ms(TALK_MS));
+        let at = talked.into_iter().chain([since.plus_ms(LINGER_MS)]).max().unwrap_or(since);
         if at > self.now {
             return self.timers.arm(Timer::Linger(id), at);
         }
+        self.puppet(id).talked_at = None;
         self.end_session(id, "No bridged channel left");
     }
 

@@ -17,6 +17,8 @@ mod doubts;
 pub mod figures;
 mod from_irc;
 mod from_matrix;
+mod progress;
+mod queries;
 mod reasons;
 mod refold;
 mod say;
@@ -37,6 +39,8 @@ use super::policy::Policy;
 use super::portal::Portals;
 use super::portal::birth::Births;
 use super::puppet::Puppet;
+use super::queries::Queries;
+use super::queries::pace::Pace;
 use super::relay::memory::{Memory, Order};
 use super::relay::reactions::Reactions;
 use super::relay::to_irc::originals::Originals;
@@ -45,7 +49,7 @@ use super::session::places::Standing;
 use super::tell::Tell;
 use super::tell::gather::Gather;
 use super::timer::{Timer, Timers};
-use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
+use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Target, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Where this network's outbox numbers begin, and how far apart they are: networks share one outbox, and a
@@ -94,7 +98,7 @@ pub struct Network {
     /// Bans before any puppet was let in since.
     bans_in_a_row: u32,
     /// Messages that were given to a connection, until it is known what became of them.
-    under_way: HashMap<InboxSeq, say::Progress>,
+    under_way: HashMap<InboxSeq, progress::Progress>,
     /// What was said lately, so that what refers to it can be understood.
     memory: Memory,
     /// What this run has heard begins here in the order of `memory`.
@@ -102,8 +106,8 @@ pub struct Network {
     /// The texts of what people of Matrix said lately.
     originals: Originals,
     threads: answered::Threads,
-    /// Channels that take no formatting codes, and for how long that counts.
-    plain_until: BTreeMap<ChannelName, Time>,
+    /// Channels and people that take no formatting codes, and for how long that counts.
+    plain_until: BTreeMap<Target, Time>,
     /// Rooms that were told that they are encrypted.
     encrypted_told: BTreeSet<RoomId>,
     /// What waits for the homeserver to name what it is about.
@@ -113,6 +117,11 @@ pub struct Network {
     /// Reactions, so that they can be taken back.
     reactions: Reactions,
     typing: typing::Typists,
+    queries: Queries,
+    /// Private chats that people on IRC began, and those that people of Matrix did.
+    query_paces: (Pace, Pace),
+    /// Invitations that were refused.
+    refusals: Pace,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -161,6 +170,9 @@ impl Network {
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),
+            queries: Queries::default(),
+            query_paces: (Pace::default(), Pace::default()),
+            refusals: Pace::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),
@@ -195,6 +207,8 @@ impl Network {
             Input::Remembered(saying) => self.memory.recall(saying),
             Input::Said { seq, event } => self.named_by_homeserver(seq, event),
             Input::Typing { room, users } => self.room_types(&room, &users),
+            Input::Query(row) => self.query_known(row),
+            Input::QueryDone { step, result } => self.query_done(step, result),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
@@ -229,6 +243,7 @@ impl Network {
                 Timer::Goodbye => self.goodbye(),
                 Timer::Remember => self.remember(),
                 Timer::Typing => self.typing_goes_on(),
+                Timer::Queries(puppet) => self.queries_due(puppet),
             }
         }
         self.goodbye_if_all_is_answered();
@@ -339,14 +354,16 @@ impl Network {
         text: String,
         about: Option<EventId>,
     ) {
+        let Some((speaker, text)) = self.voice(&room, speaker, text) else { return };
         let relay = Relay::plain(self.next_seq(), room, speaker, kind, text);
         self.out.push(Effect::Relay(Relay { about, ..relay }));
     }
 
     /// Puts a sign on somebody's message.
     fn mark(&mut self, room: RoomId, event: EventId, sign: Sign) {
+        let Some((speaker, _)) = self.voice(&room, Speaker::Bot, String::new()) else { return };
         let seq = self.next_seq();
-        self.out.push(Effect::Mark(Mark { seq, room, speaker: Speaker::Bot, event, sign }));
+        self.out.push(Effect::Mark(Mark { seq, room, speaker, event, sign }));
     }
 
     fn next_seq(&mut self) -> RelaySeq {

@@ -20,6 +20,7 @@ impl Network {
             self.give_up(conn, End { ending: Ending::Lost, words });
         }
         self.portals.refold(map);
+        self.refold_queries();
         for id in 0..self.puppets.len() as u32 {
             let puppet = self.puppet(PuppetId(id));
             puppet.refold(map);

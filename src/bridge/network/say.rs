@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::effect::{Effect, Outcome, Relay};
-use super::super::input::{Before, BodyKind, MessageBody, Relation};
+use super::super::input::{Before, MessageBody, Relation};
 use super::super::puppet::Waiting;
 use super::super::relay::to_irc::compose::{Limits, Rest, compose};
 use super::super::relay::to_irc::{Saying, spans};
@@ -12,57 +12,14 @@ use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::send::{ChatLine, Full, Part};
 use super::super::timer::Timer;
+use super::progress::{Again, Progress, Written};
 use super::{Life, Network};
-use crate::ids::{ChannelName, EventId, InboxSeq, Nick, PuppetId, RoomId, Time, UserId};
+use crate::ids::{ChannelName, EventId, InboxSeq, Nick, PuppetId, RoomId, Target, Time, UserId};
 use crate::text::html;
 use crate::text::irc_codes::{Codes, is_code};
 
 /// How long a refusal by a channel counts before speaking there makes us ask again.
 const REFUSAL_MS: u64 = 30_000;
-
-/// How far a message that was given to a connection has come.
-#[derive(Debug)]
-pub(super) struct Progress {
-    by: PuppetId,
-    /// The nick it was said under.
-    nick: Option<Nick>,
-    lines_open: usize,
-    written: Written,
-    again: Again,
-    /// Whether some of it was said with formatting codes.
-    codes: Codes,
-}
-
-/// Whether the kernel has all lines of a message, on the connection that says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    No,
-    Yes,
-}
-
-/// Whether a line of a message was said a second time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
-    No,
-    Yes,
-}
-
-impl Progress {
-    /// True the first time: what is lost twice is not worth a third.
-    pub(super) fn may_be_said_again(&self) -> bool {
-        self.again == Again::No
-    }
-
-    pub(super) fn said_again(&mut self) {
-        self.again = Again::Yes;
-    }
-
-    /// Nothing more of it is to be written on this connection: that is to be noted, once.
-    pub(super) fn written(&mut self, seq: InboxSeq) -> Option<Effect> {
-        let before = std::mem::replace(&mut self.written, Written::Yes);
-        (before == Written::No).then_some(Effect::Written { puppet: self.by, seq })
-    }
-}
 
 /// A message as the inbox has it.
 pub(super) struct Arrival {
@@ -85,7 +42,9 @@ impl Network {
         let Some(mut saying) = self.arrived(seq, &arrival) else {
             return self.settle(seq, Outcome::Delivered);
         };
-        self.said_what_they_typed(&saying.sender, &saying.channel);
+        if let Some(channel) = saying.target.channel() {
+            self.said_what_they_typed(&saying.sender, channel);
+        }
         saying.answer = self.reply(&saying.room, &saying.sender, &arrival.relation);
         let (room, event, sender) = (saying.room.clone(), saying.event_id.clone(), saying.sender.clone());
         let text = saying.plain(None);
@@ -100,7 +59,7 @@ impl Network {
 
     /// What somebody said, or put in the place of what they said; `None` when it is of no channel, or of us.
     pub(super) fn arrived(&self, seq: InboxSeq, arrival: &Arrival) -> Option<Saying> {
-        let portal = self.portals.of_room(&arrival.room).filter(|_| !self.is_ours(&arrival.sender))?;
+        let target = self.target_of(&arrival.room).filter(|_| !self.is_ours(&arrival.sender))?;
         // A clock that runs ahead buys no time; one that runs behind cannot be told from a late message.
         let said = Time(arrival.origin_ms.min(self.now.0));
         Some(Saying {
@@ -108,7 +67,7 @@ impl Network {
             room: arrival.room.clone(),
             event_id: arrival.event_id.clone(),
             sender: arrival.sender.clone(),
-            channel: portal.channel.clone(),
+            target,
             kind: arrival.body.kind,
             text: spans(&arrival.body),
             media: arrival.body.media.clone(),
@@ -124,8 +83,8 @@ impl Network {
         if saying.expires <= self.now {
             return self.expired(&saying);
         }
-        let is_member = self.portals.has(&saying.room, &sender);
-        if !is_member && before == Before::Accepted {
+        let is_member = self.portals.has(&saying.room, &sender) || self.queries.has(&saying.room, &sender);
+        if !is_member && (before == Before::Accepted || saying.target.nick().is_some()) {
             // Of an earlier run: no proof that they are there now, and what followed may be settled already.
             return self.failed(&saying, "you left the room before it could be sent");
         }
@@ -142,14 +101,28 @@ impl Network {
         if let Some(why) = self.held_words(id) {
             return self.failed(&saying, &why);
         }
-        let channel = saying.channel.clone();
-        let standing = self.standing(id, &channel);
-        if standing == Some(Standing::In) && self.may_talk(id) {
-            return self.send_now(id, Waiting { saying, lines: None });
-        }
         let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
-        if is_ready && standing.is_none() && !self.ask_again(id, &channel) {
-            return self.failed(&saying, &format!("{channel} does not let your IRC user in"));
+        let may_say = match &saying.target {
+            Target::Channel(channel) => {
+                let channel = channel.clone();
+                let standing = self.standing(id, &channel);
+                if is_ready && standing.is_none() && !self.ask_again(id, &channel) {
+                    return self.failed(&saying, &format!("{channel} does not let your IRC user in"));
+                }
+                standing == Some(Standing::In)
+            }
+            Target::Nick(nick) => {
+                if let Some(why) = self.is_one_of_ours(nick) {
+                    return self.failed(&saying, &why);
+                }
+                is_ready
+            }
+        };
+        if saying.target.nick().is_some() {
+            self.talks(id);
+        }
+        if may_say && self.may_talk(id) {
+            return self.send_now(id, Waiting { saying, lines: None });
         }
         match self.puppet(id).wait(saying) {
             Ok(()) => {
@@ -229,7 +202,7 @@ impl Network {
         }
         let Some(id) = self.puppet_ids.get(&saying.sender).copied() else { return false };
         progress.codes = Codes::Off;
-        self.learn_plain(&saying.channel);
+        self.learn_plain(&saying.target);
         self.with_session(id, |session, _| session.begin_anew(saying.seq));
         self.say(id, Arc::clone(saying));
         true
@@ -255,10 +228,16 @@ impl Network {
 
     /// The channel is open to us: what waited for it goes, in order.
     pub(super) fn flush_waiting(&mut self, id: PuppetId, channel: &ChannelName) {
-        if !self.may_talk(id) {
+        self.flush_to(id, &channel.clone().into());
+    }
+
+    /// What waited for a channel that is open to us, or for a person, goes, in order.
+    pub(super) fn flush_to(&mut self, id: PuppetId, target: &Target) {
+        let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
+        if !is_ready || !self.may_talk(id) {
             return;
         }
-        for waiting in self.puppet(id).take_waiting(channel) {
+        for waiting in self.puppet(id).take_waiting(target) {
             self.send_now(id, waiting);
         }
     }
@@ -306,9 +285,10 @@ impl Network {
     /// A channel's other rooms hear what was said in one of them, in the name of the puppet's nick; not before it is
     /// known that IRC has it, for they are to show the same.
     fn show_in_other_rooms(&mut self, saying: &Saying, nick: Option<&Nick>) {
+        let Some(channel) = saying.target.channel() else { return };
         let others: Vec<RoomId> = self
             .portals
-            .of_channel(&saying.channel)
+            .of_channel(channel)
             .map(|portal| portal.room.clone())
             .filter(|room| *room != saying.room)
             .collect();
@@ -344,7 +324,12 @@ impl Network {
 
     /// What waited for this channel will not be said.
     pub(super) fn fail_waiting(&mut self, id: PuppetId, channel: &ChannelName, why: &str) {
-        for waiting in self.puppet(id).take_waiting(channel) {
+        self.fail_waiting_for(id, &channel.clone().into(), why);
+    }
+
+    /// What waited for this channel or person will not be said.
+    pub(super) fn fail_waiting_for(&mut self, id: PuppetId, target: &Target, why: &str) {
+        for waiting in self.puppet(id).take_waiting(target) {
             self.failed(&waiting.saying, why);
         }
     }
@@ -370,11 +355,5 @@ impl Network {
         let result = act(session, &mut self.out);
         self.arm_session(conn);
         Some(result)
-    }
-
-    /// Whether a message body is worth an answer; kept beside the other rules of saying.
-    pub(super) fn is_answerable(kind: BodyKind) -> bool {
-        // A NOTICE is never answered (RFC 2812 section 3.3.2).
-        kind != BodyKind::Notice
     }
 }

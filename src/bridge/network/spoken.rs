@@ -7,7 +7,7 @@ use super::super::effect::Effect;
 use super::super::media::{Page, Publication, Published};
 use super::super::relay::to_irc::{Manner, Saying, Spoken, speak};
 use super::Network;
-use crate::ids::{ChannelName, Nick, Time, UserId};
+use crate::ids::{ChannelName, Nick, Target, Time, UserId};
 use crate::text::irc_codes::Codes;
 use crate::text::link::LinkPart;
 use crate::text::modes::{Change, Sign, Takes};
@@ -23,7 +23,7 @@ impl Network {
     pub(super) fn spoken(&self, saying: &Saying) -> Spoken {
         let link = self.file_link(saying);
         let nick = |user: &UserId| self.nick_of(user);
-        let manner = Manner { codes: self.codes_in(&saying.channel), nick: &nick, link: link.as_deref() };
+        let manner = Manner { codes: self.codes_in(&saying.target), nick: &nick, link: link.as_deref() };
         speak(saying, &manner)
     }
 
@@ -59,7 +59,10 @@ impl Network {
     /// Lets the link to a message's text lead there.
     pub(super) fn publish_text(&mut self, saying: &Saying, spoken: Spoken) {
         let author = self.nick_of(&saying.sender).unwrap_or_else(|| saying.sender.localpart().to_owned());
-        let title = format!("{author} in {}", saying.channel);
+        let title = match &saying.target {
+            Target::Channel(channel) => format!("{author} in {channel}"),
+            Target::Nick(nick) => format!("{author} to {nick}"),
+        };
         let page = Page { title, author, spans: spoken.spans };
         self.publish(saying, LinkPart::Text, Published::Text(page));
     }
@@ -71,29 +74,30 @@ impl Network {
         self.out.push(Effect::Publish(Publication { seq, part, room, event, what }));
     }
 
-    /// Whether codes may be used in a channel.
-    pub(super) fn codes_in(&self, channel: &ChannelName) -> Codes {
+    /// Whether codes may be used in a channel, or to a person.
+    pub(super) fn codes_in(&self, target: &Target) -> Codes {
         let formatting = &self.policy.forms.formatting;
         let map = self.map();
-        let is_plain = formatting.plain_channels.iter().any(|name| map.eq(name, channel.as_str()))
-            || self.plain_until.get(channel).is_some_and(|until| *until > self.now);
+        let is_plain = formatting.plain_channels.iter().any(|name| map.eq(name, target.as_str()))
+            || self.plain_until.get(target).is_some_and(|until| *until > self.now);
         if is_plain { Codes::Off } else { formatting.codes }
     }
 
-    /// A channel takes no codes, as was just seen.
-    pub(super) fn learn_plain(&mut self, channel: &ChannelName) {
+    /// A channel or person takes no codes, as was just seen.
+    pub(super) fn learn_plain(&mut self, target: &Target) {
         let (now, until) = (self.now, self.now.plus_ms(PLAIN_MS));
         self.plain_until.retain(|_, until: &mut Time| *until > now);
-        self.plain_until.entry(channel.clone()).or_insert(until);
+        self.plain_until.entry(target.clone()).or_insert(until);
     }
 
     /// Somebody changed modes of a channel: one of them says that it takes no codes.
     pub(super) fn modes_changed(&mut self, channel: &ChannelName, changes: &[Change]) {
         for change in changes.iter().filter(|change| change.mode == NO_CODES && change.takes == Takes::Never)
         {
+            let target = Target::from(channel.clone());
             match change.sign {
-                Sign::Plus => self.plain_until.insert(channel.clone(), Time(u64::MAX)),
-                Sign::Minus => self.plain_until.remove(channel),
+                Sign::Plus => self.plain_until.insert(target, Time(u64::MAX)),
+                Sign::Minus => self.plain_until.remove(&target),
             };
         }
     }

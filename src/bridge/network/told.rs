@@ -72,7 +72,7 @@ impl Network {
         let age_max = spelled(self.policy.message_age_ms_max);
         let marked = self.react(saying);
         self.report(saying, || {
-            let words = one(&reason, saying.channel.as_str(), &age_max);
+            let words = one(&reason, saying.target.as_str(), &age_max);
             match reason {
                 Reason::TooOld(_) => Fate::Expired(words),
                 Reason::NotSent(_) | Reason::Refused(_) | Reason::InDoubt(_) | Reason::PerhapsLost(_) => {
@@ -91,7 +91,7 @@ impl Network {
             room: saying.room.clone(),
             event: saying.event_id.clone(),
             sender: saying.sender.clone(),
-            channel: saying.channel.clone(),
+            target: saying.target.clone(),
             reason,
             marked,
             untold,
@@ -180,7 +180,7 @@ fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
 
 /// What is said of an account. `reaction` is what its messages carry, but for those that are unmarked.
 fn told(account: &Account, age_max: &str, reaction: Option<&str>) -> String {
-    let channel = account.channel.as_str();
+    let channel = account.target.as_str();
     match &account.reasons[..] {
         [(reason, _)] if account.messages == 1 => one(reason, channel, age_max),
         [(reason, _)] => {
@@ -283,7 +283,7 @@ mod tests {
         let people: BTreeSet<UserId> = names.take(people).map(|name| UserId::new(&name).unwrap()).collect();
         Account {
             room: RoomId::new("!r").unwrap(),
-            channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
+            target: ChannelName::new("#c", CaseMap::Ascii).unwrap().into(),
             event: EventId::new("$e").unwrap(),
             messages,
             people,

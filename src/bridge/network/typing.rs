@@ -16,7 +16,7 @@ use super::super::policy::Shown;
 use super::super::session::seen::Typing;
 use super::super::timer::Timer;
 use super::{Life, Network};
-use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, Time, UserId};
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, Target, Time, UserId};
 
 /// The least time between two notices of one person to one channel or room.
 const APART_MS: u64 = 3_000;
@@ -155,7 +155,8 @@ impl Network {
     /// Tells a channel, where that costs nobody anything.
     fn tell_typing(&mut self, (id, channel): &(PuppetId, ChannelName), typist: &mut Typist, typing: Typing) {
         let now = self.now;
-        let is_told = self.in_session(*id, channel, |session, out| session.types(channel, typing, out));
+        let target = Target::Channel(channel.clone());
+        let is_told = self.in_session(*id, &target, |session, out| session.types(channel, typing, out));
         typist.tried = Some(now);
         typist.told = if is_told { Some(now) } else { typist.told };
         if typing == Typing::Done {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Puppet, Waiting};
 use crate::bridge::relay::to_irc::Saying;
+use crate::ids::{Nick, Target};
 
 impl Puppet {
     /// The first message for which `is_meant` holds of which nothing was said yet, here or in the connection's queue.
@@ -25,5 +26,15 @@ impl Puppet {
         let Some(waiting) = self.waiting.iter_mut().find(is_it) else { return false };
         (waiting.saying, waiting.lines) = (Arc::clone(changed), None);
         true
+    }
+
+    /// What waits for a nick is for this one now.
+    pub fn turn_waiting(&mut self, from: &Nick, to: &Nick) {
+        for waiting in &mut self.waiting {
+            if waiting.saying.target.nick() == Some(from) && !waiting.is_begun() {
+                Arc::make_mut(&mut waiting.saying).target = Target::Nick(to.clone());
+                waiting.lines = None;
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::effect::Ghost;
-use crate::ids::{ChannelName, EventId, RelaySeq, RoomId, UserId};
+use crate::ids::{EventId, RelaySeq, RoomId, Target, UserId};
 
 /// Reactions remembered, each way.
 pub const REACTIONS_MAX: usize = 1_024;
@@ -19,7 +19,7 @@ pub struct Tagged {
     /// Their reaction.
     pub event: EventId,
     pub by: UserId,
-    pub channel: ChannelName,
+    pub target: Target,
     /// The name of the line it is on.
     pub msgid: Arc<str>,
     pub key: String,
@@ -164,7 +164,7 @@ mod tests {
             room: room(),
             event: event(&format!("${number}")),
             by: UserId::new("@ada:hs").unwrap(),
-            channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
+            target: Target::Channel(crate::ids::ChannelName::new("#c", CaseMap::Ascii).unwrap()),
             msgid: "m1".into(),
             key: "👍".into(),
         }

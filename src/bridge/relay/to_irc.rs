@@ -20,19 +20,19 @@ mod tests;
 use self::answer::Answer;
 use crate::bridge::input::{BodyKind, MessageBody};
 use crate::bridge::media::Media;
-use crate::ids::{ChannelName, EventId, InboxSeq, RoomId, Time, UserId};
+use crate::ids::{EventId, InboxSeq, RoomId, Target, Time, UserId};
 use crate::text::html;
 use crate::text::irc_codes::{self, Codes};
 use crate::text::spans::Spans;
 
-/// A Matrix message on its way to a channel.
+/// A Matrix message on its way to a channel or a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saying {
     pub seq: InboxSeq,
     pub room: RoomId,
     pub event_id: EventId,
     pub sender: UserId,
-    pub channel: ChannelName,
+    pub target: Target,
     pub kind: BodyKind,
     /// What is said; of a file its caption.
     pub text: Spans,

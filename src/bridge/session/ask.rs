@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use super::labels::{Labels, labelled};
 use super::question::{Answered, Asker, Proof, Question, Told};
 use crate::bridge::effect::{Refusal, Verdict};
-use crate::ids::{ChannelName, InboxSeq, Time};
+use crate::ids::{InboxSeq, Target, Time};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -77,7 +77,7 @@ pub struct Asks {
     uncovered: usize,
     due: Due,
     /// Channels that refused something lately, and for how many lines to them that counts.
-    careful: Vec<(ChannelName, u32)>,
+    careful: Vec<(Target, u32)>,
     /// No answer is late before; `None` when none is awaited.
     pub(super) late: Option<Time>,
     /// The message that was asked about last, and whether it was refused.
@@ -196,15 +196,15 @@ impl Asks {
         let mut uncovered = self.open.iter().rev().take_while(|question| question.number > self.fenced);
         match asker {
             Asker::Line(part) => {
-                let (channel, seq) = (&part.saying.channel, Some(part.saying.seq));
-                let is_careful = self.careful.iter().any(|(name, _)| name == channel);
-                is_careful && uncovered.any(|q| q.is_line_to(channel) && q.asker.message() != seq)
+                let (target, seq) = (&part.saying.target, Some(part.saying.seq));
+                let is_careful = self.careful.iter().any(|(name, _)| name == target);
+                is_careful && uncovered.any(|q| q.is_line_to(target) && q.asker.message() != seq)
             }
             // What refuses these refuses lines as well.
             Asker::Join(channels) => {
-                uncovered.any(|question| channels.iter().any(|c| question.is_line_to(c)))
+                uncovered.any(|question| channels.iter().any(|c| question.is_line_in(c)))
             }
-            Asker::Part(channel) => uncovered.any(|question| question.is_line_to(channel)),
+            Asker::Part(channel) => uncovered.any(|question| question.is_line_in(channel)),
             Asker::Command(command) => uncovered.any(|question| {
                 command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
             }),
@@ -214,19 +214,19 @@ impl Asks {
         }
     }
 
-    /// This channel has refused a line.
-    pub(super) fn be_careful(&mut self, channel: &ChannelName) {
-        self.careful.retain(|(name, _)| name != channel);
+    /// This channel or person has refused a line.
+    pub(super) fn be_careful(&mut self, target: &Target) {
+        self.careful.retain(|(name, _)| name != target);
         if self.careful.len() >= CAREFUL_CHANNELS_MAX {
             self.careful.remove(0);
         }
-        self.careful.push((channel.clone(), CAREFUL_LINES));
+        self.careful.push((target.clone(), CAREFUL_LINES));
     }
 
     fn count_careful(&mut self, asker: &Asker) {
         if let (false, Some(part)) = (self.careful.is_empty(), asker.line()) {
             self.careful.retain_mut(|(name, left)| {
-                *left -= u32::from(*name == part.saying.channel);
+                *left -= u32::from(*name == part.saying.target);
                 *left > 0
             });
         }
@@ -303,10 +303,10 @@ impl Asks {
     pub(super) fn passed(&mut self, number: u64) {
         while self.fences.pop_front_if(|fence| *fence <= number).is_some() {}
         let passed = self.open.iter().take_while(|question| question.number <= number);
-        let doubts: Vec<(ChannelName, Refusal)> = passed.filter_map(doubt).collect();
+        let doubts: Vec<(Target, Refusal)> = passed.filter_map(doubt).collect();
         let mut stay = Vec::new();
         while let Some(mut question) = self.open.pop_front_if(|question| question.number <= number) {
-            let doubt = doubts.iter().find(|(channel, _)| question.is_line_to(channel));
+            let doubt = doubts.iter().find(|(target, _)| question.is_line_to(target));
             match (question.proof, doubt) {
                 (Proof::Label | Proof::End, _) => stay.push(question),
                 (Proof::Fence, None) => self.accept(question),
@@ -391,9 +391,9 @@ impl Asks {
 }
 
 /// What speaks against a line, perhaps.
-fn doubt(question: &Question) -> Option<(ChannelName, Refusal)> {
+fn doubt(question: &Question) -> Option<(Target, Refusal)> {
     let part = question.asker.line()?;
-    Some((part.saying.channel.clone(), question.noted.as_deref()?.clone()))
+    Some((part.saying.target.clone(), question.noted.as_deref()?.clone()))
 }
 
 #[cfg(test)]

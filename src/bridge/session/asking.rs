@@ -76,6 +76,11 @@ impl Session {
         self.command("NOTICE", &[target.as_str(), text], Asker::Notice(target.clone()), out);
     }
 
+    /// As [`notice`](Self::notice), before everything else, and also when the connection is about to end.
+    pub fn notice_at_once(&mut self, target: &Nick, text: &str, out: &mut Vec<Effect>) {
+        self.control(Line::new("NOTICE", &[target.as_str(), text]).build(), out);
+    }
+
     fn command(&mut self, command: &str, params: &[&str], asker: Asker, out: &mut Vec<Effect>) {
         self.ask(Line::new(command, params).build(), asker, out);
     }

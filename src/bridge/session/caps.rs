@@ -13,6 +13,8 @@ const REQUEST_BYTES_MAX: usize = 400;
 /// A capability that the bridge uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cap {
+    /// Lines tell the account of who speaks: a nick that changes hands is noticed by it.
+    AccountTag,
     /// Answers that belong together come as one.
     Batch,
     /// A host or user name that changes is told, not shown as QUIT and JOIN.
@@ -37,7 +39,8 @@ pub enum Cap {
 }
 
 /// All of them, with their names on the wire. `cap-notify` is on by version 302 itself.
-const KNOWN: [(Cap, &str); 11] = [
+const KNOWN: [(Cap, &str); 12] = [
+    (Cap::AccountTag, "account-tag"),
     (Cap::Batch, "batch"),
     (Cap::Chghost, "chghost"),
     (Cap::MessageRedaction, "draft/message-redaction"),
@@ -217,7 +220,8 @@ impl Negotiation {
                 Cap::Multiline => self.offers_multiline(),
                 // What is taken back is known by its name alone.
                 Cap::MessageRedaction => self.offered.has(Cap::MessageTags),
-                Cap::Chghost
+                Cap::AccountTag
+                | Cap::Chghost
                 | Cap::EchoMessage
                 | Cap::MessageTags
                 | Cap::MultiPrefix

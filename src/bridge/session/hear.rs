@@ -8,7 +8,7 @@ use super::question::{Asker, Proof, Question, Told};
 use super::replies;
 use super::send::Part;
 use crate::bridge::effect::{Refusal, Verdict};
-use crate::ids::{ChannelName, InboxSeq, Nick};
+use crate::ids::{ChannelName, InboxSeq, Nick, Target};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -137,8 +137,8 @@ impl Asks {
                 self.rest();
             }
             Asker::Line(part) => {
-                let channel = part.saying.channel.clone();
-                self.refuse_line(at, &channel, refusal);
+                let target = part.saying.target.clone();
+                self.refuse_line(at, &target, refusal);
             }
             Asker::Notice(_)
             | Asker::Listing(_)
@@ -149,12 +149,12 @@ impl Asks {
         }
     }
 
-    /// A refusal to the oldest line to this channel, or to a later one before the same fence. Once there are as many
+    /// A refusal to the oldest line to this channel or person, or to a later one before the same fence. Once there are as many
     /// refusals as lines it is known that each of them was refused.
-    fn refuse_line(&mut self, at: usize, channel: &ChannelName, refusal: Refusal) {
+    fn refuse_line(&mut self, at: usize, target: &Target, refusal: Refusal) {
         let (fence, message) = (self.fence_behind(self.open[at].number), self.open[at].asker.message());
-        self.be_careful(channel);
-        let is_meant = |question: &Question| question.number <= fence && question.is_line_to(channel);
+        self.be_careful(target);
+        let is_meant = |question: &Question| question.number <= fence && question.is_line_to(target);
         let mut meant = self.open.iter().filter(|question| is_meant(question));
         if self.open[at].proof == Proof::Label || meant.all(|question| question.asker.message() == message) {
             return self.refuse_whole(at, refusal);
@@ -182,10 +182,10 @@ impl Asks {
             return;
         };
         if let Some(refusal) = known.noted.take() {
-            let (channel, fence) = (&part.saying.channel, self.fence_behind(known.number));
-            let is_other = |q: &Question| q.number <= fence && q.is_line_to(channel) && q.noted.is_none();
+            let (target, fence) = (&part.saying.target, self.fence_behind(known.number));
+            let is_other = |q: &Question| q.number <= fence && q.is_line_to(target) && q.noted.is_none();
             if let Some(at) = self.open.iter().position(is_other) {
-                self.refuse_line(at, channel, *refusal);
+                self.refuse_line(at, target, *refusal);
             }
         }
         self.rest();

@@ -45,7 +45,9 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
 /// Reads a message of several lines.
 pub fn read_whole(whole: Whole, isupport: &mut Isupport) -> Option<Seen> {
     let mut seen = read(&whole.line, isupport)?;
-    if let Seen::Said { what: Uttered::Words(words), .. } = &mut seen {
+    if let Seen::Said { what: Uttered::Words(words), .. }
+    | Seen::SaidPrivately { what: Uttered::Words(words), .. } = &mut seen
+    {
         words.lines = whole.lines;
     }
     Some(seen)
@@ -69,6 +71,9 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
             reader.nick_refused(NickRefusal::Taken)
         }
         _ if numeric == MONITOR_OFFLINE => Some(reader.offline()),
+        Some(Response::RPL_AWAY) => {
+            Some(Seen::Away { who: reader.nick_at(1)?, words: line.param(2).to_owned() })
+        }
         _ if NICK_REFUSALS.contains(&numeric) => reader.nick_refused(NickRefusal::Taken),
         Some(Response::ERR_ERRONEOUSNICKNAME) => reader.nick_refused(NickRefusal::Illegal),
         _ if FAREWELLS.contains(&numeric) => reader.farewell(Some(numeric)),
@@ -140,8 +145,7 @@ impl Reader<'_> {
     /// `CHGHOST user host` (IRCv3 "chghost").
     fn host_changed(&self) -> Option<Seen> {
         let (user, host) = (self.line.param(0), self.line.param(1));
-        let rest_bytes = 1 + user.len() + 1 + host.len();
-        Some(Seen::HostChanged { who: self.person()?.nick, rest_bytes })
+        Some(Seen::HostChanged { who: self.person()?, user: user.to_owned(), host: host.to_owned() })
     }
 
     fn welcome(&self) -> Option<Seen> {
@@ -218,9 +222,6 @@ impl Reader<'_> {
         };
         let target = self.line.param(0);
         let name = self.isupport.channel_of_target(target);
-        if !self.isupport.is_channel(name) {
-            return Some(Seen::SaidPrivately { from: self.person()?, kind });
-        }
         // `@#chan`; of several signs the last is the lowest rank that is spoken to.
         let sign = target[..target.len() - name.len()].chars().next_back();
         let audience = sign.map_or(Audience::All, Audience::Rank);
@@ -275,17 +276,21 @@ impl Reader<'_> {
         self.uttered(self.line.param(0), Uttered::Redaction { of, reason })
     }
 
-    fn uttered(&self, channel: &str, what: Uttered) -> Option<Seen> {
-        let channel =
-            self.isupport.is_channel(channel).then(|| ChannelName::new(channel, self.map)).flatten()?;
+    fn uttered(&self, target: &str, what: Uttered) -> Option<Seen> {
+        let msgid = self.line.tag("msgid").filter(|id| !id.is_empty()).map(Arc::from);
+        let stamp = Stamp { msgid, time_ms: self.line.tag("time").and_then(moment::parse) };
+        if !self.isupport.is_channel(target) {
+            let (from, to) = (Box::new(self.person()?), Nick::new(target, self.map)?);
+            let account = self.line.tag("account").filter(|account| !account.is_empty()).map(str::to_owned);
+            return Some(Seen::SaidPrivately { from, to, account, what, stamp });
+        }
+        let channel = ChannelName::new(target, self.map)?;
         let person = self.person();
         let mask = person.as_ref().and_then(Person::mask);
         let from = match person {
             Some(person) => Speaking::Person(person.nick),
             None => Speaking::Server(self.line.source.as_ref()?.name.clone()),
         };
-        let msgid = self.line.tag("msgid").filter(|id| !id.is_empty()).map(Arc::from);
-        let stamp = Stamp { msgid, time_ms: self.line.tag("time").and_then(moment::parse) };
         Some(Seen::Said { channel, from, mask, what, stamp })
     }
 

@@ -217,9 +217,9 @@ impl Session {
                     self.source_rest_bytes = 1 + user.len() + 1 + host.len();
                 }
             }
-            Seen::HostChanged { who, rest_bytes } => {
-                if self.is_me(who) {
-                    self.source_rest_bytes = *rest_bytes;
+            Seen::HostChanged { who, user, host } => {
+                if self.is_me(&who.nick) {
+                    self.source_rest_bytes = 1 + user.len() + 1 + host.len();
                 }
             }
             Seen::Renamed { who, to } if self.is_me(who) => {
@@ -247,6 +247,7 @@ impl Session {
             | Seen::LoginRefused { .. }
             | Seen::UpgradeAsked { .. }
             | Seen::Supports
+            | Seen::Away { .. }
             | Seen::Killed { .. }
             | Seen::Typing { .. } => {}
         }
@@ -382,7 +383,7 @@ impl Session {
 
     /// Withdraws what waits to be said in a channel that is left.
     pub fn withdraw(&mut self, channel: &ChannelName) -> Vec<ChatLine> {
-        self.queue.withdraw(|saying| saying.channel == *channel)
+        self.queue.withdraw(|saying| saying.target.is_channel(channel))
     }
 
     /// The connection is over: what the kernel has not taken, in order, and what it has.

@@ -4,7 +4,7 @@ use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::input::{AskId, BodyKind};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
-use crate::ids::{ChannelName, InboxSeq, Nick, Time};
+use crate::ids::{ChannelName, InboxSeq, Nick, Target, Time};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -56,7 +56,7 @@ impl Asker {
         let is_nick = |nick: &Nick| map.eq(nick.as_str(), word);
         let is_channel = |channel: &ChannelName| map.eq(channel.as_str(), word);
         match self {
-            Self::Line(part) => is_channel(&part.saying.channel),
+            Self::Line(part) => map.eq(part.saying.target.as_str(), word),
             Self::Join(channels) => channels.iter().any(is_channel),
             Self::Listing(channel) | Self::Part(channel) | Self::Names(channel) => is_channel(channel),
             Self::Notice(nick) | Self::Nick(nick) | Self::Modes(nick) => is_nick(nick),
@@ -219,9 +219,15 @@ impl Question {
         may && self.noted.is_none() && replies::answers(code, self.asker.command())
     }
 
-    /// True for a part of a message to this channel that went without a label.
-    pub fn is_line_to(&self, channel: &ChannelName) -> bool {
-        self.proof != Proof::Label && self.asker.line().is_some_and(|part| part.saying.channel == *channel)
+    /// True for a part of a message to this channel or person that went without a label.
+    pub fn is_line_to(&self, target: &Target) -> bool {
+        self.proof != Proof::Label && self.asker.line().is_some_and(|part| part.saying.target == *target)
+    }
+
+    /// As [`is_line_to`](Self::is_line_to), of a channel.
+    pub fn is_line_in(&self, channel: &ChannelName) -> bool {
+        let part = self.asker.line().filter(|_| self.proof != Proof::Label);
+        part.is_some_and(|part| part.saying.target.is_channel(channel))
     }
 
     /// True for an untold question whose whole answer is kept.

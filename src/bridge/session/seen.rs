@@ -69,10 +69,16 @@ pub enum Seen {
         what: Uttered,
         stamp: Stamp,
     },
-    /// Something was said to this puppet alone.
+    /// Something was said to one person, or done to what was said there: to this puppet, or by it, where the server
+    /// shows us that.
     SaidPrivately {
-        from: Person,
-        kind: BodyKind,
+        /// Boxed: facts are handed around, and few are of this kind.
+        from: Box<Person>,
+        to: Nick,
+        /// Of who speaks (IRCv3 "account-tag").
+        account: Option<String>,
+        what: Uttered,
+        stamp: Stamp,
     },
     /// A program asks this puppet's program something (CTCP).
     CtcpAsked {
@@ -110,15 +116,21 @@ pub enum Seen {
     UpgradeAsked {
         port: u16,
     },
-    /// Somebody's user or host name is another; `rest_bytes` is the length of `!user@host`.
+    /// Somebody's user or host name is another now.
     HostChanged {
-        who: Nick,
-        rest_bytes: usize,
+        who: Person,
+        user: String,
+        host: String,
     },
     /// The server learned something about itself that we use.
     Supports,
     /// Somebody is removed from the network (KILL); `words` are path and reason.
     Killed {
+        who: Nick,
+        words: String,
+    },
+    /// Somebody to whom we said something is away, in their words.
+    Away {
         who: Nick,
         words: String,
     },
@@ -274,8 +286,9 @@ impl Seen {
             | Self::Offline { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
-            | Self::Supports
-            | Self::Typing { .. } => None,
+            | Seen::Away { .. }
+            | Seen::Supports
+            | Seen::Typing { .. } => None,
         }
     }
 
@@ -303,6 +316,7 @@ impl Seen {
             | Self::LoginRefused { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
+            | Self::Away { .. }
             | Self::Supports
             | Self::Killed { .. }
             | Self::Typing { .. } => None,

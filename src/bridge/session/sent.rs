@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::send::{ChatLine, Part};
 use crate::bridge::input::BodyKind;
-use crate::ids::{ChannelName, ConnId, InboxSeq, Time};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Target, Time};
 use crate::text::irc_codes::{Ctcp, is_code, parse_ctcp, strip};
 use crate::text::line::Line;
 
@@ -134,16 +134,10 @@ impl Sent {
     }
 
     /// An observer's stream shows us saying something, with or without its codes. Returns which line that is.
-    pub fn shown(
-        &mut self,
-        by: ConnId,
-        channel: &ChannelName,
-        kind: BodyKind,
-        text: &str,
-    ) -> Option<Sighting> {
+    pub fn shown(&mut self, by: ConnId, target: &Target, kind: BodyKind, text: &str) -> Option<Sighting> {
         let (text, coded) = (hash(kind, text), Coded::of(text));
         let is_it = |line: &&mut SentLine| {
-            line.text == text && line.part.saying.channel == *channel && !line.shown_by.contains(&by)
+            line.text == text && line.part.saying.target == *target && !line.shown_by.contains(&by)
         };
         let line = self.lines.iter_mut().find(is_it)?;
         line.shown_by.push(by);
@@ -158,8 +152,10 @@ impl Sent {
     /// what it has not shown, and what was given later, did not arrive.
     pub fn missed(&mut self, by: ConnId, channel: &ChannelName, since: Time) {
         self.gone = Some(by);
-        let lines =
-            self.lines.iter_mut().filter(|line| line.is_open() && line.part.saying.channel == *channel);
+        let lines = self
+            .lines
+            .iter_mut()
+            .filter(|line| line.is_open() && line.part.saying.target.is_channel(channel));
         for line in lines.filter(|line| since <= line.at && !line.missed_by.contains(&by)) {
             line.missed_by.push(by);
         }
@@ -269,7 +265,7 @@ mod tests {
             room: RoomId::new("!r").unwrap(),
             event_id: EventId::new("$e").unwrap(),
             sender: UserId::new("@a:b").unwrap(),
-            channel: channel(),
+            target: channel().into(),
             kind: BodyKind::Text,
             text: Spans::default(),
             media: None,
@@ -290,7 +286,7 @@ mod tests {
     }
 
     fn sighting(sent: &mut Sent, by: u32, text: &str) -> Option<i64> {
-        let shown = sent.shown(conn(by), &channel(), BodyKind::Text, text)?;
+        let shown = sent.shown(conn(by), &channel().into(), BodyKind::Text, text)?;
         shown.is_news.then_some(shown.part.saying.seq.0)
     }
 
@@ -359,11 +355,11 @@ mod tests {
     #[test]
     fn a_line_is_known_without_its_codes() {
         let mut sent = sent(&["\u{2}bold\u{2} words", "plain"]);
-        let shown = sent.shown(conn(7), &channel(), BodyKind::Text, "bold words").unwrap();
+        let shown = sent.shown(conn(7), &channel().into(), BodyKind::Text, "bold words").unwrap();
         assert!(shown.is_stripped && shown.is_news);
-        let shown = sent.shown(conn(8), &channel(), BodyKind::Text, "\u{2}bold\u{2} words").unwrap();
+        let shown = sent.shown(conn(8), &channel().into(), BodyKind::Text, "\u{2}bold\u{2} words").unwrap();
         assert!(!shown.is_stripped && !shown.is_news);
-        assert!(!sent.shown(conn(7), &channel(), BodyKind::Text, "plain").unwrap().is_stripped);
+        assert!(!sent.shown(conn(7), &channel().into(), BodyKind::Text, "plain").unwrap().is_stripped);
     }
 
     #[test]
@@ -372,8 +368,8 @@ mod tests {
         let batch =
             "BATCH +b1 draft/multiline #c\n@batch=b1 PRIVMSG #c one\n@batch=b1 PRIVMSG #c :two w\nBATCH -b1";
         sent.goes(Time(0), part(1), batch.to_owned());
-        assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "one").is_none());
-        assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "one\ntwo w").is_some());
+        assert!(sent.shown(conn(7), &channel().into(), BodyKind::Text, "one").is_none());
+        assert!(sent.shown(conn(7), &channel().into(), BodyKind::Text, "one\ntwo w").is_some());
     }
 
     #[test]
@@ -382,7 +378,7 @@ mod tests {
         let mut emote = part(1);
         Arc::make_mut(&mut emote.saying).kind = BodyKind::Emote;
         sent.goes(Time(0), emote, "PRIVMSG #c :\u{1}ACTION waves\u{1}".into());
-        assert!(sent.shown(conn(7), &channel(), BodyKind::Text, "waves").is_none());
-        assert!(sent.shown(conn(7), &channel(), BodyKind::Emote, "waves").is_some());
+        assert!(sent.shown(conn(7), &channel().into(), BodyKind::Text, "waves").is_none());
+        assert!(sent.shown(conn(7), &channel().into(), BodyKind::Emote, "waves").is_some());
     }
 }

@@ -5,7 +5,7 @@ use super::sent::Sighting;
 use super::{Session, Talk};
 use crate::bridge::effect::Effect;
 use crate::bridge::input::BodyKind;
-use crate::ids::{ChannelName, ConnId, InboxSeq, Time};
+use crate::ids::{ChannelName, ConnId, InboxSeq, Target, Time};
 
 impl Session {
     /// The server has answered for this line. `false` when it was known what became of it.
@@ -17,11 +17,11 @@ impl Session {
     pub fn line_shown(
         &mut self,
         by: ConnId,
-        channel: &ChannelName,
+        target: &Target,
         kind: BodyKind,
         text: &str,
     ) -> Option<Sighting> {
-        let shown = self.queue.sent.shown(by, channel, kind, text)?;
+        let shown = self.queue.sent.shown(by, target, kind, text)?;
         if shown.is_news {
             self.asks.known(&shown.part);
         }

@@ -11,7 +11,7 @@ use super::{Session, Talk};
 use crate::bridge::channel::Tags;
 use crate::bridge::effect::Effect;
 use crate::bridge::session::send::Part;
-use crate::ids::ChannelName;
+use crate::ids::{ChannelName, Target};
 use crate::text::line::{Line, Tag};
 
 /// What a message answers. Servers and clients differ in which of the two names they know.
@@ -39,7 +39,7 @@ impl Session {
     /// Puts a sign on a message, by the name of its line, or takes it back. `false` where tags do not pass.
     pub fn react(
         &mut self,
-        channel: &ChannelName,
+        target: &Target,
         msgid: &Arc<str>,
         (sign, key): (Sign, &str),
         out: &mut Vec<Effect>,
@@ -47,7 +47,7 @@ impl Session {
         if self.tags() == Tags::Hidden {
             return false;
         }
-        let mut line = Line::new("TAGMSG", &[channel.as_str()]);
+        let mut line = Line::new("TAGMSG", &[target.as_str()]);
         line.tags = std::iter::once(tag(&format!("+{}", sign.tag()), key)).chain(answers(msgid)).collect();
         self.say_unasked(line.build(), out);
         true
@@ -67,7 +67,7 @@ impl Session {
     /// Takes back the lines of a message. `false` where the server does not know how, or they have no names.
     pub fn redact(
         &mut self,
-        channel: &ChannelName,
+        target: &Target,
         msgids: &[Arc<str>],
         reason: Option<&str>,
         out: &mut Vec<Effect>,
@@ -76,7 +76,7 @@ impl Session {
             return false;
         }
         for msgid in msgids {
-            let params = [channel.as_str(), msgid].into_iter().chain(reason.filter(|why| !why.is_empty()));
+            let params = [target.as_str(), msgid].into_iter().chain(reason.filter(|why| !why.is_empty()));
             let params: Vec<&str> = params.collect();
             self.say_unasked(Line::new("REDACT", &params).build(), out);
         }

@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::bridge::effect::Outcome;
-use crate::ids::{ChannelName, EventId, InboxSeq, RoomId, Time, UserId};
+use crate::ids::{EventId, InboxSeq, RoomId, Target, Time, UserId};
 
 /// Accounts told at once in one window, each for another reason. What fails beyond that is gathered.
 pub const AT_ONCE_MAX: u32 = 5;
@@ -72,7 +72,7 @@ pub struct Miss {
     pub room: RoomId,
     pub event: EventId,
     pub sender: UserId,
-    pub channel: ChannelName,
+    pub target: Target,
     pub reason: Reason,
     pub marked: Marked,
     /// The row to be settled once this is told, and how; empty where something else tells of it.
@@ -83,7 +83,7 @@ pub struct Miss {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub room: RoomId,
-    pub channel: ChannelName,
+    pub target: Target,
     /// The first of the messages.
     pub event: EventId,
     pub messages: u32,
@@ -111,7 +111,7 @@ impl Account {
     fn of(miss: Miss) -> Self {
         Self {
             room: miss.room,
-            channel: miss.channel,
+            target: miss.target,
             event: miss.event,
             messages: 1,
             people: BTreeSet::from([miss.sender]),
@@ -277,6 +277,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ChannelName;
     use crate::text::casemap::CaseMap;
 
     const MINUTE: u64 = 60_000;
@@ -290,7 +291,7 @@ mod tests {
             room: room(),
             event: EventId::new(&format!("$e{n}")).unwrap(),
             sender: UserId::new(&format!("@{who}:hs")).unwrap(),
-            channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
+            target: ChannelName::new("#c", CaseMap::Ascii).unwrap().into(),
             reason: reason.clone(),
             marked: Marked::Yes,
             untold: vec![(InboxSeq(n.into()), Outcome::Expired)],

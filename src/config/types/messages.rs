@@ -98,6 +98,34 @@ impl Default for Typing {
     }
 }
 
+/// Private chats between a person of Matrix and one on IRC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queries {
+    /// Whether people on IRC may begin them.
+    pub to_matrix: bool,
+    /// Whether people of Matrix may.
+    pub from_matrix: bool,
+    /// Whether people of other homeservers may have them.
+    pub federate: bool,
+    /// Rooms that people on IRC may have made in a minute, for one puppet.
+    pub rooms_per_minute: u32,
+    /// Ghosts that one person may invite in a minute.
+    pub contacts_per_minute: u32,
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self {
+            to_matrix: true,
+            from_matrix: true,
+            federate: true,
+            rooms_per_minute: 5,
+            contacts_per_minute: 5,
+        }
+    }
+}
+
 impl Default for Failures {
     fn default() -> Self {
         Self { reaction: "❌".into(), notice: true, status_event: false }

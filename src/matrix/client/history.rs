@@ -8,7 +8,7 @@ use super::super::appservice::RawEvent;
 use super::super::decode::KINDS;
 use super::request::understood;
 use super::{Client, ClientError};
-use crate::ids::RoomId;
+use crate::ids::{RoomId, UserId};
 
 /// A piece of a room's timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,9 +20,15 @@ pub struct Page {
 }
 
 impl Client {
-    /// At most `limit` events of a room the bot is in, from the newest on, or from where an earlier page ended
-    /// (`GET /rooms/{roomId}/messages`, `dir=b`).
-    pub async fn messages(&self, room: &RoomId, from: Option<&str>, limit: u32) -> Result<Page, ClientError> {
+    /// At most `limit` events of a room that `reader`, one of ours, is in, from the newest on, or from where an earlier page
+    /// ended (`GET /rooms/{roomId}/messages`, `dir=b`).
+    pub async fn messages(
+        &self,
+        reader: &UserId,
+        room: &RoomId,
+        from: Option<&str>,
+        limit: u32,
+    ) -> Result<Page, ClientError> {
         let filter = serde_json::json!({ "types": KINDS }).to_string();
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/messages").query("dir", "b");
         let url = url.query("limit", &limit.to_string()).query("filter", &filter);
@@ -30,7 +36,7 @@ impl Client {
             Some(from) => url.query("from", from),
             None => url,
         };
-        page(&self.call(Method::GET, url.acting_as(self.bot()), None).await?)
+        page(&self.call(Method::GET, url.acting_as(reader), None).await?)
     }
 }
 

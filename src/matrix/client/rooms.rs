@@ -166,7 +166,7 @@ impl Client {
     }
 }
 
-fn room_id(answer: &[u8]) -> Result<RoomId, ClientError> {
+pub(super) fn room_id(answer: &[u8]) -> Result<RoomId, ClientError> {
     well_formed(RoomId::new(&understood::<Room>(answer)?.room_id))
 }
 
@@ -204,13 +204,13 @@ fn creation(wanted: &CreateRoom, version: &str, bot: &UserId) -> Value {
     body
 }
 
-fn state(kind: &str, content: &Value) -> Value {
+pub(super) fn state(kind: &str, content: &Value) -> Value {
     json!({ "type": kind, "state_key": "", "content": content })
 }
 
 /// Where a room version writes who has all power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Powers {
+pub(super) enum Powers {
     /// In `m.room.power_levels`, the creator too.
     Levels,
     /// In `m.room.create`; naming a creator in the power levels is an error (room version 12, MSC4289).
@@ -218,7 +218,7 @@ enum Powers {
 }
 
 /// Numbered versions count; the one unstable name that became version 12 is known; other names are taken for old ones.
-fn powers(version: &str) -> Powers {
+pub(super) fn powers(version: &str) -> Powers {
     let numbered = version.parse().is_ok_and(|number: u32| number >= 12);
     if numbered || version == "org.matrix.hydra.11" { Powers::Creators } else { Powers::Levels }
 }

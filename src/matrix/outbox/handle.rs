@@ -65,6 +65,11 @@ impl OutboxHandle {
         self.desk.push(Work::Fresh(Job::Kick { room, user, reason }));
     }
 
+    /// Lets a ghost leave a room, after everything submitted for that room so far.
+    pub fn leave(&self, room: RoomId, user: UserId, reason: String) {
+        self.desk.push(Work::Fresh(Job::Leave { room, user, reason }));
+    }
+
     /// Things waiting and in hand.
     pub fn len(&self) -> usize {
         self.desk.queue().len()

@@ -24,6 +24,12 @@ pub trait Homeserver: Send + Sync + 'static {
         user: &UserId,
         why: &str,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn leave_for(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        why: &str,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn send_event(
         &self,
         who: As<'_>,
@@ -65,6 +71,10 @@ impl Homeserver for Client {
 
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         Client::kick(self, room, user, why).await
+    }
+
+    async fn leave_for(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
+        Client::leave_for(self, user, room, why).await
     }
 
     async fn send_event(

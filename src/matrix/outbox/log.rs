@@ -11,7 +11,17 @@ pub enum Job {
     Say(Relay),
     Mark(Mark),
     Redact(Redact),
-    Kick { room: RoomId, user: UserId, reason: String },
+    Kick {
+        room: RoomId,
+        user: UserId,
+        reason: String,
+    },
+    /// One of our own goes.
+    Leave {
+        room: RoomId,
+        user: UserId,
+        reason: String,
+    },
 }
 
 /// Where it is written down what became of each line and mark. Its methods must not block: they are called from the

@@ -195,6 +195,7 @@ impl<H: Homeserver> Outbox<H> {
             }
             Job::Redact(redact) => self.voice.redact(redact).await,
             Job::Kick { user, reason, .. } => self.voice.homeserver.kick(room, user, reason).await,
+            Job::Leave { user, reason, .. } => self.voice.leave(user, room, reason).await,
         }
     }
 
@@ -267,6 +268,7 @@ impl<H: Homeserver> Outbox<H> {
                 self.desk.log.failed(redact.seq, &error.to_string());
             }
             Job::Kick { user, .. } => tracing::warn!(%room, %user, %error, "could not remove a user"),
+            Job::Leave { user, .. } => tracing::debug!(%room, %user, %error, "a ghost could not leave"),
         }
     }
 }
@@ -286,6 +288,9 @@ impl Desk {
                     self.log.failed(seq, TOO_MANY);
                 }
                 Job::Mark(mark) => self.lose_mark(&mark, TOO_MANY),
+                Job::Leave { room, user, .. } => {
+                    tracing::warn!(%room, %user, "a ghost does not leave: too much is waiting");
+                }
                 Job::Kick { room, user, .. } => {
                     tracing::error!(%room, %user, "a user was not removed: too much is waiting");
                 }

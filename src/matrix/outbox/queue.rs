@@ -143,7 +143,8 @@ impl Queue {
             && let Some(work) = self.lanes.drop_oldest(room)
         {
             match work {
-                Work::Fresh(Job::Kick { .. }) | Work::Old(Job::Kick { .. }) => spared.push(work),
+                Work::Fresh(Job::Kick { .. } | Job::Leave { .. })
+                | Work::Old(Job::Kick { .. } | Job::Leave { .. }) => spared.push(work),
                 Work::Fresh(_) | Work::Old(_) | Work::Joined(_) => return (spared, work.into_jobs()),
                 // Not lost: what it would have told is told later.
                 Work::Missed { lines, .. } => {
@@ -304,7 +305,8 @@ impl Job {
             Self::Say(Relay { room, .. })
             | Self::Mark(Mark { room, .. })
             | Self::Redact(Redact { room, .. })
-            | Self::Kick { room, .. } => room,
+            | Self::Kick { room, .. }
+            | Self::Leave { room, .. } => room,
         }
     }
 
@@ -314,7 +316,7 @@ impl Job {
             Self::Say(Relay { seq, .. })
             | Self::Mark(Mark { seq, .. })
             | Self::Redact(Redact { seq, .. }) => Some(*seq),
-            Self::Kick { .. } => None,
+            Self::Kick { .. } | Self::Leave { .. } => None,
         }
     }
 }
@@ -364,6 +366,7 @@ mod tests {
                 format!("redact {}", redact.seq.0)
             }
             Work::Fresh(Job::Kick { .. }) | Work::Old(Job::Kick { .. }) => "kick".into(),
+            Work::Fresh(Job::Leave { .. }) | Work::Old(Job::Leave { .. }) => "leave".into(),
             Work::Joined(joined) => {
                 let seqs = joined.relays.iter().map(|relay| relay.seq.0.to_string());
                 format!("{} of {}", seqs.collect::<Vec<_>>().join("+"), joined.first.0)

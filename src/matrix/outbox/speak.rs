@@ -90,6 +90,31 @@ impl<H: Homeserver> Voice<H> {
         self.say_as(self.bot_mouth(), room, event).await.map(drop)
     }
 
+    /// Leaves a room, or declines an invitation to it; not being there is as good.
+    pub(super) async fn leave(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
+        let left = match self.homeserver.leave_for(user, room, why).await {
+            // Somebody who was invited and has never been here.
+            Err(ClientError::Forbidden { .. }) => {
+                self.homeserver.register(user.localpart()).await?;
+                self.homeserver.leave_for(user, room, why).await
+            }
+            left => left,
+        };
+        let is_passing = |error: &ClientError| {
+            matches!(
+                error,
+                ClientError::Limited { .. } | ClientError::Unavailable(_) | ClientError::WrongToken
+            )
+        };
+        if let Err(error) = &left
+            && is_passing(error)
+        {
+            return left;
+        }
+        self.book.learn_room(GhostFact::Left { room: room.clone(), user: user.clone() });
+        left
+    }
+
     fn mouth<'a>(&'a self, speaker: &'a Speaker) -> Mouth<'a> {
         match speaker {
             Speaker::Bot => self.bot_mouth(),

@@ -122,6 +122,9 @@ impl Homeserver for Arc<Server> {
     async fn kick(&self, _: &RoomId, _: &UserId, _: &str) -> Result<(), ClientError> {
         Ok(())
     }
+    async fn leave_for(&self, _: &UserId, _: &RoomId, _: &str) -> Result<(), ClientError> {
+        Ok(())
+    }
     async fn send_event(
         &self,
         _: As<'_>,

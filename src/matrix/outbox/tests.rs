@@ -63,6 +63,9 @@ impl Homeserver for Arc<Model> {
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         self.called(format!("kick {room} {user} {why}")).await
     }
+    async fn leave_for(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
+        self.called(format!("leave {room} {user} {why}")).await
+    }
     async fn send_event(
         &self,
         who: As<'_>,

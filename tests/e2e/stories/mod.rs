@@ -13,6 +13,7 @@ mod life;
 mod login;
 mod media;
 mod messages;
+mod private;
 mod removed;
 mod rooms;
 mod storm;

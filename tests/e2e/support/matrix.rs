@@ -20,6 +20,8 @@ pub struct MatrixUser {
     events: Vec<RoomEvent>,
     /// Who typed, each time a room said so.
     typing: Vec<(String, Vec<String>)>,
+    /// Rooms the user was invited to, and by whom.
+    invitations: Vec<(String, String)>,
 }
 
 /// One event as it came down `/sync`, with the room it is in.
@@ -58,6 +60,7 @@ impl MatrixUser {
             since: None,
             events: Vec::new(),
             typing: Vec::new(),
+            invitations: Vec::new(),
         };
         user.sync(Duration::ZERO).await;
         user
@@ -80,6 +83,43 @@ impl MatrixUser {
     pub async fn create_public_room(&self, name: &str) -> String {
         let body = json!({ "preset": "public_chat", "name": name });
         text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
+    }
+
+    /// Begins a direct chat, as clients do.
+    pub async fn begin_direct_chat(&self, with: &str) -> String {
+        let body = json!({ "preset": "trusted_private_chat", "is_direct": true, "invite": [with] });
+        text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
+    }
+
+    pub async fn invite(&self, room: &str, user: &str) {
+        let path = format!("rooms/{}/invite", escape(room));
+        self.api.ok(Method::POST, &path, &json!({ "user_id": user })).await;
+    }
+
+    /// Syncs until somebody has invited this user; gives the room.
+    pub async fn wait_invited_by(&mut self, who: &str, limit: Duration) -> String {
+        self.wait_invitations_by(who, 1, limit).await
+    }
+
+    /// Syncs until somebody has invited this user so often; gives the room of the last time.
+    pub async fn wait_invitations_by(&mut self, who: &str, count: usize, limit: Duration) -> String {
+        let end = Instant::now() + limit;
+        while self.invitations_by(who) < count {
+            assert!(Instant::now() < end, "{} was not invited by {who}: {:?}", self.id, self.invitations);
+            self.sync(Duration::from_secs(1)).await;
+        }
+        let theirs = self.invitations.iter().rfind(|(_, sender)| sender == who);
+        theirs.map(|(room, _)| room.clone()).expect("there are some")
+    }
+
+    /// How often somebody has invited this user, as far as was synced.
+    pub fn invitations_by(&self, who: &str) -> usize {
+        self.invitations.iter().filter(|(_, sender)| sender == who).count()
+    }
+
+    /// The content of a state event with an empty key.
+    pub async fn state(&self, room: &str, kind: &str) -> Value {
+        self.api.ok(Method::GET, &format!("rooms/{}/state/{kind}/", escape(room)), &Value::Null).await
     }
 
     pub async fn text(&self, room: &str, body: &str) -> String {
@@ -308,6 +348,14 @@ impl MatrixUser {
         }
         let answer = self.api.ok(Method::GET, &path, &Value::Null).await;
         self.since = Some(text(&answer, "next_batch"));
+        for (room, value) in answer["rooms"]["invite"].as_object().into_iter().flatten() {
+            let events = value["invite_state"]["events"].as_array().into_iter().flatten();
+            let mut own =
+                events.filter(|event| event["type"] == "m.room.member" && event["state_key"] == *self.id);
+            if let Some(event) = own.next() {
+                self.invitations.push((room.clone(), text(event, "sender")));
+            }
+        }
         for section in ["join", "leave"] {
             let Some(rooms) = answer["rooms"][section].as_object() else { continue };
             for (room, value) in rooms {

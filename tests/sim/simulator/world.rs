@@ -14,7 +14,8 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy, Typing,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
+    QueryRules, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{
@@ -75,6 +76,7 @@ pub fn policy() -> Policy {
         mentions: Mentions::default(),
         asides: Asides::Shown,
         typing: Typing::default(),
+        queries: QueryRules::default(),
         connections_max: 100,
     }
 }
@@ -725,6 +727,10 @@ impl World {
                 panic!("nobody asked for an alias")
             }
             Effect::CommandAnswered { ask, answer } => self.audit.answered(ask, &answer),
+            Effect::Query(_)
+            | Effect::LeaveQuery { .. }
+            | Effect::SaveQuery(_)
+            | Effect::DropQuery { .. } => panic!("nobody talks in private"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }
@@ -1144,7 +1150,7 @@ impl World {
         let room = self.rooms[n].id.clone();
         let target = Member { user: user.clone(), display_name: Some(name.to_owned()) };
         let (sender, membership) = (user.clone(), Membership::Join);
-        self.event(MatrixEvent::Member { room, sender, target, membership, reason: None });
+        self.event(MatrixEvent::Member { room, sender, target, membership, reason: None, is_direct: false });
     }
 
     pub fn member_leaves(&mut self, n: usize, user: &UserId, by_bot: bool) {
@@ -1160,7 +1166,14 @@ impl World {
         let room = self.rooms[n].id.clone();
         let target = Member { user: user.clone(), display_name: None };
         let sender = if by_bot { policy().bot } else { user.clone() };
-        self.event(MatrixEvent::Member { room, sender, target, membership: Membership::Leave, reason: None });
+        self.event(MatrixEvent::Member {
+            room,
+            sender,
+            target,
+            membership: Membership::Leave,
+            reason: None,
+            is_direct: false,
+        });
     }
 
     /// Lets a user's puppet ask something, or say what no server understands.

@@ -106,10 +106,10 @@ fn texts(rows: &[String], room: usize, lines_max: usize, link: Option<&str>) -> 
 fn batch(saying: &Saying, frame: &Frame, texts: &[String], limits: &Limits) -> Option<String> {
     limits.batch.filter(|batch| texts.len() > 1 && batch.takes(texts) && saying.kind != BodyKind::Emote)?;
     let reference = format!("b{}", saying.seq.0);
-    let channel = saying.channel.as_str();
+    let target = saying.target.as_str();
     let tag = Tag { key: "batch".to_owned(), value: Some(reference.clone()) };
     let said = texts.iter().map(|text| Line { tags: vec![tag.clone()], ..frame.said(saying, text) }.build());
-    let begin = Line::new("BATCH", &[&format!("+{reference}"), "draft/multiline", channel]).build();
+    let begin = Line::new("BATCH", &[&format!("+{reference}"), "draft/multiline", target]).build();
     let end = Line::new("BATCH", &[&format!("-{reference}")]).build();
     Some(std::iter::once(begin).chain(said).chain([end]).collect::<Vec<_>>().join("\n"))
 }
@@ -135,7 +135,7 @@ impl Frame {
         let fixed = limits.source_bytes
             + self.command.len()
             + " ".len()
-            + saying.channel.as_str().len()
+            + saying.target.as_str().len()
             + " :".len()
             + self.before.len()
             + self.after.len()
@@ -149,6 +149,6 @@ impl Frame {
 
     fn said(&self, saying: &Saying, text: &str) -> Line {
         let text = format!("{}{text}{}", self.before, self.after);
-        Line::new(self.command, &[saying.channel.as_str(), &text])
+        Line::new(self.command, &[saying.target.as_str(), &text])
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::bridge::media::{MediaKind, MediaSource};
 use crate::bridge::relay::memory::Author;
 use crate::bridge::relay::to_irc::answer::Told;
+use crate::ids::ChannelName;
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -20,7 +21,7 @@ fn saying(body: MessageBody) -> Saying {
         room: RoomId::new("!r").unwrap(),
         event_id: EventId::new("$e").unwrap(),
         sender: UserId::new("@a:b").unwrap(),
-        channel: ChannelName::new("#c", CaseMap::Ascii).unwrap(),
+        target: ChannelName::new("#c", CaseMap::Ascii).unwrap().into(),
         kind: body.kind,
         text: spans(&body),
         media: body.media,

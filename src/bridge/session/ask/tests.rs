@@ -14,7 +14,7 @@ use crate::bridge::session::labels::Offer;
 use crate::bridge::session::question::{ANSWER_LINES_MAX, Command, Giver};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
-use crate::ids::{EventId, Nick, RoomId, UserId};
+use crate::ids::{ChannelName, EventId, Nick, RoomId, UserId};
 use crate::text::spans::Spans;
 
 const MAP: CaseMap = CaseMap::Rfc1459;
@@ -33,7 +33,7 @@ fn part(seq: i64, to: &str, index: usize, count: usize) -> Asker {
         room: RoomId::new("!r").unwrap(),
         event_id: EventId::new("$e").unwrap(),
         sender: UserId::new("@a:b").unwrap(),
-        channel: channel(to),
+        target: channel(to).into(),
         kind: BodyKind::Text,
         text: Spans::default(),
         media: None,
