@@ -31,6 +31,8 @@ struct Names {
     asked: Option<Nick>,
     /// Had or asked for before, the newest last; at most [`FORMER_MAX`].
     former: Vec<Nick>,
+    /// Those it may have had when it ended.
+    at_end: Vec<Nick>,
     known: Known,
 }
 
@@ -63,6 +65,13 @@ impl Names {
         self.present.iter().chain(&self.asked).chain(&self.former)
     }
 
+    /// What it may go by, now or when it ended.
+    fn at_its_end(&mut self) -> Vec<Nick> {
+        let mut at_end = std::mem::take(&mut self.at_end);
+        at_end.extend(self.present.iter().chain(&self.asked).cloned());
+        at_end
+    }
+
     /// All of them, as names it had: the newest [`FORMER_MAX`].
     fn into_former(self) -> impl Iterator<Item = Nick> {
         let mut former = self.former;
@@ -86,7 +95,8 @@ impl Nicks {
         let known = before.known.clone();
         let now = [present, asked];
         let former = before.into_former().filter(|nick| !now.contains(&Some(nick))).collect();
-        self.remember(conn, Names { present: present.cloned(), asked: asked.cloned(), former, known });
+        let (present, asked) = (present.cloned(), asked.cloned());
+        self.remember(conn, Names { present, asked, former, at_end: Vec::new(), known });
     }
 
     /// The connection gave this username.
@@ -109,8 +119,9 @@ impl Nicks {
     /// The connection is over, or is known to have been thrown off: its nick is anybody's, and its own only
     /// with its mask.
     pub fn remove(&mut self, conn: ConnId) {
-        let names = self.forget(conn);
+        let mut names = self.forget(conn);
         let known = names.known.clone();
+        let at_end = names.at_its_end();
         let over = self.over.entry(conn.puppet).or_default();
         if !over.contains(&conn) {
             over.push_back(conn);
@@ -120,7 +131,8 @@ impl Nicks {
         {
             self.forget(oldest);
         }
-        self.remember(conn, Names { former: names.into_former().collect(), known, ..Names::default() });
+        let former = names.into_former().collect();
+        self.remember(conn, Names { former, at_end, known, ..Names::default() });
     }
 
     fn remember(&mut self, conn: ConnId, names: Names) {
@@ -152,6 +164,13 @@ impl Nicks {
     pub fn may_have(&self, conn: ConnId, nick: &Nick) -> bool {
         let names = |names: &Names| [&names.present, &names.asked].contains(&&Some(nick.clone()));
         self.held.get(&conn).is_some_and(names)
+    }
+
+    /// True when this connection may quit under this nick: not under one that it had before, or was refused, which may
+    /// be that of an earlier connection of the same person.
+    pub fn may_quit_as(&self, conn: ConnId, nick: &Nick) -> bool {
+        let at_end = |names: &Names| names.at_end.contains(nick);
+        self.may_have(conn, nick) || self.held.get(&conn).is_some_and(at_end)
     }
 
     /// True when any of ours has this nick.
@@ -211,6 +230,23 @@ mod tests {
             assert_eq!(nicks.identified(&nick(name), Some("x@y")), None, "{name}");
         }
         assert_eq!(nicks.identified(&nick("bob"), Some("~a@h")), None);
+    }
+
+    #[test]
+    fn who_was_refused_a_nick_does_not_quit_under_it() {
+        let conn = ConnId { puppet: PuppetId(1), generation: 1 };
+        let nick = |text| Nick::new(text, CaseMap::Ascii).unwrap();
+        let mut nicks = Nicks::default();
+        nicks.update(conn, None, Some(&nick("ada")));
+        nicks.update(conn, None, Some(&nick("ada_")));
+        nicks.update(conn, Some(&nick("ada_")), Some(&nick("eve")));
+        let quits = |nicks: &Nicks| ["ada", "ada_", "eve"].map(|name| nicks.may_quit_as(conn, &nick(name)));
+        assert_eq!(quits(&nicks), [false, true, true]);
+        nicks.remove(conn);
+        nicks.remove(conn);
+        assert_eq!(quits(&nicks), [false, true, true], "its QUIT may come later");
+        nicks.masked(conn, "~a@h");
+        assert_eq!(nicks.identified(&nick("ada"), Some("~a@h")), Some(conn), "for what is said it counts");
     }
 
     #[test]

@@ -112,6 +112,7 @@ stories! {
     login_without_services
     lost_and_killed
     lost_and_left
+    lost_and_predecessor_quits
     lost_and_said_again
     lost_and_seen_quitting
     lost_and_witnessed
@@ -172,6 +173,7 @@ stories! {
     settled_by_label
     settled_by_witness
     shed
+    slow_list_shows_a_nick_given_up
     slow_stream_shows_a_predecessor
     stale_generation
     statusmsg

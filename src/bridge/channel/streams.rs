@@ -87,9 +87,10 @@ impl Channel {
         }
     }
 
-    /// Which of ours goes by this nick on an observer's stream, and since when that stream has shown all that was
-    /// said here.
-    pub fn shown_since(
+    /// Which of ours quits under this nick on an observer's stream, and since when that stream has shown all that was
+    /// said here. Not who is known to go by another nick: an earlier connection of the same person, perhaps of a process
+    /// that is no more, looks like it but for the nick.
+    pub fn quits_and_shown_since(
         &self,
         conn: ConnId,
         nick: &Nick,
@@ -97,7 +98,9 @@ impl Channel {
         nicks: &Nicks,
     ) -> Option<(ConnId, Time)> {
         let view = self.observers.get(&conn)?;
-        Some((view.whose(nick, mask, nicks)?, view.since()?))
+        let quitter = view.whose(nick, mask, nicks)?;
+        let is_it = nicks.may_quit_as(quitter, nick) && !view.is_shown_otherwise(quitter, nick, nicks);
+        is_it.then_some((quitter, view.since()?))
     }
 
     /// The observers whose streams would have shown what `speaker` said at this time, or are to show it.
@@ -194,7 +197,9 @@ impl Channel {
         let counts = |holder: &ConnId| {
             self.members.contains_key(holder) || self.ledger.parties().any(|c| c == *holder)
         };
-        let is_apt = |holder: &ConnId| counts(holder) && nicks.fits(*holder, mask);
+        // On its own stream a connection goes by the nick it has, whatever it asks for.
+        let is_other = |holder: &ConnId| *holder != conn || nicks.has(conn, nick);
+        let is_apt = |holder: &ConnId| counts(holder) && is_other(holder) && nicks.fits(*holder, mask);
         let has_it = |holder: &ConnId| is_apt(holder) && nicks.has(*holder, nick);
         // A slow stream shows who is out already and still holds lines, under the nick of its successor.
         let is_out = |holder: &ConnId| is_apt(holder) && !self.members.contains_key(holder);
@@ -202,10 +207,12 @@ impl Channel {
         if let Some(holder) = nicks.identified(nick, mask).filter(|holder| is_only && has_it(holder)) {
             return view.shows(nick.clone(), holder);
         }
-        // Who asks for a nick may have got it, by a line that its own stream has yet to show.
-        let may_have = |holder: &ConnId| is_apt(holder) && (nicks.may_have(*holder, nick) || is_out(holder));
-        let having: BTreeSet<ConnId> = nicks.candidates(nick).filter(may_have).collect();
-        let may = if having.is_empty() { nicks.candidates(nick).filter(is_apt).collect() } else { having };
+        // Who asks for a nick may have got it, by a line that its own stream has yet to show; or this stream has yet to
+        // show who had it before giving it up.
+        let mut may: BTreeSet<ConnId> = nicks.candidates(nick).filter(is_apt).collect();
+        if may.iter().any(|holder| nicks.has(*holder, nick) || is_out(holder)) {
+            may.retain(|holder| nicks.may_have(*holder, nick) || is_out(holder));
+        }
         view.may_show(nick.clone(), may);
     }
 

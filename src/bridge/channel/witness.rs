@@ -128,6 +128,15 @@ impl View {
         self.ours(nick).or_else(only).or_else(|| nicks.identified(nick, mask))
     }
 
+    /// Whether the stream shows this connection under another nick, surely or by a list that names its own.
+    pub fn is_shown_otherwise(&self, conn: ConnId, nick: &Nick, nicks: &Nicks) -> bool {
+        let perhaps = |(other, conns): (&Nick, &BTreeSet<ConnId>)| {
+            other != nick && conns.contains(&conn) && nicks.has(conn, other)
+        };
+        self.ours.iter().any(|(other, shown)| other != nick && *shown == conn)
+            || self.perhaps.iter().any(perhaps)
+    }
+
     /// Those of ours that the stream shows in the channel. Not only those who observe: one of the others may
     /// take a seat while a line of now still waits.
     pub fn present(&self) -> &Peers {
@@ -184,6 +193,22 @@ mod tests {
         assert_eq!(hearsay.ours(&nick("ada")), None, "on this stream it may be a stranger's by now");
         assert_eq!(hearsay.perhaps(&nick("ada")).collect::<Vec<_>>(), [conn(1)]);
         assert_eq!(hearsay.present(), view.present());
+    }
+
+    #[test]
+    fn who_is_shown_under_one_nick_does_not_go_by_another() {
+        let (mut view, mut nicks) = (View::default(), Nicks::default());
+        nicks.update(conn(1), Some(&nick("ada")), Some(&nick("eve")));
+        let otherwise = |view: &View| view.is_shown_otherwise(conn(1), &nick("eve"), &nicks);
+        assert!(!otherwise(&view));
+        view.may_show(nick("bob"), [conn(1)].into());
+        assert!(!otherwise(&view), "a list, and no nick of hers");
+        view.may_show(nick("ada"), [conn(1)].into());
+        assert!(otherwise(&view));
+        view.renames(&nick("ada"), &nick("eve"));
+        assert!(!otherwise(&view), "the stream shows what she asked for");
+        view.shows(nick("ada"), conn(1));
+        assert!(otherwise(&view));
     }
 
     #[test]

@@ -173,7 +173,8 @@ impl Network {
     ) -> BTreeSet<ConnId> {
         let mut quitters = BTreeSet::new();
         for name in self.channels_of(conn) {
-            let shown = self.channels.get(&name).and_then(|c| c.shown_since(conn, nick, mask, &self.nicks));
+            let channel = self.channels.get(&name);
+            let shown = channel.and_then(|c| c.quits_and_shown_since(conn, nick, mask, &self.nicks));
             if let Some((speaker, since)) = shown.filter(|(speaker, _)| *speaker != conn) {
                 self.lines_missed(conn, speaker, &name, since);
                 quitters.insert(speaker);

@@ -68,6 +68,8 @@ pub struct Audit {
     told_of: BTreeSet<String>,
     /// Rooms with notices that stand for several.
     counted: BTreeSet<RoomId>,
+    /// How many messages without a mark rooms were told of in sums.
+    unmarked: BTreeMap<RoomId, usize>,
     duties: BTreeMap<(u32, String), (Option<ConnId>, Epoch)>,
     /// Messages that a server did not take, and those whose senders were told so.
     refused: BTreeSet<String>,
@@ -106,6 +108,7 @@ impl Audit {
             arrived: BTreeSet::new(),
             told_of: BTreeSet::new(),
             counted: BTreeSet::new(),
+            unmarked: BTreeMap::new(),
             duties: BTreeMap::new(),
             refused: BTreeSet::new(),
             told_refused: BTreeSet::new(),
@@ -246,6 +249,7 @@ impl Audit {
         if relay.text.contains("more notices like these") {
             self.counted.insert(relay.room.clone());
         }
+        *self.unmarked.entry(relay.room.clone()).or_default() += unmarked(&relay.text).unwrap_or(0);
         let is_sure = relay.text.contains("did not take this message");
         if !is_sure && !relay.text.contains("may not have taken this message") {
             return;
@@ -415,18 +419,24 @@ impl Audit {
     }
 
     /// Everything that people did was accepted, and everything accepted is settled on the disk; `outcomes` tells how.
-    /// Whose message failed or came too late was told so.
+    /// Whose message failed or came too late was told so, by a mark, a notice, or in the sum of a room that has had
+    /// its marks.
     pub fn all_settled(&self, events: usize, outcomes: &BTreeMap<usize, Option<Outcome>>) {
+        let mut in_sum = self.unmarked.clone();
         for number in 0..events {
             assert!(self.accepted.contains(&number), "lost on the way to us: event {number}");
             let outcome = outcomes.get(&number).and_then(Option::as_ref);
             assert!(outcome.is_some(), "never settled: event {number}");
             let (Some(message), Some(outcome)) = (self.messages.get(&number), outcome) else { continue };
-            let is_told =
+            let mut is_told =
                 self.told_of.contains(&format!("m{}", number + 1)) || self.counted.contains(&message.room);
             match outcome {
                 Outcome::Delivered => {}
                 Outcome::Failed(_) | Outcome::Expired => {
+                    if let Some(left) = in_sum.get_mut(&message.room).filter(|left| !is_told && **left > 0) {
+                        *left -= 1;
+                        is_told = true;
+                    }
                     assert!(is_told || !self.crashes.is_empty(), "not told: m{} {outcome:?}", number + 1);
                 }
             }
@@ -466,5 +476,16 @@ impl Audit {
 
     pub fn lines_len(&self) -> usize {
         self.lines.len()
+    }
+}
+
+/// How many messages without a mark an account tells of: "12 more messages of … 2 of them carry no …".
+fn unmarked(text: &str) -> Option<usize> {
+    let before = text.split_once(" carries no ").or_else(|| text.split_once(" carry no "))?.0;
+    let count = |words: &str| words.split(' ').next().and_then(|count| count.parse().ok());
+    match before.rsplit(". ").next()? {
+        "One of them" => Some(1),
+        "They" => count(text),
+        some => count(some),
     }
 }

@@ -193,6 +193,11 @@ impl Ircd {
 
     /// News that came over a link.
     pub fn arrives(&mut self, from: usize, server: usize, news: &News) {
+        let known = self.servers[server].clients.contains_key(&news.id());
+        if !known && !matches!(news, News::Client { .. } | News::Kill { .. }) {
+            // It is killed here, and its server has yet to hear of it.
+            return;
+        }
         match news {
             News::Client { id, nick, .. } | News::Nick { id, nick } => {
                 if let Some(other) = self.servers[server].holder(nick).filter(|other| other != id) {
@@ -205,11 +210,8 @@ impl Ircd {
             }
             _ => {}
         }
-        let known = self.servers[server].clients.contains_key(&news.id());
-        if known || matches!(news, News::Client { .. } | News::Kill { .. }) {
-            self.happens(server, news);
-            self.pass(server, Some(from), news);
-        }
+        self.happens(server, news);
+        self.pass(server, Some(from), news);
     }
 
     /// Of two with one nick the older number stays; both sides come to the same end.
