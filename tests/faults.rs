@@ -54,6 +54,7 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        members: Members::default(),
     }
 }
 struct W {

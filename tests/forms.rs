@@ -16,8 +16,8 @@ use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
-    QueryRules, Shown, Typing,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
+    Policy, QueryRules, Shown, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -405,5 +405,6 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        members: Members::default(),
     }
 }

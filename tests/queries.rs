@@ -49,6 +49,7 @@ fn policy() -> Policy {
         mentions: Mentions::default(),
         asides: Asides::Hidden,
         typing: Typing::default(),
+        members: Members::default(),
         queries: QueryRules { rooms_per_minute: 1_000, contacts_per_minute: 1_000, ..QueryRules::default() },
     }
 }

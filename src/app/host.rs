@@ -61,19 +61,22 @@ impl BridgeHost {
 }
 
 impl Intake {
-    /// Events without those that are of no use to us. Messages of our own ghosts and bot come back to us like
-    /// anybody's: nothing is to be done for them, so they need no place in the inbox.
+    /// Events without those that are of no use to us. What our own ghosts and bot say, and that they came or went, comes
+    /// back to us like anybody's: nothing is to be done for it, so it needs no place in the inbox.
     pub fn worth_taking(&self, events: Vec<RawEvent>) -> Vec<RawEvent> {
-        events.into_iter().filter(|event| !self.is_own_message(event)).collect()
+        events.into_iter().filter(|event| !self.is_own_doing(event)).collect()
     }
 
-    fn is_own_message(&self, event: &RawEvent) -> bool {
+    fn is_own_doing(&self, event: &RawEvent) -> bool {
         let Some(head) = Head::of(event) else { return false };
         let ours = |mailbox: &Mailbox| {
             let policy = &mailbox.policy;
             head.sender == policy.bot || policy.ghosts.owns(&head.sender, &policy.server_name)
         };
-        head.kind != "m.room.member" && KINDS.contains(&head.kind.as_str()) && self.mailboxes.iter().any(ours)
+        // Whom they invite or put out is somebody else.
+        let is_of_itself =
+            head.kind != "m.room.member" || head.state_key.as_deref() == Some(head.sender.as_str());
+        is_of_itself && KINDS.contains(&head.kind.as_str()) && self.mailboxes.iter().any(ours)
     }
 
     /// The newest event of each bridged room, among those of the homeserver's own users.

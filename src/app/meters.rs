@@ -16,7 +16,9 @@ use crate::bridge::network::figures::Figures as Machine;
 use crate::matrix::client::ClientError;
 use crate::store::Tally;
 use crate::web::media::Served;
-use crate::web::{self, Bridge, DutyMoves, Figures, Health, Messages, Meter, Network, Puppets, Source};
+use crate::web::{
+    self, Bridge, DutyMoves, Figures, Ghosts, Health, Messages, Meter, Network, Puppets, Source,
+};
 
 /// How long each of those that are asked may take.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -131,7 +133,7 @@ fn messages(tally: Tally) -> Messages {
 
 /// A network that does not answer has its name and its mailbox.
 fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
-    let Machine { puppets, counts } = machine.unwrap_or_default();
+    let Machine { puppets, counts, members } = machine.unwrap_or_default();
     let waiting = MAILBOX_MAX.saturating_sub(mailbox.inputs.capacity());
     let duty = counts.duty;
     Network {
@@ -153,6 +155,12 @@ fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
             by_silence: duty.by_silence,
             by_leave: duty.by_leave,
             by_preference: duty.by_preference,
+        },
+        ghosts: Ghosts {
+            waiting: members.waiting,
+            joined: members.joined,
+            left: members.left,
+            refused: members.refused,
         },
     }
 }

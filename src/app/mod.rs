@@ -24,6 +24,7 @@ pub mod perform;
 mod prune;
 mod queries;
 mod recall;
+mod remember;
 pub mod run;
 pub mod settings;
 mod shelf;

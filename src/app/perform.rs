@@ -121,6 +121,7 @@ impl NetworkTask {
                 self.shell.held.remove(self.id.clone(), user);
                 self.note(saved, "the end of a hold could not be remembered");
             }
+            Effect::Step { room, step } => self.shell.steps.submit(room, step, self.inputs.clone()),
         }
     }
 

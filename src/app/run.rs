@@ -28,18 +28,19 @@ use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
 use super::shelf::{self, Shown};
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
 use super::stop::Stop;
-use super::{prune, queries, recall};
+use super::{prune, recall, remember};
 use super::{settings, startup};
-use crate::bridge::input::{Input, PortalOrigin, PortalRow};
+use crate::bridge::input::Input;
 use crate::bridge::network::{Network, RelaySeqs};
 use crate::bridge::policy::Policy;
-use crate::config::{self, Config, Registration};
+use crate::config::{Config, Registration};
 use crate::ids::{RelaySeq, UserId};
 use crate::irc::framer::Charset;
 use crate::irc::identd;
 use crate::matrix::appservice;
 use crate::matrix::client::{Client, ClientConfig};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
+use crate::matrix::steps::Steps;
 use crate::matrix::typing;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -79,6 +80,7 @@ struct Bridge {
     intake: Arc<Intake>,
     gaps: Arc<Gaps>,
     outbox: Outbox,
+    steps: Steps,
     networks: Vec<NetworkTask>,
     mailboxes: Mailboxes,
 }
@@ -106,7 +108,8 @@ impl Bridge {
         let book = book(&store, &logs).await?;
         let (typing, showing) = typing::channel(client.clone(), Arc::clone(&book));
         tasks.spawn(showing);
-        let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, book);
+        let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, Arc::clone(&book));
+        let (steps, steps_task) = Steps::new(client.clone(), book, outbox.clone());
         restore(&store, &outbox).await?;
         let open = store.inbox_counts().await?.open;
         let shell = Arc::new(Shell {
@@ -114,6 +117,7 @@ impl Bridge {
             client,
             outbox,
             typing,
+            steps,
             admins: config.appservice.admins.iter().filter_map(|admin| UserId::new(admin)).collect(),
             tasks,
             routes,
@@ -153,7 +157,7 @@ impl Bridge {
             None => (router, None),
         };
         let idents = idents.map(|(listener, _)| listener);
-        let outbox = outbox_task;
+        let (outbox, steps) = (outbox_task, steps_task);
         Ok(Self {
             shell,
             listener,
@@ -165,6 +169,7 @@ impl Bridge {
             intake,
             gaps,
             outbox,
+            steps,
             networks,
             mailboxes,
         })
@@ -182,6 +187,7 @@ impl Bridge {
             intake,
             gaps,
             outbox,
+            steps,
             networks,
             mailboxes,
         } = self;
@@ -237,6 +243,8 @@ impl Bridge {
                     shell.tasks.spawn(recalling);
                     let (watching, healing) = (starting.clone(), starting.clone());
                     shell.tasks.spawn(watch::watch(Arc::clone(&shell), Arc::clone(&gaps), watching));
+                    // Ends with the start of the stop: nobody comes or goes because we do.
+                    shell.tasks.spawn(steps.run(starting.clone()));
                     shell.tasks.spawn(heal::heal(Arc::clone(&shell), intake, gaps, healing));
                     tracing::info!("ready");
                     tokio::select! {
@@ -329,6 +337,7 @@ async fn networks(
     // transactions: a number that time alone makes larger is none of them.
     let last = last.0.max(i64::try_from(shell.clock.now().0 << SEQ_BITS).unwrap_or(i64::MAX / 2));
     let step = i64::try_from(policies.len()).unwrap_or(1);
+    let mut ghosts = remember::ghosts_by_room(&shell.store).await?;
     let mut tasks = Vec::new();
     let mut mailboxes = Vec::new();
     for ((index, policy), settings) in (1..).zip(policies).zip(config.networks.values()) {
@@ -338,7 +347,7 @@ async fn networks(
         let casemap = casemap.and_then(|name| crate::text::casemap::CaseMap::from_isupport(&name));
         let seqs = RelaySeqs { next: RelaySeq(last + index), step };
         let mut network = Network::new(Policy::clone(&policy), casemap, seqs, rand::random());
-        remember(&mut network, &policy, settings, shell).await?;
+        remember::remember(&mut network, &policy, settings, shell, &mut ghosts).await?;
         for saying in shell.store.sayings(&id, casemap.unwrap_or_default()).await? {
             network.handle(shell.clock.now(), Input::Remembered(saying));
         }
@@ -362,38 +371,4 @@ async fn networks(
         mailboxes.push(Mailbox { network: id, inputs, policy, figures: asking });
     }
     Ok((tasks, Arc::new(mailboxes)))
-}
-
-/// Gives a machine its portals and members of the last run. A mapping that is no longer configured is dropped.
-async fn remember(
-    network: &mut Network,
-    policy: &Policy,
-    settings: &config::Network,
-    shell: &Shell,
-) -> anyhow::Result<()> {
-    let now = shell.clock.now();
-    // A room that is named by an alias is not known by its id here; linking tells.
-    let names = |mapped: &config::Channel, room: &str| {
-        mapped.rooms.iter().any(|name| name == room || name.starts_with('#'))
-    };
-    let is_mapped = |row: &PortalRow| {
-        settings.channels.iter().any(|m| m.channel == row.channel && names(m, row.room.as_str()))
-    };
-    for row in shell.store.portals(&policy.network).await? {
-        if row.origin == PortalOrigin::Config && !is_mapped(&row) {
-            shell.store.portal_remove(&policy.network, &row.room).await?;
-            continue;
-        }
-        shell.routes.set(row.room.clone(), policy.network.clone());
-        network.handle(now, Input::Portal(row));
-    }
-    for hold in shell.store.holds(&policy.network).await? {
-        shell.held.insert(policy.network.clone(), hold.user.clone());
-        network.handle(now, Input::Held(hold));
-    }
-    queries::remember(network, policy, shell).await?;
-    for (room, members) in shell.store.members(&policy.network).await? {
-        network.handle(now, Input::Members { room, members });
-    }
-    Ok(())
 }

@@ -3,8 +3,8 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Mentions, Notices,
-    PingPace, Policy, QueryRules, Services, Shown, StatusEvents, Typing, Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Members, Mentions,
+    Notices, PingPace, Policy, QueryRules, Services, Shown, StatusEvents, ToMatrix, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -64,6 +64,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         asides: if network.asides { Asides::Shown } else { Asides::Hidden },
         typing: Typing { to_irc: shown(network.typing.to_irc), to_matrix: shown(network.typing.to_matrix) },
         queries: queries(&network.queries),
+        members: members(&network.members),
     }
 }
 
@@ -74,6 +75,28 @@ fn queries(queries: &config::Queries) -> QueryRules {
         federate: shown(queries.federate),
         rooms_per_minute: queries.rooms_per_minute,
         contacts_per_minute: queries.contacts_per_minute,
+    }
+}
+
+fn members(members: &config::Members) -> Members {
+    let lists = [
+        (&members.full_channels, ToMatrix::Full),
+        (&members.lazy_channels, ToMatrix::Lazy),
+        (&members.off_channels, ToMatrix::Off),
+    ];
+    let named = |(list, shown): (&Vec<String>, ToMatrix)| {
+        list.iter().map(|channel| (channel.clone(), shown)).collect::<Vec<_>>()
+    };
+    Members {
+        to_matrix: match members.to_matrix {
+            config::ToMatrix::Full => ToMatrix::Full,
+            config::ToMatrix::Lazy => ToMatrix::Lazy,
+            config::ToMatrix::Off => ToMatrix::Off,
+        },
+        channels: lists.into_iter().flat_map(named).collect(),
+        grace_ms: members.grace_s * 1_000,
+        split_grace_ms: members.split_grace_s * 1_000,
+        ghosts_max: members.ghosts_max,
     }
 }
 
@@ -162,6 +185,7 @@ mod tests {
         assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Hidden));
         assert_eq!((&policy.forms, policy.typing), (&Forms::default(), Typing::default()));
         assert_eq!(policy.queries, QueryRules::default());
+        assert_eq!(policy.members, Members::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -18,6 +18,7 @@ use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::irc::identd::Idents;
 use crate::matrix::client::Client;
 use crate::matrix::outbox::OutboxHandle;
+use crate::matrix::steps::StepsHandle;
 use crate::matrix::typing::TypingHandle;
 use crate::store::Store;
 use crate::text::casemap::CaseMap;
@@ -30,6 +31,7 @@ pub struct Shell {
     pub client: Client,
     pub outbox: OutboxHandle,
     pub typing: TypingHandle,
+    pub steps: StepsHandle,
     pub admins: Vec<UserId>,
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,

@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::relay::memory::{Author, Life, Said, Saying};
+pub use super::step::{RoomStep, StepKey};
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,9 @@ pub enum Effect {
     DropHold { user: UserId },
     /// Another connection speaks for a channel now. For people to see; there is nothing to do.
     Duty { channel: ChannelName, conn: ConnId, epoch: Epoch, why: Moved },
+    /// Bring a room nearer to what it should be. Answered by one `StepDone` for each key, when nothing waits for it any
+    /// more. What is said goes first.
+    Step { room: RoomId, step: RoomStep },
     /// Show in a room for so long that an IRC user types there; 0: no longer. At once or never: it is not kept, not tried
     /// again, and nobody joins the room for it.
     Typing { room: RoomId, ghost: UserId, for_ms: u64 },

@@ -9,9 +9,12 @@ use super::effect::QueryStep;
 use super::ending::Ending;
 use super::media::Media;
 use super::relay::memory::Saying;
+use super::step::StepKey;
 use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
+
+pub use super::step::StepResult;
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
 #[derive(Clone, Debug)]
@@ -55,6 +58,10 @@ pub enum Input {
     Remembered(Saying),
     /// The homeserver has taken what was relayed as `seq`, as this event.
     Said { seq: RelaySeq, event: EventId },
+    /// Which ghosts are in a room, as an earlier run left it; given before `Started`, behind the room's `Portal`.
+    GhostsIn { room: RoomId, ghosts: Vec<UserId> },
+    /// What became of `Effect::Step`.
+    StepDone { room: RoomId, key: StepKey, result: StepResult },
     /// All who type in a room now. It was not in the inbox, and nothing answers it.
     Typing { room: RoomId, users: Vec<UserId> },
     /// A private chat of an earlier run; given before `Started`.

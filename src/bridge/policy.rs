@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::ids::{NetworkId, UserId};
+use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::secret::Secret;
+use crate::text::casemap::CaseMap;
 use crate::text::irc_codes::Codes;
 use crate::text::link::Links;
 use crate::text::realname::RealnameTemplate;
@@ -56,6 +57,7 @@ pub struct Policy {
     pub asides: Asides,
     pub typing: Typing,
     pub queries: QueryRules,
+    pub members: Members,
 }
 
 /// Whether people are shown that somebody on the other side types.
@@ -97,6 +99,51 @@ impl Default for QueryRules {
             rooms_per_minute: 5,
             contacts_per_minute: 5,
         }
+    }
+}
+
+/// Whether the people of a channel are shown as members of its rooms, and how patiently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    pub to_matrix: ToMatrix,
+    /// Channels for which it is another, as written.
+    pub channels: Vec<(String, ToMatrix)>,
+    /// How long a ghost stays after its person left.
+    pub grace_ms: u64,
+    /// How long after a netsplit, and after whatever may have been one.
+    pub split_grace_ms: u64,
+    /// Ghosts in one room at most, as far as it is not they who speak.
+    pub ghosts_max: usize,
+}
+
+/// Whose ghosts are in a channel's rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToMatrix {
+    /// All who are in the channel.
+    Full,
+    /// Those who have spoken, for as long as they are in the channel.
+    Lazy,
+    /// Those who have ever spoken.
+    Off,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self {
+            to_matrix: ToMatrix::Lazy,
+            channels: Vec::new(),
+            grace_ms: 60_000,
+            split_grace_ms: 600_000,
+            ghosts_max: 2_000,
+        }
+    }
+}
+
+impl Members {
+    /// What counts for this channel.
+    pub fn shown(&self, channel: &ChannelName, map: CaseMap) -> ToMatrix {
+        let own = self.channels.iter().find(|(name, _)| map.eq(name, channel.as_str()));
+        own.map_or(self.to_matrix, |(_, shown)| *shown)
     }
 }
 

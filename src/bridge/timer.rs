@@ -45,6 +45,8 @@ pub enum Timer {
     Typing,
     /// Something is to be tried again for a puppet's private chats, or told there.
     Queries(PuppetId),
+    /// A ghost is to join or to leave a room, or a room to be compared with its channel.
+    Members,
 }
 
 /// The armed timers, each at most once.

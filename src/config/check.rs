@@ -5,6 +5,7 @@
 
 mod identity;
 mod listeners;
+mod members;
 mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +167,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     channels(network, &here.with("channels"), findings);
     connect(&network.connect, &here.with("connect"), findings);
     messages::failures(&network.failures, &here.with("failures"), findings);
+    members::check(&network.members, &here.with("members"), findings);
     messages::mentions(&network.mentions, &here.with("mentions"), findings);
 }
 

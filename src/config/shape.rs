@@ -181,6 +181,18 @@ static NETWORK: Shape = Shape::Table(&[
     may("asides", Shape::YesNo),
     may("typing", Shape::Table(&[may("to_irc", Shape::YesNo), may("to_matrix", Shape::YesNo)])),
     may(
+        "members",
+        Shape::Table(&[
+            may("to_matrix", Shape::OneOf(&["full", "lazy", "off"])),
+            may("full_channels", TEXTS),
+            may("lazy_channels", TEXTS),
+            may("off_channels", TEXTS),
+            may("grace_s", whole(0, 86_400)),
+            may("split_grace_s", whole(0, 604_800)),
+            may("ghosts_max", whole(1, 100_000)),
+        ]),
+    ),
+    may(
         "mentions",
         Shape::Table(&[may("max", whole(0, 100)), may("letters_min", whole(1, 64)), may("never", TEXTS)]),
     ),

@@ -7,6 +7,7 @@
 
 mod identity;
 mod listeners;
+mod members;
 mod messages;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
+pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
 
 /// The whole configuration, checked.
@@ -209,7 +211,10 @@ pub struct Network {
     pub asides: bool,
     #[serde(default)]
     pub typing: Typing,
+    #[serde(default)]
     pub queries: Queries,
+    #[serde(default)]
+    pub members: Members,
 }
 
 fn default_encoding() -> String {

@@ -10,6 +10,7 @@ pub mod client;
 pub mod content;
 pub mod decode;
 pub mod outbox;
+pub mod steps;
 pub mod typing;
 
 pub use crate::secret::Secret;

@@ -75,6 +75,17 @@ pub struct Network {
     /// What its servers refused, by numeric or code; few.
     pub refusals: BTreeMap<String, u64>,
     pub duty_moves: DutyMoves,
+    pub ghosts: Ghosts,
+}
+
+/// Ghosts that come and go with their people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ghosts {
+    /// Joins and leaves that wait or are with the homeserver.
+    pub waiting: u64,
+    pub joined: u64,
+    pub left: u64,
+    pub refused: u64,
 }
 
 /// How many puppets are in which state.
@@ -168,6 +179,11 @@ impl Page {
         let connects = self.counters("connects", "Connections made");
         let reconnects = self.counters("reconnects", "Connections of puppets that had one before");
         let refusals = self.counters("refusals", "What servers refused, by numeric or code");
+        let waiting = self.gauges("ghost_steps_waiting", "Ghosts that are to join or to leave a room");
+        let steps = self.counters(
+            "ghost_steps",
+            "Ghosts that joined or left because people came or went, by how that ended",
+        );
         let moves = self.counters("duty_moves", "How often another connection took over a channel, by why");
         for row in networks {
             let with = |name, value: &str| vec![("network", row.network.clone()), (name, value.to_owned())];
@@ -180,6 +196,11 @@ impl Page {
             }
             for (code, count) in &row.refusals {
                 add(&refusals, with("code", code), *count);
+            }
+            let Ghosts { waiting: count, joined, left, refused } = row.ghosts;
+            set(&waiting, alone(), count);
+            for (end, count) in [("joined", joined), ("left", left), ("refused", refused)] {
+                add(&steps, with("end", end), count);
             }
             let DutyMoves { by_silence, by_leave, by_preference } = row.duty_moves;
             for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)]

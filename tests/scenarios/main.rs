@@ -121,6 +121,9 @@ stories! {
     lost_unseen
     lost_without_witness
     media
+    members_full
+    members_lazy
+    members_return
     message_expires
     message_forms
     message_waits

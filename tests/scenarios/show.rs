@@ -2,7 +2,7 @@
 
 use bunraku::bridge::effect::{
     Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, QueryStep, Redact, Relay,
-    Sign, Speaker, Verdict,
+    RoomStep, Sign, Speaker, Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
@@ -63,6 +63,12 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
+        Effect::Step { room, step: RoomStep::GhostJoins(ghost) } => {
+            format!("step {room} {} joins as {}", ghost.user, ghost.display_name)
+        }
+        Effect::Step { room, step: RoomStep::GhostLeaves { ghost, reason } } => {
+            format!("step {room} {ghost} leaves: {}", reason.as_deref().unwrap_or("-"))
+        }
     }
 }
 

@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bunraku::bridge::effect::{Effect, QueryStep};
+use bunraku::bridge::effect::{Effect, QueryStep, StepKey};
 use bunraku::bridge::input::{
     AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member,
     Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow,
-    QueryStanding, Relation, Wire,
+    QueryStanding, Relation, StepResult, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, Notices, PingPace,
-    Policy, QueryRules, Services, Shown, StatusEvents, Typing, Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, Notices,
+    PingPace, Policy, QueryRules, Services, Shown, StatusEvents, ToMatrix, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -74,6 +74,7 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        members: Members::default(),
     }
 }
 
@@ -163,6 +164,8 @@ impl Stage {
             "held" => self.give(held(rest)),
             "query" => self.give(query(rest)),
             "done" => self.done(rest),
+            "ghosts" => self.give(ghosts(rest)),
+            "stepped" => self.give(stepped(rest)),
             "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
@@ -200,6 +203,15 @@ impl Stage {
             "asides" => self.policy.asides = Asides::Hidden,
             "typing_to_irc" => self.policy.typing.to_irc = Shown::On,
             "typing_to_matrix" => self.policy.typing.to_matrix = Shown::Off,
+            "members" => {
+                self.policy.members.to_matrix = match value {
+                    "full" => ToMatrix::Full,
+                    "off" => ToMatrix::Off,
+                    _ => ToMatrix::Lazy,
+                }
+            }
+            "off_channel" => self.policy.members.channels.push((value.to_owned(), ToMatrix::Off)),
+            "ghosts_max" => self.policy.members.ghosts_max = number() as usize,
             "never" => self.policy.mentions.never.extend([user(value)]),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
@@ -450,6 +462,25 @@ impl Stage {
             origin_ms: self.now.0 - age,
         }
     }
+}
+
+/// `!r @irc_bob @irc_eve`: an earlier run left these in the room.
+fn ghosts(words: &str) -> Input {
+    let mut words = words.split(' ');
+    let room = room(words.next().expect("a room"));
+    Input::GhostsIn { room, ghosts: words.map(user).collect() }
+}
+
+/// `!r @irc_bob done`, or `refused: you are banned`.
+fn stepped(words: &str) -> Input {
+    let mut words = words.splitn(3, ' ');
+    let mut word = || words.next().expect("ROOM GHOST RESULT");
+    let (room, key) = (room(word()), StepKey::Ghost(user(word())));
+    let result = match word().split_once(": ") {
+        None => StepResult::Done,
+        Some((_, words)) => StepResult::Refused(words.to_owned()),
+    };
+    Input::StepDone { room, key, result }
 }
 
 /// `3 $e`: the homeserver has taken the third line, as this event.

@@ -235,6 +235,7 @@ impl Storm {
                 | Effect::SaveQuery(_)
                 | Effect::DropQuery { .. }
                 | Effect::Duty { .. }
+                | Effect::Step { .. }
                 | Effect::Typing { .. } => {}
             }
         }

@@ -32,6 +32,8 @@ pub struct Head {
     pub sender: UserId,
     /// When its homeserver says it was sent.
     pub said: Time,
+    /// Of state: what it is about; of a membership: whose it is.
+    pub state_key: Option<String>,
 }
 
 impl Head {
@@ -44,11 +46,14 @@ impl Head {
             #[serde(borrow)]
             sender: std::borrow::Cow<'a, str>,
             #[serde(default)]
+            state_key: serde_json::Value,
+            #[serde(default)]
             origin_server_ts: serde_json::Value,
         }
         let raw: Raw<'_> = serde_json::from_str(&event.json).ok()?;
         let said = Time(raw.origin_server_ts.as_u64().unwrap_or_default());
-        Some(Self { kind: raw.kind.into_owned(), sender: UserId::new(&raw.sender)?, said })
+        let state_key = raw.state_key.as_str().map(str::to_owned);
+        Some(Self { kind: raw.kind.into_owned(), sender: UserId::new(&raw.sender)?, said, state_key })
     }
 }
 

@@ -52,6 +52,15 @@ pub enum Duty {
     TakeOver(ConnId),
 }
 
+/// Who somebody in a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A person of IRC.
+    Theirs,
+    /// One of our connections, where it is known which.
+    Ours(Option<ConnId>),
+}
+
 /// Who speaks for a channel at one moment, and how often that changed for which reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {

@@ -1,12 +1,13 @@
 //! Who is in one channel, as its nominee's stream shows it.
 //!
 //! NAMES replaces the whole list (353 … 366); JOIN, PART, QUIT, KICK, NICK and MODE change it in between.
-//! While a list is coming in, changes go to both the old and the new one, so that neither forgets them. It
-//! never asks for anything and never knows a Matrix user.
+//! While a list is coming in, changes go to both the old and the new one, so that neither forgets them. What changed is
+//! kept as [`News`] until somebody takes it. It never asks for anything and never knows a Matrix user.
 
 use std::collections::BTreeMap;
 
 use crate::bridge::session::isupport::Prefixes;
+use crate::bridge::session::seen::Quitting;
 use crate::ids::Nick;
 
 /// Members kept at most. Who comes to a full roster is counted and otherwise unknown: their lines are relayed
@@ -28,12 +29,50 @@ pub struct Changes {
     pub gone: Vec<Nick>,
 }
 
+/// What is new in a roster since somebody last asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// All of it may be another: a list came, or nothing is known any more.
+    pub whole: bool,
+    /// Who came or went, each with what they did last.
+    pub people: BTreeMap<Nick, Motion>,
+}
+
+/// What somebody did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Motion {
+    Came,
+    Went(Going),
+}
+
+/// How somebody went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Going {
+    Parted,
+    Kicked {
+        by: String,
+        reason: String,
+    },
+    Quit(Quitting),
+    /// They go by another nick now, which is here.
+    Renamed(Nick),
+}
+
+impl News {
+    pub fn is_empty(&self) -> bool {
+        !self.whole && self.people.is_empty()
+    }
+}
+
 /// The members of one channel.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     members: Members,
     /// The list that is coming in.
     incoming: Option<Members>,
+    is_known: bool,
+    /// At most [`MEMBERS_MAX`] of each list; taken with each change in a channel.
+    news: News,
     refused: u64,
 }
 
@@ -61,6 +100,8 @@ impl Roster {
     /// servers answer so to a NAMES that they refuse.
     pub fn names_end(&mut self) -> Changes {
         let Some(new) = self.incoming.take() else { return Changes::default() };
+        self.is_known = true;
+        self.news = News { whole: true, people: BTreeMap::new() };
         let old = std::mem::replace(&mut self.members, new);
         Changes { arrived: missing(&self.members, &old), gone: missing(&old, &self.members) }
     }
@@ -74,21 +115,17 @@ impl Roster {
             }
         }
         self.refused += refused;
+        self.moved(nick, Motion::Came);
     }
 
-    /// PART: who it was, if they were known.
-    pub fn part(&mut self, nick: &Nick) -> Option<Present> {
-        self.remove(nick)
-    }
-
-    /// QUIT: who it was, if they were known; a QUIT names no channel, so this tells whether it was in this one.
-    pub fn quit(&mut self, nick: &Nick) -> Option<Present> {
-        self.remove(nick)
-    }
-
-    /// KICK: who it was, if they were known.
-    pub fn kick(&mut self, nick: &Nick) -> Option<Present> {
-        self.remove(nick)
+    /// PART, KICK or QUIT: who it was, if they were known. A QUIT names no channel, so this tells whether it was in this
+    /// one.
+    pub fn leave(&mut self, nick: &Nick, going: Going) -> Option<Present> {
+        let was = self.remove(nick);
+        if was.is_some() {
+            self.moved(nick, Motion::Went(going));
+        }
+        was
     }
 
     /// NICK. Who had the new name is gone without our notice, unless it is one name in two spellings. `None`
@@ -99,6 +136,10 @@ impl Roster {
                 members.remove(new);
                 members.insert(new.clone(), Present { nick: new.clone(), ..present });
             }
+        }
+        if self.members.contains_key(new) {
+            self.moved(old, Motion::Went(Going::Renamed(new.clone())));
+            self.moved(new, Motion::Came);
         }
         self.members.get(new)
     }
@@ -128,6 +169,31 @@ impl Roster {
     pub fn clear(&mut self) {
         self.members.clear();
         self.incoming = None;
+        if std::mem::take(&mut self.is_known) {
+            self.news = News { whole: true, people: BTreeMap::new() };
+        }
+    }
+
+    /// True once a whole list came: who is not in it is not here, as far as there was a place for everybody.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// True when people were left out for want of a place.
+    pub fn is_full(&self) -> bool {
+        self.members.len() >= MEMBERS_MAX
+    }
+
+    /// What is new since the last call.
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Before a list is there nothing is new: with it, all is.
+    fn moved(&mut self, nick: &Nick, motion: Motion) {
+        if self.is_known && !self.news.whole {
+            self.news.people.insert(nick.clone(), motion);
+        }
     }
 
     pub fn get(&self, nick: &Nick) -> Option<&Present> {
@@ -229,7 +295,7 @@ mod tests {
         roster.names_add(people("@ann bob"));
         check(&roster, "ann: bob:");
         roster.join(&nick("dora"));
-        roster.quit(&nick("bob"));
+        roster.leave(&nick("bob"), Going::Quit(Quitting::Gone));
         roster.grant(&nick("dora"), 'v', &prefixes());
         check(&roster, "ann: dora:v");
         let changes = roster.names_end();
@@ -260,12 +326,35 @@ mod tests {
         assert!(roster.rename(&nick("nobody"), &nick("x")).is_none());
         roster.join(&nick("zoe"));
         check(&roster, "bob: carl: dora: Zoe:qv");
-        assert_eq!(roster.part(&nick("bob")).map(|p| p.nick), Some(nick("bob")));
-        assert_eq!(roster.kick(&nick("carl")).map(|p| p.modes), Some(String::new()));
-        assert_eq!(roster.quit(&nick("carl")), None);
+        assert_eq!(roster.leave(&nick("bob"), Going::Parted).map(|p| p.nick), Some(nick("bob")));
+        let kick = Going::Kicked { by: "op".into(), reason: String::new() };
+        assert_eq!(roster.leave(&nick("carl"), kick).map(|p| p.modes), Some(String::new()));
+        assert_eq!(roster.leave(&nick("carl"), Going::Parted), None);
         check(&roster, "dora: Zoe:qv");
         roster.clear();
         assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn news_is_what_each_did_last_and_all_of_it_after_a_list() {
+        let mut roster = Roster::new();
+        roster.join(&nick("ann"));
+        assert!(roster.take_news().is_empty(), "nobody knows yet who is here");
+        list(&mut roster, &["ann bob"]);
+        assert_eq!(roster.take_news(), News { whole: true, people: BTreeMap::new() });
+        roster.leave(&nick("ann"), Going::Parted);
+        roster.join(&nick("ann"));
+        roster.rename(&nick("bob"), &nick("Bobby"));
+        roster.leave(&nick("stranger"), Going::Parted);
+        let went = Motion::Went(Going::Renamed(nick("Bobby")));
+        let people = [(nick("ann"), Motion::Came), (nick("bob"), went), (nick("bobby"), Motion::Came)].into();
+        assert_eq!(roster.take_news(), News { whole: false, people });
+        roster.rename(&nick("bobby"), &nick("BOBBY"));
+        assert_eq!(roster.take_news().people, [(nick("bobby"), Motion::Came)].into());
+        roster.clear();
+        assert!(roster.take_news().whole && !roster.is_known());
+        roster.clear();
+        assert!(roster.take_news().is_empty());
     }
 
     #[test]

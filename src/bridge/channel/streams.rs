@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ledger::Key;
+use super::roster::{Going, News};
 use super::witness::View;
-use super::{Channel, Heard};
+use super::{Channel, Heard, Whose};
 use crate::bridge::input::BodyKind;
 use crate::bridge::nicks::Nicks;
-use crate::bridge::session::seen::{Speaking, Uttered};
+use crate::bridge::session::seen::{Quitting, Speaking, Uttered};
 use crate::ids::{ConnId, Nick, Time};
 
 impl Channel {
@@ -131,19 +132,26 @@ impl Channel {
     }
 
     /// A nick left (PART, KICK), on this observer's stream.
-    pub fn left(&mut self, conn: ConnId, nick: &Nick) {
+    pub fn left(&mut self, conn: ConnId, nick: &Nick, going: Going) {
         if let Some(view) = self.observers.get_mut(&conn) {
             view.leaves(nick);
         }
         if self.is_owner(conn) {
-            self.roster.part(nick);
+            self.roster.leave(nick, going);
         }
     }
 
     /// A nick quit, on this observer's stream. Returns which of our connections it was, if one.
-    pub fn quit(&mut self, conn: ConnId, nick: &Nick, mask: Option<&str>, nicks: &Nicks) -> Option<ConnId> {
+    pub fn quit(
+        &mut self,
+        conn: ConnId,
+        nick: &Nick,
+        mask: Option<&str>,
+        how: Quitting,
+        nicks: &Nicks,
+    ) -> Option<ConnId> {
         if self.is_owner(conn) {
-            self.roster.quit(nick);
+            self.roster.leave(nick, Going::Quit(how));
         }
         let view = self.observers.get_mut(&conn)?;
         let has_it = |conn: &ConnId| nicks.has(*conn, nick) && nicks.fits(*conn, mask);
@@ -188,6 +196,19 @@ impl Channel {
         }
         if self.is_owner(conn) {
             self.roster.names_end();
+        }
+    }
+
+    /// What is new in who is here, since the last call.
+    pub fn take_news(&mut self) -> News {
+        self.roster.take_news()
+    }
+
+    /// Who goes by this nick on the nominee's stream.
+    pub fn whose(&self, nick: &Nick, nicks: &Nicks) -> Whose {
+        match self.owner_view().filter(|view| view.is_ours(nick, None, nicks)) {
+            Some(view) => Whose::Ours(view.whose(nick, None, nicks)),
+            None => Whose::Theirs,
         }
     }
 

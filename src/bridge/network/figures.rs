@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::channel::ledger::Counters;
 use super::super::effect::Verdict;
+use super::super::portal::membership;
 use super::super::puppet::Puppet;
 use super::super::session::Session;
 use super::Network;
@@ -20,6 +21,8 @@ pub const OTHER: &str = "other";
 pub struct Figures {
     pub puppets: Puppets,
     pub counts: Counts,
+    /// Ghosts that joined and left rooms because their people came and went.
+    pub members: membership::Counts,
 }
 
 /// How many puppets are in which state.
@@ -111,7 +114,11 @@ impl Puppets {
 impl Network {
     /// Where it stands. Looks at every puppet and channel: for now and then.
     pub fn figures(&self) -> Figures {
-        let mut figures = Figures { puppets: Puppets::default(), counts: self.counts.clone() };
+        let mut figures = Figures {
+            puppets: Puppets::default(),
+            counts: self.counts.clone(),
+            members: self.members.counts(),
+        };
         self.puppets.iter().for_each(|puppet| figures.puppets.count(puppet));
         self.channels.values().for_each(|channel| figures.counts.ledger(channel.counters()));
         figures

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::channel::roster::Going;
 use super::super::channel::{Heard, Tags};
 use super::super::effect::{Effect, Refusal};
 use super::super::ending::{Closing, Comeback, End, Ending, LoginRefusal};
@@ -219,8 +220,12 @@ impl Network {
             return self.left_ourselves(conn, channel);
         }
         self.types_no_longer(channel, who);
+        self.somebody_left(conn, channel, who, Going::Parted);
+    }
+
+    fn somebody_left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick, going: Going) {
         self.in_channel(channel, |channel, _, _, _| {
-            channel.left(conn, who);
+            channel.left(conn, who, going);
             Vec::new()
         });
     }
@@ -242,7 +247,8 @@ impl Network {
 
     fn kicked(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick, by: &str, reason: &str) {
         if !self.is_me(conn, who) {
-            return self.left(conn, channel, who);
+            let going = Going::Kicked { by: by.to_owned(), reason: reason.to_owned() };
+            return self.somebody_left(conn, channel, who, going);
         }
         self.with_session(conn.puppet, |session, _| session.out_of(channel));
         self.out_of_channel(conn, channel);
@@ -295,7 +301,7 @@ impl Network {
         for name in names {
             self.types_no_longer(&name, &who.nick);
             self.in_channel(&name, |channel, _, nicks, _| {
-                thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), nicks).or(thrown_off);
+                thrown_off = channel.quit(conn, &who.nick, mask.as_deref(), how, nicks).or(thrown_off);
                 Vec::new()
             });
         }

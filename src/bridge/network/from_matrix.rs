@@ -35,6 +35,7 @@ impl Network {
         let map = self.map();
         let before = self.portals.of_room(&row.room).map(|portal| portal.channel.clone());
         let Some(channel) = self.portals.add(row, map).map(|portal| portal.channel.clone()) else { return };
+        self.compare_room(&row.room);
         let Some(before) = before.filter(|before| *before != channel) else { return };
         let members: Vec<UserId> = self.portals.members(&row.room).cloned().collect();
         for user in members {
@@ -117,8 +118,11 @@ impl Network {
         membership: Membership,
         reason: Option<&str>,
     ) {
-        if self.is_ours(&target.user) || self.portals.of_room(room).is_none() {
+        if self.portals.of_room(room).is_none() {
             return;
+        }
+        if self.is_ours(&target.user) {
+            return self.ghost_moved(room, sender, &target.user, membership);
         }
         self.portals.note_change(room, &target.user);
         match membership {

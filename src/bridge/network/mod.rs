@@ -4,7 +4,7 @@
 //! that one needs from another is handed over here. The routes are in files by where the input comes
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
-//! message's way out) and `doubts` (whether it arrived). `figures` counts.
+//! message's way out), `doubts` (whether it arrived) and `membership` (which ghosts are in rooms). `figures` counts.
 
 mod afterwards;
 mod answered;
@@ -17,6 +17,8 @@ mod doubts;
 pub mod figures;
 mod from_irc;
 mod from_matrix;
+mod membership;
+mod notices;
 mod progress;
 mod queries;
 mod reasons;
@@ -29,15 +31,17 @@ mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::channel::roster::News;
 use super::channel::{Channel, Duty, Heard};
 use super::clock::MachineClock;
-use super::effect::{Effect, Mark, Outcome, Relay, Sign, Speaker};
-use super::input::{BodyKind, Input};
+use super::effect::{Effect, Outcome, Speaker};
+use super::input::Input;
 use super::nicks::Nicks;
 use super::pacer::{Dice, Pacer, Spacing};
 use super::policy::Policy;
 use super::portal::Portals;
 use super::portal::birth::Births;
+use super::portal::membership::Memberships;
 use super::puppet::Puppet;
 use super::queries::Queries;
 use super::queries::pace::Pace;
@@ -49,7 +53,7 @@ use super::session::places::Standing;
 use super::tell::Tell;
 use super::tell::gather::Gather;
 use super::timer::{Timer, Timers};
-use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Target, Time, UserId};
+use crate::ids::{ChannelName, ConnId, InboxSeq, PuppetId, RelaySeq, RoomId, Target, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// Where this network's outbox numbers begin, and how far apart they are: networks share one outbox, and a
@@ -92,6 +96,10 @@ pub struct Network {
     channels: BTreeMap<ChannelName, Channel>,
     portals: Portals,
     births: Births,
+    /// Which ghosts are in which rooms.
+    members: Memberships,
+    /// Effects of `out` whose speakers are known to be in their rooms.
+    out_read: usize,
     pacer: Pacer,
     /// When idle connections may be closed: never many at once.
     goodbyes: Spacing,
@@ -140,6 +148,7 @@ impl Network {
         let clock = MachineClock::default();
         let pacer = Pacer::new(&policy.connect);
         let goodbyes = Spacing::new(policy.connect.interval_ms.max(GOODBYE_MS_MIN));
+        let members = Memberships::new(policy.members.clone());
         Self {
             policy,
             life: Life::Loading,
@@ -156,6 +165,8 @@ impl Network {
             channels: BTreeMap::new(),
             portals: Portals::default(),
             births: Births::default(),
+            members,
+            out_read: 0,
             pacer,
             goodbyes,
             bans_in_a_row: 0,
@@ -209,9 +220,12 @@ impl Network {
             Input::Typing { room, users } => self.room_types(&room, &users),
             Input::Query(row) => self.query_known(row),
             Input::QueryDone { step, result } => self.query_done(step, result),
+            Input::GhostsIn { room, ghosts } => self.ghosts_known(&room, &ghosts),
+            Input::StepDone { room, key, result } => self.step_done(&room, &key, &result),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
+        self.note_speakers();
         match self.life {
             Life::Stopping => self.remember(),
             Life::Loading | Life::Running | Life::Finishing => self.remember_soon(),
@@ -244,16 +258,19 @@ impl Network {
                 Timer::Remember => self.remember(),
                 Timer::Typing => self.typing_goes_on(),
                 Timer::Queries(puppet) => self.queries_due(puppet),
+                Timer::Members => self.members_due(),
             }
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
+        self.note_speakers();
         self.remember_soon();
     }
 
     /// Moves what is to be done to the end of `into`, in order.
     pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
         into.append(&mut self.out);
+        self.out_read = 0;
     }
 
     /// A channel that some of ours are in or ask for, to look at.
@@ -321,6 +338,7 @@ impl Network {
             let why = after.why_moved(&before);
             self.out.push(Effect::Duty { channel: name.clone(), conn, epoch: after.epoch, why });
         }
+        let news = channel.take_news();
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
             self.counts.ledger(channel.counters());
@@ -332,6 +350,14 @@ impl Network {
         for duty in duties {
             self.carry_out(name, duty);
         }
+        if !news.is_empty() {
+            self.roster_changed(name, &news);
+        }
+    }
+
+    /// Who is in a channel changed: after the change, and after what was said before it.
+    fn roster_changed(&mut self, name: &ChannelName, news: &News) {
+        self.people_changed(name, news);
     }
 
     fn carry_out(&mut self, channel: &ChannelName, duty: Duty) {
@@ -344,47 +370,5 @@ impl Network {
 
     fn ledger_due(&mut self, name: &ChannelName) {
         self.in_channel(name, |channel, now, _, heard| channel.handle_timeout(now, heard));
-    }
-
-    fn say_in_room(
-        &mut self,
-        room: RoomId,
-        speaker: Speaker,
-        kind: BodyKind,
-        text: String,
-        about: Option<EventId>,
-    ) {
-        let Some((speaker, text)) = self.voice(&room, speaker, text) else { return };
-        let relay = Relay::plain(self.next_seq(), room, speaker, kind, text);
-        self.out.push(Effect::Relay(Relay { about, ..relay }));
-    }
-
-    /// Puts a sign on somebody's message.
-    fn mark(&mut self, room: RoomId, event: EventId, sign: Sign) {
-        let Some((speaker, _)) = self.voice(&room, Speaker::Bot, String::new()) else { return };
-        let seq = self.next_seq();
-        self.out.push(Effect::Mark(Mark { seq, room, speaker, event, sign }));
-    }
-
-    fn next_seq(&mut self) -> RelaySeq {
-        let seq = self.seqs.next;
-        self.seqs.next = RelaySeq(seq.0 + self.seqs.step);
-        seq
-    }
-
-    /// Tells a room something in the bot's name; too much of it becomes a count.
-    fn tell(&mut self, room: &RoomId, text: String, about: Option<EventId>) {
-        match self.tell.may(self.now, room) {
-            Ok(()) => self.say_in_room(room.clone(), Speaker::Bot, BodyKind::Notice, text, about),
-            Err(ends) => self.timers.arm(Timer::Tell(room.clone()), ends),
-        }
-    }
-
-    fn tell_count(&mut self, room: &RoomId) {
-        let count = self.tell.window_ended(self.now, room);
-        if count > 0 {
-            let text = format!("{count} more notices like these were left out in the last minute.");
-            self.say_in_room(room.clone(), Speaker::Bot, BodyKind::Notice, text, None);
-        }
     }
 }

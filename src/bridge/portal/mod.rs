@@ -4,6 +4,7 @@
 //! ghosts and the bot are left out where they enter.
 
 pub mod birth;
+pub mod membership;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -41,12 +41,6 @@ impl Client {
         self.post(url, &json!({ "user_id": user.as_str() })).await.map(drop)
     }
 
-    /// Leaves a room as `user`, or declines to come in, for this reason.
-    pub async fn leave_for(&self, user: &UserId, room: &RoomId, reason: &str) -> Result<(), ClientError> {
-        let url = self.url("/v3/rooms").segment(room.as_str()).path("/leave").acting_as(user);
-        self.post(url, &json!({ "reason": reason })).await.map(drop)
-    }
-
     /// Who is in a room or invited, as `ghost`, which is in it, may see.
     pub async fn members_as(&self, ghost: &UserId, room: &RoomId) -> Result<Vec<Member>, ClientError> {
         #[derive(Deserialize)]

@@ -53,7 +53,7 @@ impl Client {
             Ok(()) => Ok(room),
             Err(error) => {
                 // Nobody knows of it. That we are still in it harms nobody either.
-                self.leave(self.bot(), &room).await.ok();
+                self.leave(self.bot(), &room, None).await.ok();
                 Err(error)
             }
         }
@@ -113,9 +113,10 @@ impl Client {
     }
 
     /// Leaves a room as `user`.
-    pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
+    pub async fn leave(&self, user: &UserId, room: &RoomId, why: Option<&str>) -> Result<(), ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/leave").acting_as(user);
-        self.post(url, &json!({})).await.map(drop)
+        let body = why.map_or_else(|| json!({}), |why| json!({ "reason": why }));
+        self.post(url, &body).await.map(drop)
     }
 
     /// Shows that a user of ours types in a room, for so long; 0: no longer (client-server API, "Typing Notifications").

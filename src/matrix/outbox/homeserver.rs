@@ -17,17 +17,17 @@ pub trait Homeserver: Send + Sync + 'static {
         name: &str,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn join(&self, user: &UserId, room: &RoomId) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn leave(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        why: Option<&str>,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn invite(&self, room: &RoomId, user: &UserId) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn kick(
         &self,
         room: &RoomId,
         user: &UserId,
-        why: &str,
-    ) -> impl Future<Output = Result<(), ClientError>> + Send;
-    fn leave_for(
-        &self,
-        user: &UserId,
-        room: &RoomId,
         why: &str,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn send_event(
@@ -65,16 +65,16 @@ impl Homeserver for Client {
         Client::join(self, user, room).await
     }
 
+    async fn leave(&self, user: &UserId, room: &RoomId, why: Option<&str>) -> Result<(), ClientError> {
+        Client::leave(self, user, room, why).await
+    }
+
     async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
         Client::invite(self, room, user).await
     }
 
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         Client::kick(self, room, user, why).await
-    }
-
-    async fn leave_for(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
-        Client::leave_for(self, user, room, why).await
     }
 
     async fn send_event(

@@ -25,7 +25,7 @@ mod handle;
 mod homeserver;
 mod log;
 mod queue;
-mod speak;
+pub(super) mod speak;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

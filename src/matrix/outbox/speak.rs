@@ -7,15 +7,15 @@ use bytes::Bytes;
 
 use super::book::{GhostBook, GhostFact, Known};
 use super::homeserver::Homeserver;
-use crate::bridge::effect::{Mark, Redact, Relay, Speaker};
+use crate::bridge::effect::{Ghost, Mark, Redact, Relay, Speaker};
 use crate::ids::{EventId, RelaySeq, RoomId, UserId};
 use crate::matrix::client::{As, ClientError, DeviceUse, Registered};
 use crate::matrix::content;
 
-pub(super) struct Voice<H> {
-    pub(super) homeserver: H,
-    pub(super) book: std::sync::Arc<GhostBook>,
-    pub(super) bot: UserId,
+pub(in crate::matrix) struct Voice<H> {
+    pub(in crate::matrix) homeserver: H,
+    pub(in crate::matrix) book: std::sync::Arc<GhostBook>,
+    pub(in crate::matrix) bot: UserId,
 }
 
 /// Who speaks; the bot keeps whatever name it has.
@@ -92,11 +92,11 @@ impl<H: Homeserver> Voice<H> {
 
     /// Leaves a room, or declines an invitation to it; not being there is as good.
     pub(super) async fn leave(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
-        let left = match self.homeserver.leave_for(user, room, why).await {
+        let left = match self.homeserver.leave(user, room, Some(why)).await {
             // Somebody who was invited and has never been here.
             Err(ClientError::Forbidden { .. }) => {
                 self.homeserver.register(user.localpart()).await?;
-                self.homeserver.leave_for(user, room, why).await
+                self.homeserver.leave(user, room, Some(why)).await
             }
             left => left,
         };
@@ -113,6 +113,30 @@ impl<H: Homeserver> Voice<H> {
         }
         self.book.learn_room(GhostFact::Left { room: room.clone(), user: user.clone() });
         left
+    }
+
+    /// Lets a ghost in that says nothing. The homeserver is asked whatever the book says: somebody there may have put it out.
+    pub(in crate::matrix) async fn let_in(&self, ghost: &Ghost, room: &RoomId) -> Result<(), ClientError> {
+        let mouth = Mouth { user: &ghost.user, display_name: Some(&ghost.display_name) };
+        let device = self.ready(mouth).await?;
+        self.join(mouth, room, device).await?;
+        self.book.learn_room(GhostFact::Joined { room: room.clone(), user: ghost.user.clone() });
+        Ok(())
+    }
+
+    /// Lets a ghost leave. One that may not is not in the room, or the room is no more.
+    pub(in crate::matrix) async fn let_out(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        why: Option<&str>,
+    ) -> Result<(), ClientError> {
+        match self.homeserver.leave(user, room, why).await {
+            Ok(()) | Err(ClientError::Forbidden { .. } | ClientError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        self.book.left(room, user);
+        Ok(())
     }
 
     fn mouth<'a>(&'a self, speaker: &'a Speaker) -> Mouth<'a> {

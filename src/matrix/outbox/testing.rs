@@ -116,13 +116,13 @@ impl Homeserver for Arc<Server> {
     async fn join(&self, _: &UserId, _: &RoomId) -> Result<(), ClientError> {
         Ok(())
     }
+    async fn leave(&self, _: &UserId, _: &RoomId, _: Option<&str>) -> Result<(), ClientError> {
+        Ok(())
+    }
     async fn invite(&self, _: &RoomId, _: &UserId) -> Result<(), ClientError> {
         Ok(())
     }
     async fn kick(&self, _: &RoomId, _: &UserId, _: &str) -> Result<(), ClientError> {
-        Ok(())
-    }
-    async fn leave_for(&self, _: &UserId, _: &RoomId, _: &str) -> Result<(), ClientError> {
         Ok(())
     }
     async fn send_event(

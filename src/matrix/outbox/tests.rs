@@ -57,14 +57,14 @@ impl Homeserver for Arc<Model> {
     async fn join(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
         self.called(format!("join {room} {user}")).await
     }
+    async fn leave(&self, user: &UserId, room: &RoomId, why: Option<&str>) -> Result<(), ClientError> {
+        self.called(format!("leave {room} {user} {}", why.unwrap_or("-"))).await
+    }
     async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
         self.called(format!("invite {room} {user}")).await
     }
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         self.called(format!("kick {room} {user} {why}")).await
-    }
-    async fn leave_for(&self, user: &UserId, room: &RoomId, why: &str) -> Result<(), ClientError> {
-        self.called(format!("leave {room} {user} {why}")).await
     }
     async fn send_event(
         &self,

@@ -12,6 +12,7 @@ mod ident;
 mod life;
 mod login;
 mod media;
+mod members;
 mod messages;
 mod private;
 mod removed;

@@ -14,8 +14,8 @@ use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
-    QueryRules, Typing,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
+    Policy, QueryRules, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -237,6 +237,7 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        members: Members::default(),
         connections_max: 100,
     }
 }

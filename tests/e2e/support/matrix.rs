@@ -152,6 +152,13 @@ impl MatrixUser {
         Some(Membership { state: state.to_owned(), sender: text(&event, "sender"), reason })
     }
 
+    /// How many are joined to a room, this user among them.
+    pub async fn joined_count(&self, room: &str) -> usize {
+        let path = format!("rooms/{}/joined_members", escape(room));
+        let (_, answer) = self.api.call(Method::GET, &path, &Value::Null).await;
+        answer["joined"].as_object().map_or(0, serde_json::Map::len)
+    }
+
     /// Waits until `user` has the membership `state` in `room`.
     pub async fn wait_membership(&self, room: &str, user: &str, state: &str, limit: Duration) -> Membership {
         eventually(&format!("{user} has membership {state}"), limit, || async {

@@ -14,8 +14,8 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Mentions, PingPace, Policy,
-    QueryRules, Typing,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
+    Policy, QueryRules, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{
@@ -77,6 +77,7 @@ pub fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        members: Members::default(),
         connections_max: 100,
     }
 }
@@ -738,6 +739,7 @@ impl World {
             | Effect::Unpublish { .. }
             | Effect::Duty { .. }
             | Effect::Typing { .. }
+            | Effect::Step { .. }
             | Effect::SaveCaseMap { .. } => {}
             Effect::SaveMember { room, user, display_name, presence } => {
                 self.write(match presence {

@@ -1,0 +1,63 @@
+//! What earlier runs knew of a network, given to its machine before it begins.
+
+use std::collections::HashMap;
+
+use super::queries;
+use super::shell::Shell;
+use crate::bridge::input::{Input, PortalOrigin, PortalRow};
+use crate::bridge::network::Network;
+use crate::bridge::policy::Policy;
+use crate::config;
+use crate::ids::{RoomId, UserId};
+use crate::store::Store;
+
+/// Which of our users are in which rooms, as earlier runs left them.
+pub type GhostRooms = HashMap<RoomId, Vec<UserId>>;
+
+/// All of them, of whatever network.
+pub async fn ghosts_by_room(store: &Store) -> anyhow::Result<GhostRooms> {
+    let mut rooms = GhostRooms::new();
+    for (room, user) in store.ghost_rooms().await? {
+        rooms.entry(room).or_default().push(user);
+    }
+    Ok(rooms)
+}
+
+/// Gives a machine its portals and members of the last run. A mapping that is no longer configured is dropped.
+pub async fn remember(
+    network: &mut Network,
+    policy: &Policy,
+    settings: &config::Network,
+    shell: &Shell,
+    ghosts: &mut GhostRooms,
+) -> anyhow::Result<()> {
+    let now = shell.clock.now();
+    // A room that is named by an alias is not known by its id here; linking tells.
+    let names = |mapped: &config::Channel, room: &str| {
+        mapped.rooms.iter().any(|name| name == room || name.starts_with('#'))
+    };
+    let is_mapped = |row: &PortalRow| {
+        settings.channels.iter().any(|m| m.channel == row.channel && names(m, row.room.as_str()))
+    };
+    for row in shell.store.portals(&policy.network).await? {
+        if row.origin == PortalOrigin::Config && !is_mapped(&row) {
+            shell.store.portal_remove(&policy.network, &row.room).await?;
+            continue;
+        }
+        shell.routes.set(row.room.clone(), policy.network.clone());
+        let (room, ghosts) = (row.room.clone(), ghosts.remove(&row.room));
+        network.handle(now, Input::Portal(row));
+        if let Some(ghosts) = ghosts {
+            network.handle(now, Input::GhostsIn { room, ghosts });
+        }
+    }
+    for hold in shell.store.holds(&policy.network).await? {
+        shell.held.insert(policy.network.clone(), hold.user.clone());
+        network.handle(now, Input::Held(hold));
+    }
+    queries::remember(network, policy, shell).await?;
+    for (room, members) in shell.store.members(&policy.network).await? {
+        network.handle(now, Input::Members { room, members });
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Changes of a room that are found by comparing what is with what should be: who of our ghosts is in it.
+//!
+//! A step is no message: it is in no ledger, nothing of it outlives the process, and it may be done twice. What counts is the
+//! last one for its key; a later one takes the place of one that waits.
+
+use super::effect::Ghost;
+use crate::ids::UserId;
+
+/// One change. Matched without `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomStep {
+    /// A ghost is to be in the room: registered, named and joined.
+    GhostJoins(Ghost),
+    /// A ghost is to be out of it; the reason is shown to people.
+    GhostLeaves { ghost: UserId, reason: Option<String> },
+}
+
+/// What a step is about: of one room and key one step is done at a time, and one waits at most.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StepKey {
+    /// Whether this ghost is in the room.
+    Ghost(UserId),
+}
+
+/// What became of the last step for a key: exactly one answer for all that took one another's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepResult {
+    Done,
+    /// The homeserver refuses it, and would tomorrow; in its words.
+    Refused(String),
+    /// It was not tried: too much is waiting.
+    NotTaken,
+}
+
+impl RoomStep {
+    pub fn key(&self) -> StepKey {
+        match self {
+            Self::GhostJoins(ghost) => StepKey::Ghost(ghost.user.clone()),
+            Self::GhostLeaves { ghost, .. } => StepKey::Ghost(ghost.clone()),
+        }
+    }
+}

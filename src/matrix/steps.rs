@@ -1,0 +1,285 @@
+//! Brings rooms nearer to what they should be, one step at a time, behind all that is said.
+//!
+//! ```text
+//!   submit -> place of its key -> the worker: gives way to what is said, asks the homeserver, rests as long as that took
+//!                 ^                  |- done or refused -> StepDone, unless a later step for the key waits
+//!                 +-- at the end <---+- not now (429, 5xx, no answer): all steps wait
+//! ```
+//!
+//! There is one worker: a homeserver is never busy with steps for more than half of the time, however slow it is, and what
+//! is said finds it free. Steps of one key take one another's place, so nobody is let in and out in vain. Nothing is written
+//! down: at the next start what is will be compared with what should be.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Client, ClientError};
+use super::outbox::speak::Voice;
+use super::outbox::{GhostBook, Homeserver, OutboxHandle};
+use crate::bridge::effect::{RoomStep, StepKey};
+use crate::bridge::input::{Input, StepResult};
+use crate::ids::{RoomId, UserId};
+
+/// Steps that wait, over all networks. One more is not taken, and is found again when its room is compared the next time.
+pub const STEPS_MAX: usize = 4_096;
+/// While more than this waits to be said, no step is begun.
+pub const LIVE_MAX: usize = 4;
+/// But a step is begun after so long all the same: in a house where somebody always speaks steps are slow, and go on.
+pub const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether there is less to say.
+const LOOK: Duration = Duration::from_millis(50);
+/// The rest after a step is as long as the step took, within these.
+const REST_MIN: Duration = Duration::from_millis(5);
+const REST_MAX: Duration = Duration::from_secs(5);
+/// The wait after a step in vain, doubled for each in a row.
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A step that is in vain so often while others are done is refused: its room is broken, not the homeserver.
+const TRIES_MAX: u32 = 5;
+
+/// The steps, to be run. Generic over the homeserver for tests alone.
+pub struct Steps<H = Client> {
+    desk: Arc<Desk>,
+    voice: Voice<H>,
+    live: Live,
+}
+
+/// How much waits to be said.
+type Live = Box<dyn Fn() -> usize + Send + Sync>;
+
+/// The side of those who want steps done. Cheap to clone.
+#[derive(Clone)]
+pub struct StepsHandle {
+    desk: Arc<Desk>,
+}
+
+#[derive(Default)]
+struct Desk {
+    queue: Mutex<Queue>,
+    work: Notify,
+}
+
+type Slot = (RoomId, StepKey);
+
+#[derive(Default)]
+struct Queue {
+    /// In which order keys get their turn: each key of `steps` once.
+    order: VecDeque<Slot>,
+    steps: HashMap<Slot, Wanted>,
+    /// Answers for steps that were not taken, where the asker's mailbox was full too: at most [`STEPS_MAX`].
+    left_out: Vec<(mpsc::Sender<Input>, Input)>,
+    /// Steps that the homeserver has answered.
+    answered: u64,
+}
+
+/// The last step for a key, and who wants to know.
+struct Wanted {
+    step: RoomStep,
+    asker: mpsc::Sender<Input>,
+    /// Attempts in vain, each after others were answered.
+    tries: u32,
+    /// What `answered` was at the last of them.
+    tried_at: Option<u64>,
+}
+
+impl StepsHandle {
+    /// Takes a step in the place of one for the same key that waits. Never blocks. `asker` is told once by
+    /// [`Input::StepDone`] what became of the last step for the key.
+    pub fn submit(&self, room: RoomId, step: RoomStep, asker: mpsc::Sender<Input>) {
+        let slot = (room, step.key());
+        let mut queue = self.desk.queue();
+        if let Some(wanted) = queue.steps.get_mut(&slot) {
+            *wanted = Wanted { step, asker, tries: 0, tried_at: None };
+            return;
+        }
+        if queue.steps.len() >= STEPS_MAX {
+            return queue.leave_out(slot, &asker);
+        }
+        queue.steps.insert(slot.clone(), Wanted { step, asker, tries: 0, tried_at: None });
+        queue.order.push_back(slot);
+        drop(queue);
+        self.desk.work.notify_one();
+    }
+
+    /// Steps that wait.
+    pub fn len(&self) -> usize {
+        self.desk.queue().steps.len()
+    }
+
+    /// True when none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Steps<Client> {
+    /// Steps done through `client`, behind what waits in `outbox`.
+    pub fn new(client: Client, book: Arc<GhostBook>, outbox: OutboxHandle) -> (StepsHandle, Self) {
+        let bot = client.bot().clone();
+        Self::with_homeserver(client, bot, book, Box::new(move || outbox.len()))
+    }
+}
+
+impl<H: Homeserver> Steps<H> {
+    /// As [`Steps::new`], over any homeserver; `live` tells how much waits to be said.
+    pub fn with_homeserver(
+        homeserver: H,
+        bot: UserId,
+        book: Arc<GhostBook>,
+        live: Live,
+    ) -> (StepsHandle, Self) {
+        let desk = Arc::new(Desk::default());
+        let voice = Voice { homeserver, book, bot };
+        (StepsHandle { desk: Arc::clone(&desk) }, Self { desk, voice, live })
+    }
+
+    /// Does steps until cancelled. What is in flight then may have been done or not.
+    pub async fn run(self, cancel: CancellationToken) {
+        cancel.run_until_cancelled_owned(self.work()).await;
+    }
+
+    async fn work(self) {
+        let mut in_vain = 0;
+        loop {
+            let slot = self.desk.next().await;
+            self.tell_left_out().await;
+            self.give_way().await;
+            // Taken after the wait: it may be another one by now.
+            let Some(wanted) = self.desk.take(&slot) else { continue };
+            let began = Instant::now();
+            let rest = match self.attempt(&slot.0, &wanted.step).await {
+                Err(ClientError::Limited { retry_after }) => {
+                    self.desk.again(slot, wanted);
+                    retry_after
+                }
+                Err(error @ (ClientError::Unavailable(_) | ClientError::WrongToken)) => {
+                    tracing::debug!(room = %slot.0, %error, "a step will be tried again");
+                    in_vain += 1;
+                    self.in_vain(slot, wanted, &error).await;
+                    backoff(in_vain)
+                }
+                result => {
+                    in_vain = 0;
+                    self.over(slot, wanted, result).await;
+                    began.elapsed().clamp(REST_MIN, REST_MAX)
+                }
+            };
+            sleep(rest).await;
+        }
+    }
+
+    async fn tell_left_out(&self) {
+        let left_out = std::mem::take(&mut self.desk.queue().left_out);
+        for (asker, answer) in left_out {
+            asker.send(answer).await.ok();
+        }
+    }
+
+    /// Waits while much waits to be said.
+    async fn give_way(&self) {
+        let end = Instant::now() + PAUSE_MAX;
+        while (self.live)() > LIVE_MAX && Instant::now() < end {
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn attempt(&self, room: &RoomId, step: &RoomStep) -> Result<(), ClientError> {
+        match step {
+            RoomStep::GhostJoins(ghost) => self.voice.let_in(ghost, room).await,
+            RoomStep::GhostLeaves { ghost, reason } => {
+                self.voice.let_out(ghost, room, reason.as_deref()).await
+            }
+        }
+    }
+
+    async fn in_vain(&self, slot: Slot, mut wanted: Wanted, error: &ClientError) {
+        let answered = self.desk.queue().answered;
+        if wanted.tried_at.is_some_and(|then| then < answered) {
+            wanted.tries += 1;
+        }
+        wanted.tried_at = Some(answered);
+        match wanted.tries {
+            TRIES_MAX.. => self.tell(slot, &wanted, StepResult::Refused(error.to_string())).await,
+            _ => self.desk.again(slot, wanted),
+        }
+    }
+
+    async fn over(&self, slot: Slot, wanted: Wanted, result: Result<(), ClientError>) {
+        let is_superseded = {
+            let mut queue = self.desk.queue();
+            queue.answered += 1;
+            queue.steps.contains_key(&slot)
+        };
+        let result = match result {
+            Ok(()) => StepResult::Done,
+            Err(error) => {
+                tracing::info!(room = %slot.0, %error, "the homeserver refuses a step");
+                StepResult::Refused(error.to_string())
+            }
+        };
+        if !is_superseded {
+            self.tell(slot, &wanted, result).await;
+        }
+    }
+
+    /// A network that has ended need not know.
+    async fn tell(&self, (room, key): Slot, wanted: &Wanted, result: StepResult) {
+        wanted.asker.send(Input::StepDone { room, key, result }).await.ok();
+    }
+}
+
+impl Queue {
+    /// There is no place for a step. Who asked for it is told at once, or else when the worker comes by.
+    fn leave_out(&mut self, (room, key): Slot, asker: &mpsc::Sender<Input>) {
+        let answer = Input::StepDone { room, key, result: StepResult::NotTaken };
+        if let Err(TrySendError::Full(answer)) = asker.try_send(answer) {
+            debug_assert!(self.left_out.len() < STEPS_MAX, "networks have few steps under way");
+            if self.left_out.len() < STEPS_MAX {
+                self.left_out.push((asker.clone(), answer));
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key whose turn it is, once there is one.
+    async fn next(&self) -> Slot {
+        loop {
+            let next = self.queue().order.pop_front();
+            match next {
+                Some(slot) => return slot,
+                None => self.work.notified().await,
+            }
+        }
+    }
+
+    fn take(&self, slot: &Slot) -> Option<Wanted> {
+        self.queue().steps.remove(slot)
+    }
+
+    /// Tries a step again after the others, unless a later one took its place meanwhile.
+    fn again(&self, slot: Slot, wanted: Wanted) {
+        let mut queue = self.queue();
+        if !queue.steps.contains_key(&slot) {
+            queue.steps.insert(slot.clone(), wanted);
+            queue.order.push_back(slot);
+        }
+    }
+}
+
+fn backoff(in_vain: u32) -> Duration {
+    BACKOFF_MIN.saturating_mul(1 << (in_vain - 1).min(10)).min(BACKOFF_MAX)
+}
+
+#[cfg(test)]
+mod tests;
