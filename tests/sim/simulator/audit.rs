@@ -58,8 +58,8 @@ pub struct Audit {
     settled: BTreeMap<(u32, usize), Outcome>,
     /// When the process crashed.
     crashes: Vec<u64>,
-    /// Messages of a puppet that came again after a crash.
-    again: BTreeMap<UserId, usize>,
+    /// Messages of a puppet that came again after the so manyeth crash.
+    again: BTreeMap<(UserId, usize), usize>,
     /// What the machine wants to have said, and when; what the homeserver has.
     submitted: BTreeMap<RelaySeq, u64>,
     on_matrix: BTreeMap<RoomId, RelaySeq>,
@@ -219,9 +219,9 @@ impl Audit {
         let may = 1 + crashes.iter().filter(is_cut).count() as u32;
         assert!(message.on_irc <= may, "said twice on IRC: {text}");
         if message.on_irc > 1 {
-            let again = self.again.entry(message.user.clone()).or_default();
+            let again = self.again.entry((message.user.clone(), crashes.len())).or_default();
             *again += 1;
-            assert!(*again <= crashes.len(), "more than one message said twice for a crash: {text}");
+            assert_eq!(*again, 1, "more than one message said twice for a crash: {text}");
         }
         // What a dead connection had with the network may come late; its sender has been told.
         if message.on_irc > 1 || !lives {

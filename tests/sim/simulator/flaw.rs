@@ -9,8 +9,6 @@ pub enum Flaw {
     SettleOnWrite,
     /// What the machine settles is not written down.
     SettleForgotten,
-    /// A puppet says more before it is on the disk what it said.
-    NotedBeforeCommit,
     /// Each ghost counts its own transaction ids.
     TxnIdNotUnique,
     /// A line that is sent again has a new transaction id.
@@ -37,11 +35,10 @@ pub enum Flaw {
     HoldsForgotten,
 }
 
-pub const ALL: [Flaw; 16] = [
+pub const ALL: [Flaw; 15] = [
     Flaw::AckBeforeCommit,
     Flaw::SettleOnWrite,
     Flaw::SettleForgotten,
-    Flaw::NotedBeforeCommit,
     Flaw::TxnIdNotUnique,
     Flaw::NewTxnIdOnRetry,
     Flaw::DoneBeforeAnswer,

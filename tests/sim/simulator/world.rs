@@ -18,9 +18,7 @@ use bunraku::bridge::policy::{
     Policy, QueryRules, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
-use bunraku::ids::{
-    ChannelName, ConnId, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomId, Time, UserId,
-};
+use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::lanes::Lanes;
 use bunraku::text::casemap::CaseMap;
 use bunraku::text::line::Line;
@@ -151,8 +149,6 @@ enum Event {
     Opened(usize),
     Unreachable(usize),
     Written(usize),
-    /// What a puppet said is on the disk, or so the shell says.
-    Noted(u32, PuppetId, InboxSeq),
     Up(usize),
     Down(usize),
     Closed(usize),
@@ -419,13 +415,9 @@ impl World {
         self.move_rows(committed.rows);
         let run = self.run;
         for (puppet, seq) in committed.noted {
-            self.noted(run, puppet, seq);
-        }
-    }
-
-    fn noted(&mut self, run: u32, puppet: PuppetId, seq: InboxSeq) {
-        if self.is_alive && self.run == run {
-            self.input(Input::Noted { puppet, seq });
+            if self.is_alive && self.run == run {
+                self.input(Input::Noted { puppet, seq });
+            }
         }
     }
 
@@ -702,12 +694,7 @@ impl World {
                     self.write(Change::Settle(seq, outcome));
                 }
             }
-            Effect::Written { puppet, seq } => {
-                self.write(Change::Written(puppet, seq));
-                if self.has(Flaw::NotedBeforeCommit) {
-                    self.at(self.now, Event::Noted(self.run, puppet, seq));
-                }
-            }
+            Effect::Written { puppet, seq } => self.write(Change::Written(puppet, seq)),
             Effect::Mark(mark) => self.audit.marked(&mark),
             Effect::Redact(redact) => panic!("nothing was taken back: {redact:?}"),
             Effect::Remember { .. } => {}
@@ -876,7 +863,6 @@ impl World {
             }
             Event::Unreachable(n) => self.over(n, CloseReason::DialFailed("refused".into())),
             Event::Written(n) => self.written(n),
-            Event::Noted(run, puppet, seq) => self.noted(run, puppet, seq),
             Event::Up(n) if self.conns[n].stalled_until > self.now => self.later(n, Event::Up(n)),
             Event::Up(n) => {
                 if let Some(line) = self.conns[n].up.pop_front() {
