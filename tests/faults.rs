@@ -54,6 +54,8 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics::default(),
+        power: Power::default(),
         members: Members::default(),
     }
 }

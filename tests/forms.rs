@@ -17,7 +17,7 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, QueryRules, Shown, Typing,
+    Policy, Power, QueryRules, Shown, Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -405,6 +405,8 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics::default(),
+        power: Power::default(),
         members: Members::default(),
     }
 }

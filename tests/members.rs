@@ -53,6 +53,8 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         asides: Asides::Hidden,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
+        power: Power { to_matrix: Rooms::None, ..Power::default() },
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
     }
 }
@@ -293,6 +295,7 @@ impl World {
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.events += usize::from(self.ghosts.remove(&ghost));
             }
+            RoomStep::Topic(_) | RoomStep::Power(_) => panic!("switched off here: {key:?}"),
         }
         self.give(Input::StepDone { room: room(), key, result: StepResult::Done });
     }

@@ -215,6 +215,8 @@ fn has_room(event: &MatrixEvent, room_id: &str) -> bool {
     | MatrixEvent::Reaction { room, .. }
     | MatrixEvent::Redaction { room, .. }
     | MatrixEvent::Encrypted { room, .. }
+    | MatrixEvent::Topic { room, .. }
+    | MatrixEvent::PowerLevels { room, .. }
     | MatrixEvent::Other { room, .. }) = event;
     room.as_str() == room_id
 }

@@ -4,7 +4,8 @@
 
 use crate::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Members, Mentions,
-    Notices, PingPace, Policy, QueryRules, Services, Shown, StatusEvents, ToMatrix, Typing, Webirc,
+    Notices, PingPace, Policy, Power, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix,
+    Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -64,6 +65,8 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         asides: if network.asides { Asides::Shown } else { Asides::Hidden },
         typing: Typing { to_irc: shown(network.typing.to_irc), to_matrix: shown(network.typing.to_matrix) },
         queries: queries(&network.queries),
+        topics: Topics { to_matrix: rooms(network.topics.to_matrix), to_irc: rooms(network.topics.to_irc) },
+        power: power(&network.power),
         members: members(&network.members),
     }
 }
@@ -98,6 +101,21 @@ fn members(members: &config::Members) -> Members {
         split_grace_ms: members.split_grace_s * 1_000,
         ghosts_max: members.ghosts_max,
     }
+}
+
+fn rooms(meant: config::Rooms) -> Rooms {
+    match meant {
+        config::Rooms::None => Rooms::None,
+        config::Rooms::Portals => Rooms::Portals,
+        config::Rooms::All => Rooms::All,
+    }
+}
+
+fn power(power: &config::Power) -> Power {
+    let config::Power { to_matrix, owner, admin, operator, halfop, voice } = power;
+    let signs = [('~', owner), ('&', admin), ('@', operator), ('%', halfop), ('+', voice)];
+    let ranks = Ranks::new(signs.map(|(sign, level)| (sign, i64::from(*level))));
+    Power { to_matrix: rooms(*to_matrix), ranks }
 }
 
 fn mentions(mentions: &config::Mentions) -> Mentions {
@@ -185,6 +203,7 @@ mod tests {
         assert_eq!((&policy.mentions, policy.asides), (&Mentions::default(), Asides::Hidden));
         assert_eq!((&policy.forms, policy.typing), (&Forms::default(), Typing::default()));
         assert_eq!(policy.queries, QueryRules::default());
+        assert_eq!((&policy.power, policy.topics), (&Power::default(), Topics::default()));
         assert_eq!(policy.members, Members::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");

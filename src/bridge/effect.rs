@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::relay::memory::{Author, Life, Said, Saying};
-pub use super::step::{RoomStep, StepKey};
+pub use super::step::{Levels, Reach, RoomPower, RoomStep, RoomTopic, StepKey};
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]

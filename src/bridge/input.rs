@@ -257,6 +257,10 @@ pub enum MatrixEvent {
     Encrypted { room: RoomId, event_id: EventId, sender: UserId },
     /// An event that needs nothing from us, with its type for the log. It is settled at once.
     Other { room: RoomId, kind: String },
+    /// Somebody set the room's topic; empty for none.
+    Topic { room: RoomId, event_id: EventId, sender: UserId, topic: String },
+    /// Somebody changed who may what in the room. What it says now is read where it matters.
+    PowerLevels { room: RoomId, sender: UserId },
 }
 
 /// What an earlier run has done with an event.

@@ -27,6 +27,6 @@ pub mod puppet;
 pub mod queries;
 pub mod relay;
 pub mod session;
-mod step;
+pub mod step;
 pub mod tell;
 pub mod timer;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use super::portal::access::Ranks;
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
@@ -58,6 +59,8 @@ pub struct Policy {
     pub typing: Typing,
     pub queries: QueryRules,
     pub members: Members,
+    pub topics: Topics,
+    pub power: Power,
 }
 
 /// Whether people are shown that somebody on the other side types.
@@ -99,6 +102,42 @@ impl Default for QueryRules {
             rooms_per_minute: 5,
             contacts_per_minute: 5,
         }
+    }
+}
+
+/// Which rooms something is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rooms {
+    None,
+    /// Those that the bridge made.
+    Portals,
+    /// People's own as well.
+    All,
+}
+
+/// Which rooms have the topic of their channel, and from which it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topics {
+    pub to_matrix: Rooms,
+    pub to_irc: Rooms,
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self { to_matrix: Rooms::Portals, to_irc: Rooms::Portals }
+    }
+}
+
+/// In which rooms ranks of the channel give power, and how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Power {
+    pub to_matrix: Rooms,
+    pub ranks: Ranks,
+}
+
+impl Default for Power {
+    fn default() -> Self {
+        Self { to_matrix: Rooms::Portals, ranks: Ranks::default() }
     }
 }
 

@@ -4,6 +4,8 @@
 //! last one for its key; a later one takes the place of one that waits.
 
 use super::effect::Ghost;
+pub use super::portal::access::{Levels, Reach, RoomPower};
+pub use super::portal::topic::RoomTopic;
 use crate::ids::UserId;
 
 /// One change. Matched without `_`.
@@ -13,6 +15,10 @@ pub enum RoomStep {
     GhostJoins(Ghost),
     /// A ghost is to be out of it; the reason is shown to people.
     GhostLeaves { ghost: UserId, reason: Option<String> },
+    /// The room's topic is to be this.
+    Topic(RoomTopic),
+    /// These people are to have these levels.
+    Power(RoomPower),
 }
 
 /// What a step is about: of one room and key one step is done at a time, and one waits at most.
@@ -20,6 +26,8 @@ pub enum RoomStep {
 pub enum StepKey {
     /// Whether this ghost is in the room.
     Ghost(UserId),
+    Topic,
+    Power,
 }
 
 /// What became of the last step for a key: exactly one answer for all that took one another's place.
@@ -37,6 +45,8 @@ impl RoomStep {
         match self {
             Self::GhostJoins(ghost) => StepKey::Ghost(ghost.user.clone()),
             Self::GhostLeaves { ghost, .. } => StepKey::Ghost(ghost.clone()),
+            Self::Topic(_) => StepKey::Topic,
+            Self::Power(_) => StepKey::Power,
         }
     }
 }

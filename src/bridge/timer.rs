@@ -45,6 +45,8 @@ pub enum Timer {
     Typing,
     /// Something is to be tried again for a puppet's private chats, or told there.
     Queries(PuppetId),
+    /// Ranks in a channel have changed a moment ago.
+    Access(ChannelName),
     /// A ghost is to join or to leave a room, or a room to be compared with its channel.
     Members,
 }

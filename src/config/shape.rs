@@ -50,6 +50,7 @@ const fn whole(min: u64, max: u64) -> Shape {
 }
 
 const HOUR_MS: u64 = 3_600_000;
+const ROOMS: Shape = Shape::OneOf(&["none", "portals", "all"]);
 const TEXTS: Shape = Shape::List(&Shape::Text);
 
 /// The whole file.
@@ -180,6 +181,18 @@ static NETWORK: Shape = Shape::Table(&[
     ),
     may("asides", Shape::YesNo),
     may("typing", Shape::Table(&[may("to_irc", Shape::YesNo), may("to_matrix", Shape::YesNo)])),
+    may("topics", Shape::Table(&[may("to_matrix", ROOMS), may("to_irc", ROOMS)])),
+    may(
+        "power",
+        Shape::Table(&[
+            may("to_matrix", ROOMS),
+            may("owner", whole(0, 99)),
+            may("admin", whole(0, 99)),
+            may("operator", whole(0, 99)),
+            may("halfop", whole(0, 99)),
+            may("voice", whole(0, 99)),
+        ]),
+    ),
     may(
         "members",
         Shape::Table(&[

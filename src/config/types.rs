@@ -9,6 +9,7 @@ mod identity;
 mod listeners;
 mod members;
 mod messages;
+mod rooms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
 pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
+pub use rooms::{Power, Rooms, Topics};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -213,6 +215,10 @@ pub struct Network {
     pub typing: Typing,
     #[serde(default)]
     pub queries: Queries,
+    #[serde(default)]
+    pub topics: Topics,
+    #[serde(default)]
+    pub power: Power,
     #[serde(default)]
     pub members: Members,
 }

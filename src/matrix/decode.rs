@@ -27,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The types of events that mean something to the machine: those that [`decode`] knows.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 10] = [
     "m.room.message",
     "m.sticker",
     "m.poll.start",
@@ -36,6 +36,8 @@ pub const KINDS: [&str; 8] = [
     "m.room.redaction",
     "m.room.encrypted",
     "m.room.member",
+    "m.room.topic",
+    "m.room.power_levels",
 ];
 
 /// True for the types of events by which people say something.
@@ -57,6 +59,8 @@ pub fn decode(json: &str) -> Option<MatrixEvent> {
         ("m.room.redaction", None) => redaction(&event, &room, &sender),
         ("m.room.encrypted", None) => encrypted(&event, &room, &sender),
         ("m.room.member", Some(_)) => member(&event, &room, &sender),
+        ("m.room.topic", Some(key)) => topic(&event, key, &room, &sender),
+        ("m.room.power_levels", Some(key)) => power_levels(key, &room, &sender),
         (_, _) => None,
     };
     Some(known.unwrap_or(MatrixEvent::Other { room, kind }))
@@ -94,6 +98,12 @@ struct MemberContent<'a> {
     reason: Option<&'a RawValue>,
     #[serde(borrow)]
     is_direct: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct TopicContent<'a> {
+    #[serde(borrow)]
+    topic: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -179,6 +189,25 @@ fn member(event: &Envelope<'_>, room: &RoomId, sender: &UserId) -> Option<Matrix
         reason: text(content.reason),
         is_direct: content.is_direct.is_some_and(|raw| raw.get() == "true"),
     })
+}
+
+/// Of state that a room has once, the key is empty (client-server API, "m.room.topic"); anything else is another's.
+fn is_only(key: &RawValue) -> bool {
+    text(Some(key)).is_some_and(|key| key.is_empty())
+}
+
+fn topic(event: &Envelope<'_>, key: &RawValue, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let content: TopicContent<'_> = event.content.and_then(|raw| object(raw.get())).unwrap_or_default();
+    is_only(key).then_some(MatrixEvent::Topic {
+        room: room.clone(),
+        event_id: event_id(event.event_id)?,
+        sender: sender.clone(),
+        topic: text(content.topic).unwrap_or_default(),
+    })
+}
+
+fn power_levels(key: &RawValue, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    is_only(key).then(|| MatrixEvent::PowerLevels { room: room.clone(), sender: sender.clone() })
 }
 
 /// A JSON object as `T`. Told from an array by its first character: serde takes an array for a struct too.

@@ -102,7 +102,11 @@ impl StepsHandle {
             return queue.leave_out(slot, &asker);
         }
         queue.steps.insert(slot.clone(), Wanted { step, asker, tries: 0, tried_at: None });
-        queue.order.push_back(slot);
+        match slot.1 {
+            StepKey::Ghost(_) => queue.order.push_back(slot),
+            // One for a room, and what people wait for: not behind a thousand ghosts.
+            StepKey::Topic | StepKey::Power => queue.order.push_front(slot),
+        }
         drop(queue);
         self.desk.work.notify_one();
     }
@@ -195,6 +199,8 @@ impl<H: Homeserver> Steps<H> {
             RoomStep::GhostLeaves { ghost, reason } => {
                 self.voice.let_out(ghost, room, reason.as_deref()).await
             }
+            RoomStep::Topic(topic) => self.voice.homeserver.set_topic(room, topic).await,
+            RoomStep::Power(power) => self.voice.homeserver.set_power(room, power).await,
         }
     }
 

@@ -70,6 +70,18 @@ pub fn lines(logical: &[String], bytes_max: usize, lines_max: usize) -> (Vec<Str
     (lines, cut)
 }
 
+/// As many whole letters (grapheme clusters) as fit.
+pub fn first_letters(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    // A letter of more bytes than fit is looked at no further.
+    let text = &text[..text.floor_char_boundary(bytes_max + 64)];
+    let ends = text.grapheme_indices(true).map(|(at, letter)| at + letter.len());
+    let end = ends.take_while(|end| *end <= bytes_max).last().unwrap_or_default();
+    &text[..end]
+}
+
 /// The pieces of one clean line. None is empty, and nothing is lost but white space at the cuts and codes that show
 /// nothing.
 struct Pieces<'a> {

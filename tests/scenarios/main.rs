@@ -141,6 +141,10 @@ stories! {
     password_refused
     ping
     ping_by_server
+    power
+    power_by_people
+    power_of_mapped_rooms
+    power_takeover
     query_contacts
     query_edited
     query_fails
@@ -192,6 +196,13 @@ stories! {
     told_together
     told_without_notices
     too_many_waiting
+    topic_from_irc
+    topic_from_matrix
+    topic_hidden
+    topic_none
+    topic_not_bridged
+    topic_refused
+    topic_unsent
     two_rooms
     two_sightings_by_msgid
     typing

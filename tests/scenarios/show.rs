@@ -1,8 +1,8 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, QueryStep, Redact, Relay,
-    RoomStep, Sign, Speaker, Verdict,
+    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, QueryStep, Reach, Redact,
+    Relay, RoomPower, RoomStep, Sign, Speaker, Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
@@ -62,6 +62,10 @@ pub fn effect(effect: &Effect) -> String {
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),
+        Effect::Step { room, step: RoomStep::Topic(topic) } => {
+            format!("topic of {room}: {}", visible(&topic.text))
+        }
+        Effect::Step { room, step: RoomStep::Power(power) } => format!("power in {room}{}", levels(power)),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
         Effect::Step { room, step: RoomStep::GhostJoins(ghost) } => {
             format!("step {room} {} joins as {}", ghost.user, ghost.display_name)
@@ -82,6 +86,12 @@ fn query(step: &QueryStep) -> String {
             format!("query move {room} of {user} from {} to {nick}", from.display_name)
         }
     }
+}
+
+fn levels(power: &RoomPower) -> String {
+    let reach = if power.reach == Reach::Given { " of those given" } else { "" };
+    let people = power.levels.iter().map(|(user, level)| format!(" {}={level}", user.localpart()));
+    format!("{reach}:{}", people.collect::<String>())
 }
 
 fn published(publication: &Publication) -> String {

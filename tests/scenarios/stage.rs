@@ -16,7 +16,8 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, Notices,
-    PingPace, Policy, QueryRules, Services, Shown, StatusEvents, ToMatrix, Typing, Webirc,
+    PingPace, Policy, Power, QueryRules, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing,
+    Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -74,6 +75,8 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics::default(),
+        power: Power::default(),
         members: Members::default(),
     }
 }
@@ -152,6 +155,7 @@ impl Stage {
             "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
             "members" => self.give(members(rest)),
             "start" => self.give(Input::Started),
+            "step" => self.give(stepped(rest)),
             "stop" => self.give(Input::Stopping),
             "ask" => self.asks(rest),
             "room" | "alias" => self.give(made(verb, rest)),
@@ -203,6 +207,9 @@ impl Stage {
             "asides" => self.policy.asides = Asides::Hidden,
             "typing_to_irc" => self.policy.typing.to_irc = Shown::On,
             "typing_to_matrix" => self.policy.typing.to_matrix = Shown::Off,
+            "topics_to_matrix" => self.policy.topics.to_matrix = rooms(value),
+            "topics_to_irc" => self.policy.topics.to_irc = rooms(value),
+            "power_to_matrix" => self.policy.power.to_matrix = rooms(value),
             "members" => {
                 self.policy.members.to_matrix = match value {
                     "full" => ToMatrix::Full,
@@ -437,6 +444,8 @@ impl Stage {
             "joins" | "leaves" | "knocks" => membership(sender, verb, rest),
             "removes" => removal(sender, rest),
             "invites" => invitation(sender, rest),
+            "topics" => self.topic(sender, rest),
+            "empowers" => MatrixEvent::PowerLevels { room: room(rest), sender: user(sender) },
             "sends" | "replies" | "edits" | "threads" | "reacts" | "redacts" | "encrypts" => {
                 content::event(sender, verb, rest, self.seq, self.now)
             }
@@ -444,6 +453,13 @@ impl Stage {
             _ => panic!("nobody can {verb:?}"),
         };
         self.give(Input::Matrix { seq: InboxSeq(self.seq), event, before });
+    }
+
+    /// `in !r: text`.
+    fn topic(&self, sender: &str, rest: &str) -> MatrixEvent {
+        let (in_room, topic) = rest.trim_start_matches("in ").split_once(": ").expect("in ROOM: TEXT");
+        let event_id = EventId::new(&format!("$e{}", self.seq)).expect("an event id");
+        MatrixEvent::Topic { room: room(in_room), event_id, sender: user(sender), topic: unescaped(topic) }
     }
 
     /// `in !r: text` or `in !r 9m ago: text`.
@@ -471,16 +487,31 @@ fn ghosts(words: &str) -> Input {
     Input::GhostsIn { room, ghosts: words.map(user).collect() }
 }
 
-/// `!r @irc_bob done`, or `refused: you are banned`.
+/// `!r @irc_bob done`, or `refused: you are banned`; `!r topic not taken`, `!r power done`.
 fn stepped(words: &str) -> Input {
     let mut words = words.splitn(3, ' ');
-    let mut word = || words.next().expect("ROOM GHOST RESULT");
-    let (room, key) = (room(word()), StepKey::Ghost(user(word())));
-    let result = match word().split_once(": ") {
-        None => StepResult::Done,
+    let mut word = || words.next().expect("ROOM WHAT RESULT");
+    let (room, key) = (room(word()), word());
+    let key = match key {
+        "topic" => StepKey::Topic,
+        "power" => StepKey::Power,
+        ghost => StepKey::Ghost(user(ghost)),
+    };
+    let result = word();
+    let result = match result.split_once(": ") {
         Some((_, words)) => StepResult::Refused(words.to_owned()),
+        None if result == "done" => StepResult::Done,
+        None => StepResult::NotTaken,
     };
     Input::StepDone { room, key, result }
+}
+
+fn rooms(text: &str) -> Rooms {
+    match text {
+        "none" => Rooms::None,
+        "portals" => Rooms::Portals,
+        _ => Rooms::All,
+    }
 }
 
 /// `3 $e`: the homeserver has taken the third line, as this event.

@@ -9,6 +9,7 @@
 
 mod asides;
 pub mod ledger;
+pub mod profile;
 pub mod roster;
 mod streams;
 mod typing;
@@ -105,6 +106,7 @@ pub struct Channel {
     /// The folded name, shared by all keys.
     target: Arc<str>,
     roster: Roster,
+    topic: profile::Topic,
     epoch: Epoch,
 }
 
@@ -128,6 +130,7 @@ impl Channel {
             ledger: Ledger::new(),
             asides: Asides::default(),
             roster: Roster::default(),
+            topic: profile::Topic::default(),
             epoch: Epoch::default(),
         }
     }
@@ -160,6 +163,7 @@ impl Channel {
         }
         if self.ledger.owner() == Some(conn) {
             self.roster.join(&nick);
+            self.topic_awaited();
         }
         self.settle_duties(now, heard)
     }
@@ -214,7 +218,10 @@ impl Channel {
                 duties.push(Duty::TakeOver(owner));
             }
             Some(_) => {}
-            None => self.roster.clear(),
+            None => {
+                self.roster.clear();
+                self.topic_unknown();
+            }
         }
         duties
     }

@@ -74,6 +74,8 @@ pub struct Roster {
     /// At most [`MEMBERS_MAX`] of each list; taken with each change in a channel.
     news: News,
     refused: u64,
+    /// How often somebody's modes may have become others.
+    ranks: u64,
 }
 
 type Members = BTreeMap<Nick, Present>;
@@ -101,6 +103,7 @@ impl Roster {
     pub fn names_end(&mut self) -> Changes {
         let Some(new) = self.incoming.take() else { return Changes::default() };
         self.is_known = true;
+        self.ranks += 1;
         self.news = News { whole: true, people: BTreeMap::new() };
         let old = std::mem::replace(&mut self.members, new);
         Changes { arrived: missing(&self.members, &old), gone: missing(&old, &self.members) }
@@ -131,12 +134,15 @@ impl Roster {
     /// NICK. Who had the new name is gone without our notice, unless it is one name in two spellings. `None`
     /// when the old name was not here.
     pub fn rename(&mut self, old: &Nick, new: &Nick) -> Option<&Present> {
+        let mut is_ranked = self.members.get(new).is_some_and(|present| !present.modes.is_empty());
         for members in self.lists() {
             if let Some(present) = members.remove(old) {
+                is_ranked |= !present.modes.is_empty();
                 members.remove(new);
                 members.insert(new.clone(), Present { nick: new.clone(), ..present });
             }
         }
+        self.ranks += u64::from(is_ranked);
         if self.members.contains_key(new) {
             self.moved(old, Motion::Went(Going::Renamed(new.clone())));
             self.moved(new, Motion::Came);
@@ -147,6 +153,7 @@ impl Roster {
     /// MODE `+mode nick`, for a mode of `prefixes`; others are not kept.
     pub fn grant(&mut self, nick: &Nick, mode: char, prefixes: &Prefixes) {
         let Some(rank) = prefixes.rank(mode) else { return };
+        self.ranks += 1;
         for members in self.lists() {
             if let Some(present) = members.get_mut(nick).filter(|present| !present.modes.contains(mode)) {
                 let higher = |had: &char| prefixes.rank(*had).is_some_and(|other| other < rank);
@@ -158,6 +165,7 @@ impl Roster {
 
     /// MODE `-mode nick`.
     pub fn revoke(&mut self, nick: &Nick, mode: char) {
+        self.ranks += 1;
         for members in self.lists() {
             if let Some(present) = members.get_mut(nick) {
                 present.modes.retain(|had| had != mode);
@@ -177,6 +185,11 @@ impl Roster {
     /// True once a whole list came: who is not in it is not here, as far as there was a place for everybody.
     pub fn is_known(&self) -> bool {
         self.is_known
+    }
+
+    /// Another number than before means that somebody may have another rank.
+    pub fn ranks(&self) -> u64 {
+        self.ranks
     }
 
     /// True when people were left out for want of a place.
@@ -226,7 +239,9 @@ impl Roster {
         if let Some(incoming) = &mut self.incoming {
             incoming.remove(nick);
         }
-        self.members.remove(nick)
+        let was = self.members.remove(nick);
+        self.ranks += u64::from(was.as_ref().is_some_and(|present| !present.modes.is_empty()));
+        was
     }
 }
 

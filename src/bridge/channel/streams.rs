@@ -12,7 +12,7 @@ use super::witness::View;
 use super::{Channel, Heard, Whose};
 use crate::bridge::input::BodyKind;
 use crate::bridge::nicks::Nicks;
-use crate::bridge::session::seen::{Quitting, Speaking, Uttered};
+use crate::bridge::session::seen::{Quitting, Speaking, Uttered, Visibility};
 use crate::ids::{ConnId, Nick, Time};
 
 impl Channel {
@@ -174,7 +174,7 @@ impl Channel {
     }
 
     /// A part of the list of who is in the channel, on this observer's stream.
-    pub fn names(&mut self, conn: ConnId, list: Vec<(String, Nick)>, nicks: &Nicks) {
+    pub fn names(&mut self, conn: ConnId, visibility: Visibility, list: Vec<(String, Nick)>, nicks: &Nicks) {
         if !self.observers.contains_key(&conn) {
             return;
         }
@@ -185,6 +185,7 @@ impl Channel {
             view.lists(list.iter().map(|(_, nick)| nick));
         }
         if self.is_owner(conn) {
+            self.visibility_shown(visibility);
             self.roster.names_add(list);
         }
     }
@@ -196,6 +197,7 @@ impl Channel {
         }
         if self.is_owner(conn) {
             self.roster.names_end();
+            self.topic_not_shown();
         }
     }
 

@@ -124,7 +124,15 @@ impl Network {
                 Asker::Join(_) | Asker::Part(_) | Asker::Nick(_),
                 Verdict::Accepted | Verdict::Refused(_) | Verdict::Doubtful(_) | Verdict::Unknown,
             ) => {}
-            (Asker::Notice(_) | Asker::Names(_) | Asker::Modes(_) | Asker::Listing(_), _) => {}
+            (Asker::Topic(channel), verdict) => self.topic_answered(conn, &channel, verdict),
+            (
+                Asker::Notice(_)
+                | Asker::Names(_)
+                | Asker::TopicRead(_)
+                | Asker::Modes(_)
+                | Asker::Listing(_),
+                _,
+            ) => {}
         }
     }
 
@@ -211,6 +219,7 @@ impl Network {
                         self.tell_as_it_came(refused);
                     }
                 }
+                Asker::Topic(channel) => self.topic_answered(conn, &channel, verdict),
                 Asker::Line(_)
                 | Asker::Notice(_)
                 | Asker::Join(_)
@@ -218,8 +227,10 @@ impl Network {
                 | Asker::Part(_)
                 | Asker::Nick(_)
                 | Asker::Names(_)
+                | Asker::TopicRead(_)
                 | Asker::Modes(_) => {}
             }
         }
+        self.topics_unanswered(conn);
     }
 }

@@ -67,12 +67,12 @@ impl Network {
             Seen::Joined { channel, who } => self.joined(conn, channel, who),
             Seen::Left { channel, who } => self.left(conn, &channel, &who),
             Seen::Kicked { channel, who, by, reason } => self.kicked(conn, &channel, &who, &by, &reason),
-            Seen::ModesChanged { channel, changes } => self.modes_changed(&channel, &changes),
+            Seen::ModesChanged { channel, changes } => self.modes_changed(conn, &channel, &changes),
             Seen::Quit { who, how } => self.quit(conn, &who, how),
             Seen::Renamed { who, to } => self.renamed(conn, &who, &to, asked.as_ref()),
-            Seen::Names { channel, nicks: list } => {
+            Seen::Names { channel, visibility, nicks: list } => {
                 self.in_channel(&channel, |channel, _, nicks, _| {
-                    channel.names(conn, list, nicks);
+                    channel.names(conn, visibility, list, nicks);
                     Vec::new()
                 });
             }
@@ -105,6 +105,7 @@ impl Network {
             }
             Seen::Killed { .. } => {}
             Seen::Typing { channel, who, mask, typing } => self.types(conn, &channel, who, mask, typing),
+            Seen::Topic { channel, text, .. } => self.topic_seen(conn, &channel, &text),
             Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
         }
     }
@@ -270,6 +271,7 @@ impl Network {
         self.fail_lines(withdrawn, words);
         // Before anybody is removed: who is gone reads it no more.
         self.tell_failures();
+        self.power_lost(channel, &user);
         let theirs = self.portals.of_channel(channel).filter(|portal| self.portals.has(&portal.room, &user));
         let rooms: Vec<(RoomId, PortalOrigin)> =
             theirs.map(|portal| (portal.room.clone(), portal.origin)).collect();

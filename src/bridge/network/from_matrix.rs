@@ -11,6 +11,7 @@ use super::super::timer::Timer;
 use super::afterwards::About;
 use super::queries::{Change, TALK_MS};
 use super::say::Arrival;
+use super::topic::RoomSays;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
 use crate::text::casemap::CaseMap;
@@ -102,6 +103,13 @@ impl Network {
                 self.settle(seq, Outcome::Delivered);
             }
             MatrixEvent::Other { .. } => self.settle(seq, Outcome::Delivered),
+            MatrixEvent::Topic { room, event_id, sender, topic } => {
+                self.room_topic(seq, RoomSays { room, event_id, sender, topic });
+            }
+            MatrixEvent::PowerLevels { room, sender } => {
+                self.room_power(&room, &sender);
+                self.settle(seq, Outcome::Delivered);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::super::channel::Whose;
 use super::super::channel::roster::{Motion, News};
-use super::super::effect::{Effect, Ghost, RoomStep, Speaker, StepKey};
+use super::super::effect::{Effect, Ghost, RoomStep, Speaker};
 use super::super::input::{Membership, StepResult};
 use super::super::policy::ToMatrix;
 use super::super::portal::membership::{Arrival, Cause, Due, Wish};
@@ -181,8 +181,7 @@ impl Network {
     }
 
     /// What became of a step; how things are by now decides what follows.
-    pub(super) fn step_done(&mut self, room: &RoomId, key: &StepKey, result: &StepResult) {
-        let StepKey::Ghost(user) = key;
+    pub(super) fn step_done(&mut self, room: &RoomId, user: &UserId, result: &StepResult) {
         self.members.done(self.now, room, user, result);
         let channel = self.portals.of_room(room).map(|portal| portal.channel.clone());
         if let Some(channel) = channel.filter(|_| *result != StepResult::NotTaken) {

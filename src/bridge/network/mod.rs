@@ -4,8 +4,10 @@
 //! that one needs from another is handed over here. The routes are in files by where the input comes
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
-//! message's way out), `doubts` (whether it arrived) and `membership` (which ghosts are in rooms). `figures` counts.
+//! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic` and `access` (what
+//! rooms have of their channel). `figures` counts.
 
+mod access;
 mod afterwards;
 mod answered;
 mod answers;
@@ -26,6 +28,7 @@ mod refold;
 mod say;
 mod spoken;
 mod told;
+mod topic;
 mod typing;
 mod wishes;
 
@@ -50,6 +53,7 @@ use super::relay::reactions::Reactions;
 use super::relay::to_irc::originals::Originals;
 use super::session::isupport::Isupport;
 use super::session::places::Standing;
+use super::step::StepKey;
 use super::tell::Tell;
 use super::tell::gather::Gather;
 use super::timer::{Timer, Timers};
@@ -120,6 +124,8 @@ pub struct Network {
     encrypted_told: BTreeSet<RoomId>,
     /// What waits for the homeserver to name what it is about.
     later: chat::Later,
+    topics: topic::Topics,
+    access: access::Access,
     /// Answers to programs.
     ctcp: ctcp::Answers,
     /// Reactions, so that they can be taken back.
@@ -178,6 +184,8 @@ impl Network {
             plain_until: BTreeMap::new(),
             encrypted_told: BTreeSet::new(),
             later: chat::Later::new(),
+            topics: topic::Topics::default(),
+            access: access::Access::default(),
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),
@@ -221,7 +229,12 @@ impl Network {
             Input::Query(row) => self.query_known(row),
             Input::QueryDone { step, result } => self.query_done(step, result),
             Input::GhostsIn { room, ghosts } => self.ghosts_known(&room, &ghosts),
-            Input::StepDone { room, key, result } => self.step_done(&room, &key, &result),
+            Input::StepDone { room, key: StepKey::Ghost(user), result } => {
+                self.step_done(&room, &user, &result)
+            }
+            Input::StepDone { room, key: key @ (StepKey::Topic | StepKey::Power), result } => {
+                self.state_set(&room, &key, &result);
+            }
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
@@ -258,6 +271,7 @@ impl Network {
                 Timer::Remember => self.remember(),
                 Timer::Typing => self.typing_goes_on(),
                 Timer::Queries(puppet) => self.queries_due(puppet),
+                Timer::Access(channel) => self.access_due(&channel),
                 Timer::Members => self.members_due(),
             }
         }
@@ -331,13 +345,14 @@ impl Network {
     ) {
         let (now, mut heard) = (self.now, Vec::new());
         let Some(channel) = self.channels.get_mut(name) else { return };
-        let before = channel.lease();
+        let (before, profile) = (channel.lease(), channel.profile());
         let duties = change(channel, now, &self.nicks, &mut heard);
         let after = channel.lease();
         if let Some(conn) = after.owner.filter(|_| after.epoch != before.epoch) {
             let why = after.why_moved(&before);
             self.out.push(Effect::Duty { channel: name.clone(), conn, epoch: after.epoch, why });
         }
+        let is_new = (channel.profile().topic != profile.topic, channel.profile().ranks != profile.ranks);
         let news = channel.take_news();
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
@@ -349,6 +364,12 @@ impl Network {
         }
         for duty in duties {
             self.carry_out(name, duty);
+        }
+        if is_new.0 {
+            self.topic_to_rooms(name);
+        }
+        if is_new.1 {
+            self.ranks_changed(name);
         }
         if !news.is_empty() {
             self.roster_changed(name, &news);
@@ -365,6 +386,9 @@ impl Network {
         self.note_observing(conn);
         if self.puppet_of(conn).is_some() {
             self.with_session(conn.puppet, |session, out| session.names(channel, out));
+        }
+        if self.channels.get(channel).is_some_and(|channel| channel.owner() == Some(conn)) {
+            self.ask_topic(channel);
         }
     }
 

@@ -7,7 +7,7 @@ use super::super::effect::Effect;
 use super::super::media::{Page, Publication, Published};
 use super::super::relay::to_irc::{Manner, Saying, Spoken, speak};
 use super::Network;
-use crate::ids::{ChannelName, Nick, Target, Time, UserId};
+use crate::ids::{ChannelName, ConnId, Nick, Target, Time, UserId};
 use crate::text::irc_codes::Codes;
 use crate::text::link::LinkPart;
 use crate::text::modes::{Change, Sign, Takes};
@@ -90,8 +90,8 @@ impl Network {
         self.plain_until.entry(target.clone()).or_insert(until);
     }
 
-    /// Somebody changed modes of a channel: one of them says that it takes no codes.
-    pub(super) fn modes_changed(&mut self, channel: &ChannelName, changes: &[Change]) {
+    /// Somebody changed modes of a channel or of people in it: one of them says that it takes no codes.
+    pub(super) fn modes_changed(&mut self, conn: ConnId, channel: &ChannelName, changes: &[Change]) {
         for change in changes.iter().filter(|change| change.mode == NO_CODES && change.takes == Takes::Never)
         {
             let target = Target::from(channel.clone());
@@ -100,6 +100,11 @@ impl Network {
                 Sign::Minus => self.plain_until.remove(&target),
             };
         }
+        let (prefixes, map) = (self.isupport.prefixes.clone(), self.map());
+        self.in_channel(channel, |channel, _, _, _| {
+            channel.modes_changed(conn, changes, &prefixes, map);
+            Vec::new()
+        });
     }
 
     /// The message as one that may be changed while it waits.

@@ -3,8 +3,10 @@
 //! A room belongs to one channel; a channel may have several rooms. Only people of Matrix are members here:
 //! ghosts and the bot are left out where they enter.
 
+pub mod access;
 pub mod birth;
 pub mod membership;
+pub mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
 

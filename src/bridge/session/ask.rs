@@ -27,7 +27,6 @@ use super::labels::{Labels, labelled};
 use super::question::{Answered, Asker, Proof, Question, Told};
 use crate::bridge::effect::{Refusal, Verdict};
 use crate::ids::{InboxSeq, Target, Time};
-use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
 /// Questions open on one connection, at most.
@@ -77,7 +76,7 @@ pub struct Asks {
     uncovered: usize,
     due: Due,
     /// Channels that refused something lately, and for how many lines to them that counts.
-    careful: Vec<(Target, u32)>,
+    pub(super) careful: Vec<(Target, u32)>,
     /// No answer is late before; `None` when none is awaited.
     pub(super) late: Option<Time>,
     /// The message that was asked about last, and whether it was refused.
@@ -189,29 +188,6 @@ impl Asks {
             self.fences.pop_front();
         }
         Line::new("PING", &[&format!("{TOKEN}{}", self.fenced)]).build()
-    }
-
-    /// Whether a fence has to stand before this line, so that a refusal is known to be its own.
-    pub fn blurs(&self, asker: &Asker) -> bool {
-        let mut uncovered = self.open.iter().rev().take_while(|question| question.number > self.fenced);
-        match asker {
-            Asker::Line(part) => {
-                let (target, seq) = (&part.saying.target, Some(part.saying.seq));
-                let is_careful = self.careful.iter().any(|(name, _)| name == target);
-                is_careful && uncovered.any(|q| q.is_line_to(target) && q.asker.message() != seq)
-            }
-            // What refuses these refuses lines as well.
-            Asker::Join(channels) => {
-                uncovered.any(|question| channels.iter().any(|c| question.is_line_in(c)))
-            }
-            Asker::Part(channel) => uncovered.any(|question| question.is_line_in(channel)),
-            Asker::Command(command) => uncovered.any(|question| {
-                command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
-            }),
-            Asker::Notice(_) | Asker::Listing(_) | Asker::Nick(_) | Asker::Names(_) | Asker::Modes(_) => {
-                false
-            }
-        }
     }
 
     /// This channel or person has refused a line.

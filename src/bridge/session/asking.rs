@@ -4,6 +4,7 @@ use super::Session;
 use super::ask::Asks;
 use super::labels::Offer;
 use super::question::{Answered, Asker, Command};
+use super::send::Full;
 use crate::bridge::effect::{Effect, Refusal, Verdict};
 use crate::ids::{ChannelName, Nick};
 use crate::text::line::Line;
@@ -62,6 +63,24 @@ impl Session {
     /// Asks who is in the channel.
     pub fn names(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
         self.command("NAMES", &[channel.as_str()], Asker::Names(channel.clone()), out);
+    }
+
+    /// Asks what the topic is.
+    pub fn topic(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
+        self.command("TOPIC", &[channel.as_str()], Asker::TopicRead(channel.clone()), out);
+    }
+
+    /// Sets the topic. `Err` where no room is left to wait.
+    pub fn set_topic(
+        &mut self,
+        channel: &ChannelName,
+        text: &str,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Full> {
+        let line = Line::new("TOPIC", &[channel.as_str(), text]).build();
+        let queued = self.queue.push_command(line, Some(Asker::Topic(channel.clone())));
+        self.pump(out);
+        queued.map_err(|_| Full)
     }
 
     /// Sets our own user modes.

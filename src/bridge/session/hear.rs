@@ -145,6 +145,8 @@ impl Asks {
             | Asker::Part(_)
             | Asker::Nick(_)
             | Asker::Names(_)
+            | Asker::TopicRead(_)
+            | Asker::Topic(_)
             | Asker::Modes(_) => self.refuse_whole(at, refusal),
         }
     }
@@ -242,6 +244,36 @@ impl Asks {
         self.rest();
     }
 
+    /// Whether a fence has to stand before this line, so that a refusal is known to be its own.
+    pub fn blurs(&self, asker: &Asker) -> bool {
+        let mut uncovered = self.open.iter().rev().take_while(|question| question.number > self.fenced);
+        match asker {
+            Asker::Line(part) => {
+                let (target, seq) = (&part.saying.target, Some(part.saying.seq));
+                let is_careful = self.careful.iter().any(|(name, _)| name == target);
+                is_careful && uncovered.any(|q| q.is_line_to(target) && q.asker.message() != seq)
+            }
+            // What refuses these refuses lines as well.
+            Asker::Join(channels) => {
+                uncovered.any(|question| channels.iter().any(|c| question.is_line_in(c)))
+            }
+            Asker::Part(channel) => uncovered.any(|question| question.is_line_in(channel)),
+            Asker::Command(command) => uncovered.any(|question| {
+                command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
+            }),
+            // A refusal of one topic would be taken for one of the topic before.
+            Asker::Topic(channel) => {
+                uncovered.any(|question| matches!(&question.asker, Asker::Topic(other) if other == channel))
+            }
+            Asker::Notice(_)
+            | Asker::Listing(_)
+            | Asker::Nick(_)
+            | Asker::Names(_)
+            | Asker::TopicRead(_)
+            | Asker::Modes(_) => false,
+        }
+    }
+
     /// Our own JOIN came back. Topic and names follow.
     pub fn entered(&mut self, channel: &ChannelName) {
         let is_it = |question: &Question| match &question.asker {
@@ -279,6 +311,11 @@ impl Asks {
         self.echoed(|asker| matches!(asker, Asker::Nick(name) if name == nick));
     }
 
+    /// Our own TOPIC came back.
+    pub fn topic_set(&mut self, channel: &ChannelName) {
+        self.echoed(|asker| matches!(asker, Asker::Topic(name) if name == channel));
+    }
+
     fn echoed(&mut self, is_it: impl Fn(&Asker) -> bool) {
         if let Some(at) = self.open.iter().position(|question| is_it(&question.asker)) {
             self.close(at);
@@ -300,6 +337,8 @@ fn is_ended_by(question: &Question, code: &str) -> bool {
         | Asker::Join(_)
         | Asker::Part(_)
         | Asker::Nick(_)
+        | Asker::TopicRead(_)
+        | Asker::Topic(_)
         | Asker::Modes(_) => false,
     }
 }

@@ -37,6 +37,11 @@ impl Prefixes {
         self.0.iter().position(|(known, _)| *known == mode)
     }
 
+    /// The signs of a mode and of those below it, the highest first; none for a mode that is no rank.
+    pub fn signs_from(&self, mode: char) -> impl Iterator<Item = char> {
+        self.0.iter().skip(self.rank(mode).unwrap_or(self.0.len())).map(|(_, sign)| *sign)
+    }
+
     /// Cuts the leading signs off a NAMES entry (several with `multi-prefix`): their modes, and the rest.
     pub fn split<'a>(&self, entry: &'a str) -> (String, &'a str) {
         let mut modes = String::new();
@@ -98,6 +103,8 @@ pub struct Isupport {
     pub client_tags: ClientTags,
     /// Longest line with its ending, in bytes; 512 to 16,384.
     pub line_bytes_max: usize,
+    /// Longest topic, in bytes; 20 to 8,192.
+    pub topic_bytes_max: usize,
 }
 
 impl Default for Isupport {
@@ -116,6 +123,7 @@ impl Default for Isupport {
             unicode_map: false,
             client_tags: ClientTags::default(),
             line_bytes_max: 512,
+            topic_bytes_max: 300,
         }
     }
 }
@@ -152,6 +160,7 @@ impl Isupport {
                 }
                 "CLIENTTAGDENY" => self.client_tags = ClientTags::parse(value),
                 "UTF8ONLY" => self.utf8_only = true,
+                "TOPICLEN" => bounded(value, 20, 8_192, &mut self.topic_bytes_max),
                 "LINELEN" => bounded(value, 512, 16_384, &mut self.line_bytes_max),
                 _ => {}
             }
@@ -242,6 +251,8 @@ mod tests {
             "BOT=+B",
             "NAMELEN=0",
             "NAMELEN=x",
+            "TOPICLEN=",
+            "TOPICLEN=0",
         ] {
             assert_eq!(learned(lie), Isupport::default(), "{lie}");
         }

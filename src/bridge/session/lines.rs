@@ -9,7 +9,9 @@ use irc::proto::Response;
 
 use super::isupport::Isupport;
 use super::multiline::Whole;
-use super::seen::{Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Typing, Uttered, Words};
+use super::seen::{
+    Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Typing, Uttered, Visibility, Words,
+};
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -33,6 +35,7 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
         "PART" => reader.part(),
         "KICK" => reader.kick(),
         "MODE" => reader.modes(),
+        "TOPIC" => reader.topic(0),
         "QUIT" => reader.quit(),
         "NICK" => reader.nick(),
         "CHGHOST" => reader.host_changed(),
@@ -64,6 +67,8 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         Some(Response::RPL_WELCOME) => reader.welcome(),
         Some(Response::RPL_ENDOFMOTD | Response::ERR_NOMOTD) => Some(Seen::Ready),
         Some(Response::RPL_NAMREPLY) => reader.names(),
+        Some(Response::RPL_TOPIC) => reader.topic(1),
+        Some(Response::RPL_NOTOPIC) => reader.no_topic(),
         Some(Response::RPL_ENDOFNAMES) => Some(Seen::NamesEnd { channel: reader.channel(1)? }),
         Some(Response::ERR_NICKNAMEINUSE | Response::ERR_NICKCOLLISION | Response::ERR_UNAVAILRESOURCE)
             if reader.channel(1).is_none() =>
@@ -175,7 +180,12 @@ impl Reader<'_> {
             // With userhost-in-names the entry goes on with `!user@host`.
             Some((modes, Nick::new(nick.split('!').next().unwrap_or_default(), self.map)?))
         };
-        Some(Seen::Names { channel, nicks: list.split(' ').filter_map(nick).collect() })
+        let visibility = match self.line.param(1) {
+            "@" => Visibility::Secret,
+            "*" => Visibility::Private,
+            _ => Visibility::Public,
+        };
+        Some(Seen::Names { channel, visibility, nicks: list.split(' ').filter_map(nick).collect() })
     }
 
     fn join(&self) -> Option<Seen> {
@@ -199,6 +209,18 @@ impl Reader<'_> {
     fn modes(&self) -> Option<Seen> {
         let words = self.line.params.get(1..).unwrap_or_default();
         Some(Seen::ModesChanged { channel: self.channel(0)?, changes: self.isupport.mode_changes(words) })
+    }
+
+    /// `TOPIC #chan :text`, and `332 me #chan :text` (RFC 2812 sections 3.2.4, 5.1).
+    fn topic(&self, channel: usize) -> Option<Seen> {
+        let text = self.line.params.get(channel + 1)?.clone();
+        let by = self.person().filter(|_| channel == 0).map(|person| person.nick);
+        Some(Seen::Topic { channel: self.channel(channel)?, text, by })
+    }
+
+    /// `331 me #chan :No topic is set`.
+    fn no_topic(&self) -> Option<Seen> {
+        Some(Seen::Topic { channel: self.channel(1)?, text: String::new(), by: None })
     }
 
     fn quit(&self) -> Option<Seen> {

@@ -228,6 +228,7 @@ impl Session {
                 self.asks.renamed(to);
             }
             Seen::Left { channel, who } if self.is_me(who) => self.asks.left(channel),
+            Seen::Topic { channel, by: Some(who), .. } if self.is_me(who) => self.asks.topic_set(channel),
             Seen::Joined { .. }
             | Seen::Left { .. }
             | Seen::Kicked { .. }
@@ -249,7 +250,8 @@ impl Session {
             | Seen::Supports
             | Seen::Away { .. }
             | Seen::Killed { .. }
-            | Seen::Typing { .. } => {}
+            | Seen::Typing { .. }
+            | Seen::Topic { .. } => {}
         }
     }
 

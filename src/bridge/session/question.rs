@@ -29,6 +29,10 @@ pub enum Asker {
     /// Another nick for us.
     Nick(Nick),
     Names(ChannelName),
+    /// What the topic is.
+    TopicRead(ChannelName),
+    /// Another topic.
+    Topic(ChannelName),
     /// Modes of our own, under this nick.
     Modes(Nick),
     /// Somebody who gets the whole answer.
@@ -46,6 +50,7 @@ impl Asker {
             Self::Part(_) => "PART",
             Self::Nick(_) => "NICK",
             Self::Names(_) => "NAMES",
+            Self::TopicRead(_) | Self::Topic(_) => "TOPIC",
             Self::Modes(_) => "MODE",
             Self::Command(command) => &command.command,
         }
@@ -58,7 +63,11 @@ impl Asker {
         match self {
             Self::Line(part) => map.eq(part.saying.target.as_str(), word),
             Self::Join(channels) => channels.iter().any(is_channel),
-            Self::Listing(channel) | Self::Part(channel) | Self::Names(channel) => is_channel(channel),
+            Self::Listing(channel)
+            | Self::Part(channel)
+            | Self::Names(channel)
+            | Self::TopicRead(channel)
+            | Self::Topic(channel) => is_channel(channel),
             Self::Notice(nick) | Self::Nick(nick) | Self::Modes(nick) => is_nick(nick),
             Self::Command(command) => command.targets.iter().any(|target| map.eq(target, word)),
         }
@@ -205,7 +214,7 @@ pub struct Question {
 impl Question {
     /// True unless the server has taken it already.
     pub fn can_be_refused(&self) -> bool {
-        !matches!(self.asker, Asker::Listing(_))
+        !matches!(self.asker, Asker::Listing(_) | Asker::TopicRead(_))
     }
 
     /// True when this was a line of `command`, in any letter case, and can be refused.

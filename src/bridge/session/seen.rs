@@ -55,6 +55,7 @@ pub enum Seen {
     /// Part of the list of who is in the channel.
     Names {
         channel: ChannelName,
+        visibility: Visibility,
         nicks: Vec<(String, Nick)>,
     },
     NamesEnd {
@@ -124,6 +125,13 @@ pub enum Seen {
     },
     /// The server learned something about itself that we use.
     Supports,
+    /// The channel's topic, as it was written; empty for none.
+    Topic {
+        channel: ChannelName,
+        text: String,
+        /// Who has just set it, where this tells of a change.
+        by: Option<Nick>,
+    },
     /// Somebody is removed from the network (KILL); `words` are path and reason.
     Killed {
         who: Nick,
@@ -166,6 +174,16 @@ impl Typing {
             Self::Done => "done",
         }
     }
+}
+
+/// How much of a channel those outside may know, as the list of its names says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    Public,
+    /// Mode `+p`.
+    Private,
+    /// Mode `+s`.
+    Secret,
 }
 
 /// What somebody did in a channel that is to be shown there.
@@ -286,9 +304,10 @@ impl Seen {
             | Self::Offline { .. }
             | Self::UpgradeAsked { .. }
             | Self::HostChanged { .. }
-            | Seen::Away { .. }
-            | Seen::Supports
-            | Seen::Typing { .. } => None,
+            | Self::Away { .. }
+            | Self::Supports
+            | Self::Typing { .. }
+            | Self::Topic { .. } => None,
         }
     }
 
@@ -319,7 +338,8 @@ impl Seen {
             | Self::Away { .. }
             | Self::Supports
             | Self::Killed { .. }
-            | Self::Typing { .. } => None,
+            | Self::Typing { .. }
+            | Self::Topic { .. } => None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod queries;
 mod request;
 mod rooms;
 mod send;
+mod state;
 mod users;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use media::{Download, DownloadError};
 pub use queries::CreateQuery;
 pub use rooms::{CreateRoom, Federation};
 pub use send::{As, DeviceUse};
+pub use state::Creation;
 pub use users::Registered;
 
 use super::Secret;

@@ -4,8 +4,10 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::bridge::effect::{RoomPower, RoomTopic};
 use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
+use crate::matrix::room_state;
 
 /// See the methods of the same names at [`Client`].
 pub trait Homeserver: Send + Sync + 'static {
@@ -29,6 +31,18 @@ pub trait Homeserver: Send + Sync + 'static {
         room: &RoomId,
         user: &UserId,
         why: &str,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Gives a room this topic, where it has another.
+    fn set_topic(
+        &self,
+        room: &RoomId,
+        topic: &RoomTopic,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Gives people in a room these levels, where they have others.
+    fn set_power(
+        &self,
+        room: &RoomId,
+        power: &RoomPower,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn send_event(
         &self,
@@ -75,6 +89,14 @@ impl Homeserver for Client {
 
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         Client::kick(self, room, user, why).await
+    }
+
+    async fn set_topic(&self, room: &RoomId, topic: &RoomTopic) -> Result<(), ClientError> {
+        room_state::set_topic(self, room, topic).await
+    }
+
+    async fn set_power(&self, room: &RoomId, power: &RoomPower) -> Result<(), ClientError> {
+        room_state::set_power(self, room, power).await
     }
 
     async fn send_event(

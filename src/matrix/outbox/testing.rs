@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{Ghost, Post, Speaker};
+use crate::bridge::effect::{RoomPower, RoomTopic};
 use crate::bridge::input::BodyKind;
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
@@ -124,6 +125,12 @@ impl Homeserver for Arc<Server> {
     }
     async fn kick(&self, _: &RoomId, _: &UserId, _: &str) -> Result<(), ClientError> {
         Ok(())
+    }
+    async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
+        unreachable!("nobody asks for topics here")
+    }
+    async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
+        unreachable!("nobody asks for levels here")
     }
     async fn send_event(
         &self,

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{Fate, Ghost, Post, Sign, Speaker};
+use crate::bridge::effect::{RoomPower, RoomTopic};
 use crate::bridge::input::BodyKind;
 use crate::ids::{EventId, NetworkId};
 
@@ -65,6 +66,12 @@ impl Homeserver for Arc<Model> {
     }
     async fn kick(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
         self.called(format!("kick {room} {user} {why}")).await
+    }
+    async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
+        unreachable!("nobody asks for topics here")
+    }
+    async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
+        unreachable!("nobody asks for levels here")
     }
     async fn send_event(
         &self,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::bridge::effect::Ghost;
+use crate::bridge::effect::{RoomPower, RoomTopic};
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
 use crate::matrix::outbox::{GhostFact, GhostLog};
@@ -53,6 +54,12 @@ impl Homeserver for Arc<Model> {
     }
     async fn kick(&self, _: &RoomId, _: &UserId, _: &str) -> Result<(), ClientError> {
         unreachable!("no step puts anybody out")
+    }
+    async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
+        unreachable!("nobody asks for topics here")
+    }
+    async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
+        unreachable!("nobody asks for levels here")
     }
     async fn send_event(
         &self,

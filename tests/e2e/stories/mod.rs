@@ -14,6 +14,7 @@ mod login;
 mod media;
 mod members;
 mod messages;
+mod power;
 mod private;
 mod removed;
 mod rooms;

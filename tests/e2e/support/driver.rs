@@ -15,7 +15,7 @@ use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, Portal
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, QueryRules, Typing,
+    Policy, Power, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -237,6 +237,8 @@ fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics::default(),
+        power: Power::default(),
         members: Members::default(),
         connections_max: 100,
     }

@@ -267,6 +267,45 @@ impl MatrixUser {
         }
     }
 
+    /// Sets the topic of a room, or is not allowed to.
+    pub async fn set_topic(&self, room: &str, topic: &str) -> StatusCode {
+        let path = format!("rooms/{}/state/m.room.topic", escape(room));
+        self.api.call(Method::PUT, &path, &json!({ "topic": topic })).await.0
+    }
+
+    /// Waits until a room has this topic; "" for none.
+    pub async fn wait_topic(&self, room: &str, topic: &str, limit: Duration) {
+        self.wait_state(room, "m.room.topic", &format!("the topic {topic:?}"), limit, |content| {
+            content["topic"].as_str().unwrap_or_default() == topic
+        })
+        .await;
+    }
+
+    /// Waits until a room names `user` with this level, or not at all.
+    pub async fn wait_level(&self, room: &str, user: &str, level: Option<i64>, limit: Duration) {
+        let what = format!("{user} with the level {level:?}");
+        self.wait_state(room, "m.room.power_levels", &what, limit, |content| {
+            content["users"].get(user).and_then(Value::as_i64) == level
+        })
+        .await;
+    }
+
+    async fn wait_state(
+        &self,
+        room: &str,
+        kind: &str,
+        what: &str,
+        limit: Duration,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) {
+        let path = format!("rooms/{}/state/{kind}", escape(room));
+        eventually(&format!("{room} has {what}"), limit, || async {
+            let (_, content) = self.api.call(Method::GET, &path, &Value::Null).await;
+            is_wanted(&content).then_some(())
+        })
+        .await;
+    }
+
     /// Lets only those with this power send such events in a room of the user's own.
     pub async fn allow(&self, room: &str, kind: &str, power: u64) {
         let path = format!("rooms/{}/state/m.room.power_levels", escape(room));

@@ -15,7 +15,7 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, QueryRules, Typing,
+    Policy, Power, QueryRules, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -75,6 +75,8 @@ pub fn policy() -> Policy {
         asides: Asides::Shown,
         typing: Typing::default(),
         queries: QueryRules::default(),
+        topics: Topics::default(),
+        power: Power::default(),
         members: Members::default(),
         connections_max: 100,
     }

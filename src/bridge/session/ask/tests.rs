@@ -15,6 +15,7 @@ use crate::bridge::session::question::{ANSWER_LINES_MAX, Command, Giver};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
 use crate::ids::{ChannelName, EventId, Nick, RoomId, UserId};
+use crate::text::casemap::CaseMap;
 use crate::text::spans::Spans;
 
 const MAP: CaseMap = CaseMap::Rfc1459;
@@ -61,6 +62,8 @@ fn who(asker: &Asker) -> String {
         Asker::Nick(nick) => format!("nick {}", nick.as_str()),
         Asker::Names(channel) => format!("names {channel}"),
         Asker::Listing(channel) => format!("listing {channel}"),
+        Asker::TopicRead(channel) => format!("topic? {channel}"),
+        Asker::Topic(channel) => format!("topic {channel}"),
         Asker::Modes(nick) => format!("modes {}", nick.as_str()),
         Asker::Notice(nick) => format!("notice {}", nick.as_str()),
         Asker::Command(command) => match &command.giver {

@@ -1,0 +1,129 @@
+//! What the nominee's stream shows of a channel itself: its topic, whether it is hidden, and who has which rank.
+
+use std::collections::BTreeSet;
+
+use super::Channel;
+use crate::bridge::session::isupport::Prefixes;
+use crate::bridge::session::seen::Visibility;
+use crate::ids::{ConnId, Nick};
+use crate::text::casemap::CaseMap;
+use crate::text::modes::{Change, Sign, Takes};
+
+/// Modes by which a channel keeps what it is from those who are not in it: secret and private.
+const HIDING: [char; 2] = ['s', 'p'];
+
+/// A channel's topic, as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    /// Empty for none; `None` until the server has said it.
+    text: Option<String>,
+    /// What hides the channel; `None` until a list of names has said it.
+    hidden_by: Option<BTreeSet<char>>,
+    /// The nominee has just come in: a server that says nothing of a topic has none.
+    is_awaited: bool,
+    /// Counts what may have changed it for those outside.
+    changes: u64,
+}
+
+/// How often what a channel's rooms are shown of it may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its topic.
+    pub topic: u64,
+    /// Who has which rank.
+    pub ranks: u64,
+}
+
+impl Channel {
+    /// To be compared with what it was.
+    pub fn profile(&self) -> Profile {
+        Profile { topic: self.topic.changes, ranks: self.roster.ranks() }
+    }
+
+    /// The topic for people who are in a room of the channel's, empty for none; `None` where it is not known. That of a
+    /// hidden channel is not told: a room's topic can be read by those who are not in it. Nor is any before it is known
+    /// whether the channel is.
+    pub fn topic(&self) -> Option<&str> {
+        let text = self.topic.text.as_deref()?;
+        Some(if self.topic.hidden_by.as_ref()?.is_empty() { text } else { "" })
+    }
+
+    /// True unless it is known that the channel is not kept from those who are not in it.
+    pub fn is_hidden(&self) -> bool {
+        self.topic.hidden_by.as_ref().is_none_or(|modes| !modes.is_empty())
+    }
+
+    /// The topic, on this connection's stream.
+    pub fn topic_shown(&mut self, conn: ConnId, text: String) {
+        if self.is_owner(conn) {
+            self.topic.set(text);
+        }
+    }
+
+    /// Modes changed, on this connection's stream.
+    pub fn modes_changed(&mut self, conn: ConnId, changes: &[Change], prefixes: &Prefixes, map: CaseMap) {
+        if !self.is_owner(conn) {
+            return;
+        }
+        for change in changes {
+            let nick = change.param.as_ref().and_then(|param| Nick::new(param, map));
+            match (change.takes, change.sign, nick) {
+                (Takes::Member, Sign::Plus, Some(nick)) => self.roster.grant(&nick, change.mode, prefixes),
+                (Takes::Member, Sign::Minus, Some(nick)) => self.roster.revoke(&nick, change.mode),
+                (Takes::Never, sign, _) if HIDING.contains(&change.mode) => {
+                    self.topic.hides(change.mode, sign)
+                }
+                (Takes::Member | Takes::Entry | Takes::Always | Takes::WhenSet | Takes::Never, _, _) => {}
+            }
+        }
+    }
+
+    /// A list of names says how visible the channel is.
+    pub(super) fn visibility_shown(&mut self, visibility: Visibility) {
+        let hidden_by = match visibility {
+            Visibility::Public => BTreeSet::new(),
+            Visibility::Private => ['p'].into(),
+            Visibility::Secret => ['s'].into(),
+        };
+        if self.topic.hidden_by.as_ref() != Some(&hidden_by) {
+            self.topic.hidden_by = Some(hidden_by);
+            self.topic.changes += 1;
+        }
+    }
+
+    /// The nominee came in: its server shows the topic before the names, if there is one.
+    pub(super) fn topic_awaited(&mut self) {
+        self.topic.is_awaited = true;
+    }
+
+    /// The names are all there.
+    pub(super) fn topic_not_shown(&mut self) {
+        if std::mem::take(&mut self.topic.is_awaited) {
+            self.topic.set(String::new());
+        }
+    }
+
+    /// Nobody of ours is there any more.
+    pub(super) fn topic_unknown(&mut self) {
+        self.topic = Topic { changes: self.topic.changes, ..Topic::default() };
+    }
+}
+
+impl Topic {
+    fn set(&mut self, text: String) {
+        self.is_awaited = false;
+        if self.text.as_ref() != Some(&text) {
+            self.text = Some(text);
+            self.changes += 1;
+        }
+    }
+
+    fn hides(&mut self, mode: char, sign: Sign) {
+        let Some(modes) = &mut self.hidden_by else { return };
+        self.changes += 1;
+        match sign {
+            Sign::Plus => modes.insert(mode),
+            Sign::Minus => modes.remove(&mode),
+        };
+    }
+}

@@ -1,0 +1,478 @@
+//! A channel and its rooms agree: any order of changes on both sides ends with the channel's topic and ranks in the rooms;
+//! and the tables of `docs/ROOMS.md` are made here from the code that does it.
+//!
+//! `BUNRAKU_BLESS=1 cargo test --test rooms` writes the page anew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+
+use bunraku::bridge::effect::{Effect, Levels, RoomPower, RoomStep};
+use bunraku::bridge::input::{
+    Before, CloseReason, Input, MatrixEvent, Member, Opening, PortalOrigin, PortalRow, StepResult,
+};
+use bunraku::bridge::network::{Network, RelaySeqs};
+use bunraku::bridge::policy::*;
+use bunraku::bridge::portal::topic::{one_line, read};
+use bunraku::bridge::session::isupport::Prefixes;
+use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use bunraku::text::line::Line;
+use bunraku::text::realname::RealnameTemplate;
+use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+use proptest::prelude::*;
+
+fn policy() -> Policy {
+    let network = NetworkId::new("net").expect("an id");
+    Policy {
+        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
+        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
+        realnames: RealnameTemplate::new("$USERID").expect("a template"),
+        nicks: NickTemplate::new("$LOCALPART").expect("a template"),
+        network,
+        network_name: "Net".into(),
+        bot: user("bot"),
+        server_name: "hs".into(),
+        dynamic_portals: DynamicPortals::On,
+        excluded_channels: vec![],
+        password: None,
+        webirc: None,
+        services: None,
+        user_modes: String::new(),
+        bot_mode: BotMode::Hidden,
+        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
+        connect: ConnectPace { burst: 100, interval_ms: 0, retry_ms_max: 10_000, ..ConnectPace::default() },
+        ping: PingPace { after_ms: 1_000_000_000, timeout_ms: 60_000 },
+        message_age_ms_max: 600_000,
+        message_lines_max: 4,
+        links: None,
+        forms: Forms::default(),
+        connections_max: 100,
+        failures: Failures::default(),
+        mentions: Mentions::default(),
+        asides: Asides::Hidden,
+        topics: Topics::default(),
+        power: Power::default(),
+        typing: Typing::default(),
+        queries: QueryRules::default(),
+        members: Members::default(),
+    }
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(&format!("@{name}:hs")).expect("a user id")
+}
+
+/// What a room is.
+struct Room {
+    id: RoomId,
+    topic: String,
+    levels: Levels,
+}
+
+/// The machine between a model of one channel and models of two of its rooms.
+struct World {
+    machine: Network,
+    now: Time,
+    conns: BTreeMap<ConnId, String>,
+    /// Who is in the channel, with their modes.
+    there: BTreeMap<String, BTreeSet<char>>,
+    topic: String,
+    rooms: Vec<Room>,
+    /// Steps that nobody has done yet.
+    steps: VecDeque<(RoomId, RoomStep)>,
+    seq: i64,
+}
+
+const CHANNEL: &str = "#c";
+const PEOPLE: [&str; 5] = ["ada", "bob", "eve", "carl", "dora"];
+const MODES: [char; 5] = ['q', 'a', 'o', 'h', 'v'];
+const TOPICS: [&str; 4] = ["", "Tea", "\u{2}Tea\u{2} at five", "Coffee"];
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Grant(usize, usize),
+    Revoke(usize, usize),
+    /// Somebody on IRC sets the topic.
+    Topic(usize),
+    /// A person of Matrix does, where they may.
+    RoomTopic(usize, usize, usize),
+    /// The bridge's operator gives somebody a level in a room.
+    Raise(usize, usize, i64),
+    Lost(usize),
+    Leaves(usize),
+    Comes(usize),
+    /// A step is done, is refused for want of a place, or has to wait.
+    Step(StepFate),
+    Passes(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum StepFate {
+    Done,
+    NotTaken,
+}
+
+impl World {
+    fn new() -> Self {
+        let seqs = RelaySeqs { next: RelaySeq(1), step: 1 };
+        let rooms = ["!r", "!s"].map(|id| Room {
+            id: RoomId::new(id).expect("a room id"),
+            topic: "as it was".into(),
+            levels: Levels {
+                users: [(user("irc_gone"), 50), (user("ada"), 90)].into(),
+                needed: 100,
+                untouchable: [user("bot")].into(),
+                ..Levels::default()
+            },
+        });
+        let mut world = Self {
+            machine: Network::new(policy(), None, seqs, 1),
+            now: Time(1_000_000),
+            conns: BTreeMap::new(),
+            there: ["eve", "carl", "dora"].map(|nick| (nick.to_owned(), BTreeSet::new())).into(),
+            topic: "Tea".into(),
+            rooms: rooms.into(),
+            steps: VecDeque::new(),
+            seq: 0,
+        };
+        for id in ["!r", "!s"] {
+            let room = RoomId::new(id).expect("a room id");
+            let (channel, origin) = (CHANNEL.to_owned(), PortalOrigin::Alias);
+            world.give(Input::Portal(PortalRow { room: room.clone(), channel, origin }));
+            let member = |name| Member { user: user(name), display_name: None };
+            world.give(Input::Members { room, members: vec![member("ada"), member("bob")] });
+        }
+        world.give(Input::Started);
+        world
+    }
+
+    fn give(&mut self, input: Input) {
+        self.machine.handle(self.now, input);
+        self.effects();
+    }
+
+    fn effects(&mut self) {
+        loop {
+            let mut effects = Vec::new();
+            self.machine.take_effects(&mut effects);
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { conn, user } => {
+                let nick = user.localpart().to_owned();
+                self.conns.insert(conn, nick.clone());
+                self.machine
+                    .handle(self.now, Input::ConnOpened { conn, opening: Box::new(Opening::plain(&nick)) });
+                self.line(conn, &format!(":srv 001 {nick} :hello"));
+                self.line(conn, &format!(":srv 005 {nick} PREFIX=(qaohv)~&@%+ TOPICLEN=100 :are supported"));
+                self.line(conn, &format!(":srv 376 {nick} :end"));
+            }
+            Effect::Send { conn, line } => {
+                self.machine.handle(self.now, Input::ConnWritten { conn, lines: 1 });
+                self.answer(conn, &Line::parse(&line).expect("a line of ours"));
+            }
+            Effect::Step { room, step } => {
+                self.steps.retain(|(other, waits)| (other, waits.key()) != (&room, step.key()));
+                self.steps.push_back((room, step));
+            }
+            Effect::Close { conn } | Effect::Abandon { conn } => self.closed(conn, CloseReason::Asked),
+            _ => {}
+        }
+    }
+
+    fn line(&mut self, conn: ConnId, text: &str) {
+        let line = Line::parse(text).expect("a line");
+        self.machine.handle(self.now, Input::ConnLine { conn, line });
+    }
+
+    /// All of ours in the channel see it.
+    fn all(&mut self, text: &str) {
+        let conns: Vec<ConnId> = self.conns.keys().copied().collect();
+        for conn in conns {
+            if self.there.contains_key(&self.conns[&conn]) {
+                self.line(conn, text);
+            }
+        }
+    }
+
+    fn answer(&mut self, conn: ConnId, line: &Line) {
+        let Some(nick) = self.conns.get(&conn).cloned() else { return };
+        match (line.command.as_str(), line.params.len()) {
+            ("PING", _) => self.line(conn, &format!(":srv PONG srv :{}", line.param(0))),
+            ("JOIN", _) => {
+                self.there.insert(nick.clone(), BTreeSet::new());
+                self.all(&format!(":{nick}!{nick}@h JOIN {CHANNEL}"));
+                if !self.topic.is_empty() {
+                    self.line(conn, &format!(":srv 332 {nick} {CHANNEL} :{}", self.topic));
+                }
+                self.names(conn, &nick);
+            }
+            ("NAMES", _) => self.names(conn, &nick),
+            ("TOPIC", 1) if self.topic.is_empty() => {
+                self.line(conn, &format!(":srv 331 {nick} {CHANNEL} :No topic is set"));
+            }
+            ("TOPIC", 1) => self.line(conn, &format!(":srv 332 {nick} {CHANNEL} :{}", self.topic)),
+            ("TOPIC", _)
+                if self.there.get(&nick).is_some_and(|modes| modes.iter().any(|m| "qao".contains(*m))) =>
+            {
+                self.topic = line.param(1).to_owned();
+                self.all(&format!(":{nick}!{nick}@h TOPIC {CHANNEL} :{}", self.topic));
+            }
+            ("TOPIC", _) => {
+                self.line(conn, &format!(":srv 482 {nick} {CHANNEL} :You're not channel operator"))
+            }
+            _ => {}
+        }
+    }
+
+    fn names(&mut self, conn: ConnId, nick: &str) {
+        let sign = |mode: &char| "~&@%+".chars().nth("qaohv".find(*mode).expect("a rank")).expect("its sign");
+        let entry = |(who, modes): (&String, &BTreeSet<char>)| {
+            let signs: String = MODES.iter().filter(|mode| modes.contains(mode)).map(sign).collect();
+            format!("{signs}{who}")
+        };
+        let list: Vec<String> = self.there.iter().map(entry).collect();
+        self.line(conn, &format!(":srv 353 {nick} = {CHANNEL} :{}", list.join(" ")));
+        self.line(conn, &format!(":srv 366 {nick} {CHANNEL} :End of NAMES"));
+    }
+
+    fn closed(&mut self, conn: ConnId, why: CloseReason) {
+        let Some(nick) = self.conns.remove(&conn) else { return };
+        if self.there.remove(&nick).is_some() {
+            self.all(&format!(":{nick}!{nick}@h QUIT :gone"));
+        }
+        self.machine.handle(self.now, Input::ConnClosed { conn, why });
+    }
+
+    fn happens(&mut self, what: Happens) {
+        match what {
+            Happens::Grant(who, mode) => self.mode(PEOPLE[who], '+', MODES[mode]),
+            Happens::Revoke(who, mode) => self.mode(PEOPLE[who], '-', MODES[mode]),
+            Happens::Topic(topic) => {
+                self.topic = TOPICS[topic].to_owned();
+                self.all(&format!(":eve!eve@h TOPIC {CHANNEL} :{}", self.topic));
+            }
+            Happens::RoomTopic(room, who, topic) => self.room_topic(room, who, TOPICS[topic]),
+            Happens::Raise(room, who, level) => {
+                let room = &mut self.rooms[room];
+                room.levels.users.insert(user(PEOPLE[who]), level);
+                let event = MatrixEvent::PowerLevels { room: room.id.clone(), sender: user("admin") };
+                self.matrix(event);
+            }
+            Happens::Lost(nth) => {
+                if let Some(conn) = self.conns.keys().nth(nth).copied() {
+                    self.closed(conn, CloseReason::Lost("reset".into()));
+                }
+            }
+            Happens::Leaves(who) => {
+                if self.there.remove(PEOPLE[who]).is_some() {
+                    self.all(&format!(":{0}!{0}@h PART {CHANNEL}", PEOPLE[who]));
+                }
+            }
+            Happens::Comes(who) => {
+                if !self.there.contains_key(PEOPLE[who]) {
+                    self.there.insert(PEOPLE[who].to_owned(), BTreeSet::new());
+                    self.all(&format!(":{0}!{0}@h JOIN {CHANNEL}", PEOPLE[who]));
+                }
+            }
+            Happens::Step(fate) => self.step(fate),
+            Happens::Passes(ms) => self.passes(ms),
+        }
+        self.effects();
+    }
+
+    fn mode(&mut self, nick: &str, sign: char, mode: char) {
+        let Some(modes) = self.there.get_mut(nick) else { return };
+        let is_new = if sign == '+' { modes.insert(mode) } else { modes.remove(&mode) };
+        if is_new {
+            self.all(&format!(":srv MODE {CHANNEL} {sign}{mode} {nick}"));
+        }
+    }
+
+    /// The homeserver lets those with enough power.
+    fn room_topic(&mut self, nth: usize, who: usize, topic: &str) {
+        let (room, sender) = (&mut self.rooms[nth], user(PEOPLE[who]));
+        if room.levels.users.get(&sender).is_some_and(|level| *level >= 50) {
+            room.topic = topic.to_owned();
+            let (room, topic) = (room.id.clone(), topic.to_owned());
+            let event_id = EventId::new(&format!("$e{}", self.seq)).expect("an event id");
+            self.matrix(MatrixEvent::Topic { room, event_id, sender, topic });
+        }
+    }
+
+    fn matrix(&mut self, event: MatrixEvent) {
+        self.seq += 1;
+        self.give(Input::Matrix { seq: InboxSeq(self.seq), event, before: Before::New });
+    }
+
+    fn step(&mut self, fate: StepFate) {
+        let Some((id, step)) = self.steps.pop_front() else { return };
+        let room = self.rooms.iter_mut().find(|room| room.id == id).expect("a room of ours");
+        let result = match (fate, &step) {
+            (StepFate::NotTaken, _) => StepResult::NotTaken,
+            (StepFate::Done, RoomStep::Topic(topic)) => {
+                if !topic.is_met_by(&room.topic) {
+                    room.topic = topic.text.clone();
+                }
+                StepResult::Done
+            }
+            (StepFate::Done, RoomStep::Power(power)) => {
+                set(power, &mut room.levels);
+                StepResult::Done
+            }
+            (StepFate::Done, RoomStep::GhostJoins(_) | RoomStep::GhostLeaves { .. }) => StepResult::Done,
+        };
+        self.machine.handle(self.now, Input::StepDone { room: id, key: step.key(), result });
+    }
+
+    fn passes(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            self.machine.handle_timeout(self.now);
+            self.effects();
+        }
+        self.now = until;
+    }
+
+    /// Everything is done that is to be done.
+    fn quiet(&mut self) {
+        for _ in 0..20 {
+            self.passes(30_000);
+            while !self.steps.is_empty() {
+                self.step(StepFate::Done);
+                self.effects();
+            }
+        }
+    }
+
+    fn level(&self, nick: &str) -> Option<i64> {
+        let modes = self.there.get(nick)?;
+        let levels = [('q', 90), ('a', 75), ('o', 50), ('h', 25), ('v', 1)];
+        levels.into_iter().find(|(mode, _)| modes.contains(mode)).map(|(_, level)| level)
+    }
+
+    /// What each room should say, and says.
+    fn assert_agreement(&self) {
+        for room in &self.rooms {
+            assert_eq!(one_line(&room.topic, 100), read(&self.topic), "topic of {}", room.id);
+            let ours = |nick: &str| nick == "ada" || nick == "bob";
+            let id = |nick: &str| if ours(nick) { user(nick) } else { user(&format!("irc_{nick}")) };
+            let wanted: BTreeMap<UserId, i64> =
+                PEOPLE.iter().filter_map(|nick| Some((id(nick), self.level(nick)?))).collect();
+            // What the bridge's operator has given beyond the table is theirs.
+            let given = room.levels.users.iter().filter(|(_, level)| (1..=90).contains(*level));
+            let given: BTreeMap<UserId, i64> = given.map(|(user, level)| (user.clone(), *level)).collect();
+            let raised = |user: &UserId| room.levels.users.get(user).is_some_and(|level| *level > 90);
+            let wanted: BTreeMap<UserId, i64> =
+                wanted.into_iter().filter(|(user, _)| !raised(user)).collect();
+            assert_eq!(given, wanted, "levels in {}", room.id);
+        }
+    }
+}
+
+fn set(power: &RoomPower, levels: &mut Levels) {
+    for (user, level) in power.changes(levels).expect("the bot made the room") {
+        match level {
+            Some(level) => levels.users.insert(user, level),
+            None => levels.users.remove(&user),
+        };
+    }
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        6 => (0..5usize, 0..5usize).prop_map(|(who, mode)| Happens::Grant(who, mode)),
+        4 => (0..5usize, 0..5usize).prop_map(|(who, mode)| Happens::Revoke(who, mode)),
+        2 => (0..4usize).prop_map(Happens::Topic),
+        3 => (0..2usize, 0..2usize, 0..4usize).prop_map(|(room, who, topic)| Happens::RoomTopic(room, who, topic)),
+        1 => (0..2usize, 0..2usize, prop::sample::select(vec![0i64, 1, 50, 90, 100]))
+            .prop_map(|(room, who, level)| Happens::Raise(room, who, level)),
+        1 => (0..2usize).prop_map(Happens::Lost),
+        1 => (2..5usize).prop_map(Happens::Leaves),
+        1 => (2..5usize).prop_map(Happens::Comes),
+        5 => Just(Happens::Step(StepFate::Done)),
+        1 => Just(Happens::Step(StepFate::NotTaken)),
+        4 => prop::sample::select(vec![10u64, 700, 3_000, 60_000]).prop_map(Happens::Passes),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_changes_ends_in_agreement(story in prop::collection::vec(happens(), 0..60)) {
+        let mut world = World::new();
+        world.passes(5_000);
+        for what in story {
+            world.happens(what);
+        }
+        world.quiet();
+        world.assert_agreement();
+    }
+}
+
+#[test]
+fn a_room_of_a_quiet_channel_agrees_from_the_start() {
+    let mut world = World::new();
+    world.quiet();
+    world.assert_agreement();
+}
+
+/// The signs, as the settings name them and what they give.
+fn ranks() -> String {
+    let prefixes = Prefixes::parse("(Yqaohv)!~&@%+").expect("pairs");
+    let names = [
+        ('Y', '!', "", "staff of the network, or any other rank"),
+        ('q', '~', "owner", "owner"),
+        ('a', '&', "admin", "admin"),
+        ('o', '@', "operator", "operator"),
+        ('h', '%', "halfop", "half-operator"),
+        ('v', '+', "voice", "voice"),
+    ];
+    let mut table = String::from("| rank on IRC | sign | setting | power level |\n|---|---|---|---|\n");
+    for (mode, sign, setting, name) in names {
+        let level = Power::default().ranks.level(&mode.to_string(), &prefixes);
+        let setting =
+            if setting.is_empty() { "as the next below".to_owned() } else { format!("`power.{setting}`") };
+        table.push_str(&format!("| {name} | `{sign}` | {setting} | {level} |\n"));
+    }
+    table
+}
+
+fn topics() -> String {
+    let shown = |text: &str| text.replace('\n', "⏎").replace('\u{2}', "␂").replace('\u{3}', "␃");
+    let mut table = String::from("| on Matrix | on IRC |\n|---|---|\n");
+    for topic in ["Tea at five", "Tea\nat five", "\n"] {
+        table.push_str(&format!("| {} | `` {} `` |\n", shown(topic), shown(&one_line(topic, 300))));
+    }
+    table.push_str("\n| on IRC | on Matrix |\n|---|---|\n");
+    for topic in ["Tea at five", "\u{2}Tea\u{2} at \u{3}04five", ""] {
+        table.push_str(&format!("| `` {} `` | {} |\n", shown(topic), shown(&read(topic))));
+    }
+    table
+}
+
+#[test]
+fn the_page_for_room_owners_says_what_the_code_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let frame = include_str!("rooms/page.md");
+    let made = frame.replace("{ranks}\n", &ranks()).replace("{topics}\n", &topics());
+    let page = root.join("docs/ROOMS.md");
+    if std::env::var_os("BUNRAKU_BLESS").is_some() {
+        std::fs::write(&page, &made).expect("a writable page");
+    }
+    let there = std::fs::read_to_string(&page).expect("the page");
+    assert!(
+        there == made,
+        "docs/ROOMS.md is not what the code does: BUNRAKU_BLESS=1 cargo test --test rooms"
+    );
+}
