@@ -5,13 +5,14 @@
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
 //! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic` and `access` (what
-//! rooms have of their channel). `figures` counts.
+//! rooms have of their channel), `removed` (who may not be in a channel). `begin` makes one. `figures` counts.
 
 mod access;
 mod afterwards;
 mod answered;
 mod answers;
 mod away;
+mod begin;
 pub mod chat;
 mod connections;
 mod ctcp;
@@ -25,6 +26,7 @@ mod progress;
 mod queries;
 mod reasons;
 mod refold;
+mod removed;
 mod say;
 mod spoken;
 mod told;
@@ -67,9 +69,6 @@ pub struct RelaySeqs {
     pub next: RelaySeq,
     pub step: i64,
 }
-
-/// Idle connections are closed one by one, at least so many milliseconds apart.
-const GOODBYE_MS_MIN: u64 = 1_000;
 
 /// Whether the machine has begun, and whether it is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,60 +147,6 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network that knows nothing yet. `casemap` is what was remembered from the last time; `seed` spreads
-    /// reconnects.
-    pub fn new(policy: Policy, casemap: Option<CaseMap>, seqs: RelaySeqs, seed: u64) -> Self {
-        let clock = MachineClock::default();
-        let pacer = Pacer::new(&policy.connect);
-        let goodbyes = Spacing::new(policy.connect.interval_ms.max(GOODBYE_MS_MIN));
-        let members = Memberships::new(policy.members.clone());
-        Self {
-            policy,
-            life: Life::Loading,
-            now: Time::default(),
-            clock,
-            dice: Dice::new(seed),
-            seqs,
-            isupport: Isupport { casemap, ..Isupport::default() },
-            puppets: Vec::new(),
-            puppet_ids: HashMap::new(),
-            nicks: Nicks::default(),
-            wishes: wishes::Wishes::default(),
-            reasons: reasons::Reasons::default(),
-            channels: BTreeMap::new(),
-            portals: Portals::default(),
-            births: Births::default(),
-            members,
-            out_read: 0,
-            pacer,
-            goodbyes,
-            bans_in_a_row: 0,
-            under_way: HashMap::new(),
-            memory: Memory::default(),
-            began: Order::default(),
-            originals: Originals::default(),
-            threads: answered::Threads::default(),
-            plain_until: BTreeMap::new(),
-            encrypted_told: BTreeSet::new(),
-            later: chat::Later::new(),
-            topics: topic::Topics::default(),
-            access: access::Access::default(),
-            ctcp: ctcp::Answers::default(),
-            reactions: Reactions::default(),
-            typing: typing::Typists::default(),
-            queries: Queries::default(),
-            query_paces: (Pace::default(), Pace::default()),
-            refusals: Pace::default(),
-            tell: Tell::default(),
-            gather: Gather::default(),
-            outage_told: BTreeSet::new(),
-            connections: 0,
-            counts: figures::Counts::default(),
-            timers: Timers::default(),
-            out: Vec::new(),
-        }
-    }
-
     /// Takes one input. What is to be done waits in [`take_effects`](Self::take_effects).
     pub fn handle(&mut self, now: Time, input: Input) {
         self.set_now(now);

@@ -1,0 +1,93 @@
+//! Who leaves a channel on IRC, by their own will or not, and what becomes of those in its rooms who may not be in it.
+
+use super::super::channel::roster::Going;
+use super::super::effect::Effect;
+use super::super::input::PortalOrigin;
+use super::super::session::places::{Return, Standing};
+use super::Network;
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
+
+impl Network {
+    pub(super) fn left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick) {
+        if self.is_me(conn, who) {
+            return self.left_ourselves(conn, channel);
+        }
+        self.types_no_longer(channel, who);
+        self.somebody_left(conn, channel, who, Going::Parted);
+    }
+
+    fn somebody_left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick, going: Going) {
+        self.in_channel(channel, |channel, _, _, _| {
+            channel.left(conn, who, going);
+            Vec::new()
+        });
+    }
+
+    /// Our own PART came back, or services made us leave.
+    pub(super) fn left_ourselves(&mut self, conn: ConnId, channel: &ChannelName) {
+        let id = conn.puppet;
+        let was = self.with_session(id, |session, _| session.out_of(channel)).flatten();
+        match was {
+            Some(Standing::Leaving(_, Return::Wanted)) => self.join_channels(id, vec![channel.clone()]),
+            Some(Standing::Leaving(_, Return::No)) | None => {}
+            Some(Standing::In | Standing::Asked(_)) => {
+                self.out_of_channel(conn, channel);
+                let words = format!("made to leave {channel} on {}", self.policy.network_name);
+                self.put_out(id, channel, &words);
+            }
+        }
+    }
+
+    pub(super) fn kicked(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick, by: &str, reason: &str) {
+        if !self.is_me(conn, who) {
+            let going = Going::Kicked { by: by.to_owned(), reason: reason.to_owned() };
+            return self.somebody_left(conn, channel, who, going);
+        }
+        self.with_session(conn.puppet, |session, _| session.out_of(channel));
+        self.out_of_channel(conn, channel);
+        let words = match reason {
+            "" => format!("kicked from {channel} on {} by {by}", self.policy.network_name),
+            reason => format!("kicked from {channel} on {} by {by}: {reason}", self.policy.network_name),
+        };
+        self.put_out(conn.puppet, channel, &words);
+    }
+
+    /// A channel will not have a puppet: its person leaves the rooms we made for it, so that nobody reads
+    /// unseen, and is told in rooms that are not ours.
+    pub(super) fn put_out(&mut self, id: PuppetId, channel: &ChannelName, words: &str) {
+        let now = self.now;
+        let user = self.puppet(id).user.clone();
+        self.puppet(id).refuse(channel.clone(), now);
+        self.fail_waiting(id, channel, words);
+        let withdrawn = self.with_session(id, |session, _| session.withdraw(channel)).unwrap_or_default();
+        self.fail_lines(withdrawn, words);
+        // Before anybody is removed: who is gone reads it no more.
+        self.tell_failures();
+        self.power_lost(channel, &user);
+        let theirs = self.portals.of_channel(channel).filter(|portal| self.portals.has(&portal.room, &user));
+        let rooms: Vec<(RoomId, PortalOrigin)> =
+            theirs.map(|portal| (portal.room.clone(), portal.origin)).collect();
+        for (room, origin) in rooms {
+            match origin {
+                PortalOrigin::Alias => {
+                    let (user, reason) = (user.clone(), sentence(words));
+                    self.out.push(Effect::Kick { room, user, reason });
+                }
+                PortalOrigin::Config => {
+                    let text =
+                        format!("{user} is not in the channel: {words}. Their next message asks again.");
+                    self.tell(&room, text, None);
+                }
+            }
+        }
+    }
+}
+
+/// Words as a sentence of their own.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
