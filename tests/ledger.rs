@@ -166,7 +166,7 @@ fn a_line_that_crosses_the_end_of_a_netsplit_is_relayed_once() {
         ledger.joining_on(conn(c), Some(server.into()));
         ledger.joined(Time(0), conn(c), &mut out);
     }
-    ledger.split_off(conn(2));
+    ledger.split_off(conn(1), conn(2));
     // East has not heard of 2 again; west has heard of ann, and then hears the line.
     ledger.observe(Time(60_000), conn(1), said("ann", "hi"), 1, &peers(&[1]), &mut out);
     ledger.observe(Time(60_100), conn(2), said("ann", "hi"), 1, &peers(&[1, 2]), &mut out);
@@ -194,6 +194,28 @@ fn who_joined_during_a_netsplit_crosses_its_end_as_well() {
     assert_eq!((&out[..], ledger.owner()), (&[1, 2, 3][..], Some(conn(1))), "nobody was silent");
     ledger.handle_timeout(Time(61_100 + 2 * HOLD_MS), &mut out);
     assert_eq!(out, [1, 2, 3, 4]);
+}
+
+#[test]
+fn who_comes_during_a_netsplit_crosses_its_end_whatever_others_saw_before() {
+    let (mut ledger, mut out) = (Ledger::new(), Vec::new());
+    for (c, server) in [(1, "east"), (2, "west")] {
+        ledger.joining_on(conn(c), Some(server.into()));
+        ledger.joined(Time(0), conn(c), &mut out);
+    }
+    ledger.observe(Time(9_000), conn(1), said("ann", "ha"), 1, &peers(&[1, 2]), &mut out);
+    ledger.observe(Time(9_000), conn(2), said("ann", "ha"), 1, &peers(&[1, 2]), &mut out);
+    // 1 is lost before it is shown the netsplit, and 3 comes to the east after it began: nobody saw 2 quit.
+    ledger.left(Time(49_000), conn(1), &mut out);
+    ledger.joining_on(conn(3), Some("east".into()));
+    ledger.joined(Time(50_000), conn(3), &mut out);
+    ledger.prefer(Some(conn(3)));
+    ledger.handle_timeout(Time(50_000 + HOLD_MS), &mut out);
+    assert_eq!(ledger.owner(), Some(conn(3)));
+    ledger.observe(Time(60_000), conn(2), said("ann", "hi"), 2, &peers(&[1, 2, 3]), &mut out);
+    ledger.observe(Time(60_100), conn(3), said("ann", "hi"), 2, &peers(&[3]), &mut out);
+    ledger.handle_timeout(Time(60_100 + HOLD_MS), &mut out);
+    assert_eq!((&out[..], ledger.owner()), (&[1, 2][..], Some(conn(3))));
 }
 
 #[test]

@@ -189,6 +189,9 @@ impl<L> Ledger<L> {
         observer.standing = Standing::Gone;
         observer.unseen.clear();
         observer.nameless = 0;
+        for other in &mut self.observers {
+            other.settled.remove(&c);
+        }
         if self.owner == Some(c) {
             match self.heir() {
                 Some(heir) => {
@@ -204,11 +207,11 @@ impl<L> Ledger<L> {
         self.sweep();
     }
 
-    /// A stream showed `c` quitting. If it lives, it is on the other side of a netsplit, and when the servers meet
-    /// again its JOIN and what is said cross between them as when it first joined.
-    pub fn split_off(&mut self, c: ConnId) {
+    /// The stream of `by` showed `c` quitting. If it lives, it is on the other side of a netsplit, and when the servers
+    /// meet again its JOIN and what is said cross between them as when it first joined.
+    pub fn split_off(&mut self, by: ConnId, c: ConnId) {
         if let Ok(at) = self.find(c) {
-            self.observers[at].settled_from = Time(u64::MAX);
+            self.observers[at].settled.remove(&by);
         }
     }
 
@@ -305,7 +308,7 @@ impl<L> Ledger<L> {
         observer.server = server;
         if is_new {
             observer.standing = Standing::Joining;
-            observer.settled_from = Time(u64::MAX);
+            observer.settled.clear();
             observer.unseen = unseen;
         }
     }
@@ -406,7 +409,7 @@ impl<L> Ledger<L> {
             if d.conn == c {
                 continue;
             }
-            let Some(unseen) = d.outlook(now, &entry.mark, shown, &server) else { continue };
+            let Some(unseen) = d.outlook(now, &entry.mark, shown, (c, &server)) else { continue };
             if let Some(k) = d.holds(&entry.mark) {
                 d.held.remove(k);
                 self.held_len -= 1;

@@ -158,7 +158,7 @@ impl Channel {
         let named = view.perhaps(nick).chain(nicks.identified(nick, mask)).find(has_it);
         let who = view.leaves(nick).or(named);
         if let Some(who) = who {
-            self.ledger.split_off(who);
+            self.ledger.split_off(conn, who);
         }
         who
     }

@@ -1,7 +1,7 @@
 //! One connection's side of the ledger: its two queues and what is known of its stream. It decides nothing
 //! about the lease.
 
-use std::collections::{BTreeSet, VecDeque, btree_set};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_set};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub(super) struct Observer<L> {
     pub(super) trust: Trust,
     /// When it may get the lease for being preferred.
     pub(super) prefer_from: Time,
-    /// Until when its JOIN may be crossing with lines between servers: some time after another server first showed it
-    /// in the channel, and the end of time before that, as long as a netsplit may last.
-    pub(super) settled_from: Time,
+    /// Until when its JOIN may be crossing with lines between servers, for each stream of another server that has
+    /// shown it in the channel: some time after it did. Before that there is no end to it, for a netsplit may last.
+    pub(super) settled: BTreeMap<ConnId, Time>,
     pub(super) held: VecDeque<Held<L>>,
     pub(super) unseen: VecDeque<Unseen>,
     /// Entries older than all in `unseen`, of which only the number is known, until `nameless_end`.
@@ -56,7 +56,7 @@ impl<L> Observer<L> {
             standing: Standing::Joining,
             trust: Trust::Proven,
             prefer_from: Time::default(),
-            settled_from: Time(u64::MAX),
+            settled: BTreeMap::new(),
             held: VecDeque::new(),
             unseen: VecDeque::new(),
             nameless: 0,
@@ -94,7 +94,7 @@ impl<L> Observer<L> {
         self.held.iter().position(|entry| entry.mark == *mark)
     }
 
-    /// Whether this stream shows a line that another connection, on `server`, relays now: it does when the
+    /// Whether this stream shows a line that another connection, `relayer` on `server`, relays now: it does when the
     /// other's stream had this one in the channel by then. Beyond that, a msgid can be expected of anyone,
     /// for it never stands for another line; and a line and a JOIN that cross between two servers come in
     /// either order, so who has joined elsewhere and is hardly known here may or may not show it.
@@ -103,13 +103,13 @@ impl<L> Observer<L> {
         now: Time,
         mark: &Mark,
         shown: bool,
-        server: &Option<Arc<str>>,
+        (relayer, server): (ConnId, &Option<Arc<str>>),
     ) -> Option<Unseen> {
         let elsewhere = self.server != *server;
         if shown && elsewhere {
-            self.settled_from = self.settled_from.min(now.plus_ms(HOLD_MS));
+            self.settled.entry(relayer).or_insert_with(|| now.plus_ms(HOLD_MS));
         }
-        let crossing = elsewhere && now < self.settled_from;
+        let crossing = elsewhere && self.settled.get(&relayer).is_none_or(|from| now < *from);
         let (odds, window_ms) = match *mark.key {
             _ if shown => (Odds::Sure, WINDOW_MS),
             Key::MsgId(_) => (Odds::Perhaps, WINDOW_MS),
