@@ -15,6 +15,10 @@ use super::world::{World, user};
 const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
 /// Names of people on both sides: few, so that they meet.
 const NAMES: [&str; 8] = ["ada", "bob", "carl", "dora", "Ada", "eve", "fay[m]", "ada_"];
+/// How late a message may come from another homeserver: later than it may be said.
+const LATE_MS: u64 = 90_000;
+/// For so long after a connection was harmed it may not be known that it is lost.
+const UNKNOWN_MS: u64 = 20_000;
 /// Clients of the server that are not ours.
 const SPEAKERS: ClientId = 100_000;
 
@@ -128,7 +132,8 @@ impl Story {
                 let nick = self.name();
                 self.world.speaker_does(speaker, &format!("NICK {nick}"));
             }
-            51..80 if is_in => self.world.member_says(room, &user),
+            51..79 if is_in => self.world.member_says(room, &user),
+            79 if is_in => self.world.member_said(room, &user, LATE_MS),
             80..85 if is_in => {
                 self.world.member_leaves(room, &user, false);
             }
@@ -225,13 +230,36 @@ impl Story {
             _ => {
                 let room = self.room();
                 let user = self.chance.pick(&self.users).expect("there are some");
-                let (leaves, name) = (self.world.rooms[room].members.contains(&user), self.name());
-                if leaves {
-                    self.world.member_leaves(room, &user, false);
-                    self.world.pass(self.chance.below(300));
-                    self.world.member_joins(room, &user, &name);
+                if self.world.rooms[room].members.contains(&user) {
+                    let name = self.name();
+                    match self.chance.percent(50) {
+                        true => self.returns(room, &user, &name),
+                        false => self.returns_and_is_lost(room, &user, &name, notices_ms),
+                    }
                 }
             }
+        }
+    }
+
+    /// Somebody leaves a room and comes back before their puppet is out of the channel.
+    fn returns(&mut self, room: usize, user: &UserId, name: &str) {
+        self.world.member_leaves(room, user, false);
+        self.world.pass(self.chance.below(300));
+        self.world.member_joins(room, user, name);
+    }
+
+    /// The same with much to say before and after, and on the way their connection is lost.
+    fn returns_and_is_lost(&mut self, room: usize, user: &UserId, name: &str, notices_ms: u64) {
+        for _ in 0..6 {
+            self.world.member_says(room, user);
+        }
+        self.returns(room, user, name);
+        self.world.member_says(room, user);
+        let open = (0..self.world.conns.len()).filter(|n| self.world.is_open(*n));
+        let theirs = open.filter(|n| self.world.conns[*n].user == *user).collect::<Vec<_>>();
+        for n in theirs {
+            self.harmed.entry(n).or_default().push(self.world.now);
+            self.world.reset(n, notices_ms);
         }
     }
 
@@ -330,7 +358,11 @@ impl Story {
         assert!(world.store.outbox.is_empty() && world.homeserver.is_idle(), "something is left after quiet");
         let died =
             |conn: usize, by: u64| self.harmed.get(&conn).is_some_and(|at| at.iter().any(|at| *at <= by));
-        world.audit.is_complete(died);
+        let some_died = |at: u64| {
+            let lately = at.saturating_sub(UNKNOWN_MS)..=at;
+            self.harmed.values().flatten().any(|harmed| lately.contains(harmed))
+        };
+        world.audit.is_complete(died, some_died);
         world.audit.quiet_words_arrived(line, first, &outcomes, |channel| {
             self.users.iter().any(|user| world.wants(user, channel))
         });

@@ -1176,13 +1176,19 @@ impl World {
     }
 
     pub fn member_says(&mut self, n: usize, from: &UserId) {
+        self.member_said(n, from, 0);
+    }
+
+    /// A message comes that was said so long ago.
+    pub fn member_said(&mut self, n: usize, from: &UserId, ms_ago: u64) {
+        let said_at = self.now.saturating_sub(ms_ago);
         let number = self.homeserver.timeline.len();
         let (room, channel) = (self.rooms[n].id.clone(), self.rooms[n].channel.clone());
         let text = format!("m{}", number + 1);
-        self.audit.message(self.now, number, from.clone(), room.clone(), channel);
+        self.audit.message(said_at, number, from.clone(), room.clone(), channel);
         let event_id = EventId::new(&format!("$e{}", number + 1)).expect("an event id");
         let body = MessageBody::plain(BodyKind::Text, text);
-        let (sender, origin_ms) = (from.clone(), self.now);
+        let (sender, origin_ms) = (from.clone(), said_at);
         self.event(MatrixEvent::Message {
             room,
             event_id,
