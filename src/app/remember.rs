@@ -1,9 +1,10 @@
 //! What earlier runs knew of a network, given to its machine before it begins.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::queries;
 use super::shell::Shell;
+use crate::bridge::effect::Speaker;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
 use crate::bridge::policy::Policy;
@@ -11,16 +12,21 @@ use crate::config;
 use crate::ids::{RoomId, UserId};
 use crate::store::Store;
 
-/// Which of our users are in which rooms, as earlier runs left them.
+/// Which of our users are in which rooms, as earlier runs left them, or will be.
 pub type GhostRooms = HashMap<RoomId, Vec<UserId>>;
 
-/// All of them, of whatever network.
+/// All of them, of whatever network. Whose lines are still to be said comes in with them.
 pub async fn ghosts_by_room(store: &Store) -> anyhow::Result<GhostRooms> {
-    let mut rooms = GhostRooms::new();
+    let mut rooms: HashMap<RoomId, BTreeSet<UserId>> = HashMap::new();
     for (room, user) in store.ghost_rooms().await? {
-        rooms.entry(room).or_default().push(user);
+        rooms.entry(room).or_default().insert(user);
     }
-    Ok(rooms)
+    for row in store.outbox_load().await? {
+        if let Speaker::Ghost(ghost) = row.post.speaker() {
+            rooms.entry(row.post.room().clone()).or_default().insert(ghost.user.clone());
+        }
+    }
+    Ok(rooms.into_iter().map(|(room, users)| (room, users.into_iter().collect())).collect())
 }
 
 /// Gives a machine its portals and members of the last run. A mapping that is no longer configured is dropped.

@@ -47,11 +47,26 @@ const TRIES_MAX: u32 = 5;
 pub struct Steps<H = Client> {
     desk: Arc<Desk>,
     voice: Voice<H>,
-    live: Live,
+    live: Box<dyn Live>,
 }
 
-/// How much waits to be said.
-type Live = Box<dyn Fn() -> usize + Send + Sync>;
+/// What waits to be said.
+pub trait Live: Send + Sync {
+    /// How much, in all rooms.
+    fn len(&self) -> usize;
+    /// True when nothing does in this room.
+    fn is_quiet(&self, room: &RoomId) -> bool;
+}
+
+impl Live for OutboxHandle {
+    fn len(&self) -> usize {
+        OutboxHandle::len(self)
+    }
+
+    fn is_quiet(&self, room: &RoomId) -> bool {
+        OutboxHandle::is_quiet(self, room)
+    }
+}
 
 /// The side of those who want steps done. Cheap to clone.
 #[derive(Clone)]
@@ -126,7 +141,7 @@ impl Steps<Client> {
     /// Steps done through `client`, behind what waits in `outbox`.
     pub fn new(client: Client, book: Arc<GhostBook>, outbox: OutboxHandle) -> (StepsHandle, Self) {
         let bot = client.bot().clone();
-        Self::with_homeserver(client, bot, book, Box::new(move || outbox.len()))
+        Self::with_homeserver(client, bot, book, Box::new(outbox))
     }
 }
 
@@ -136,7 +151,7 @@ impl<H: Homeserver> Steps<H> {
         homeserver: H,
         bot: UserId,
         book: Arc<GhostBook>,
-        live: Live,
+        live: Box<dyn Live>,
     ) -> (StepsHandle, Self) {
         let desk = Arc::new(Desk::default());
         let voice = Voice { homeserver, book, bot };
@@ -156,6 +171,11 @@ impl<H: Homeserver> Steps<H> {
             self.give_way().await;
             // Taken after the wait: it may be another one by now.
             let Some(wanted) = self.desk.take(&slot) else { continue };
+            if !self.may_do(&slot.0, &wanted.step) {
+                self.desk.again(slot, wanted);
+                sleep(LOOK).await;
+                continue;
+            }
             let began = Instant::now();
             let rest = match self.attempt(&slot.0, &wanted.step).await {
                 Err(ClientError::Limited { retry_after }) => {
@@ -188,8 +208,16 @@ impl<H: Homeserver> Steps<H> {
     /// Waits while much waits to be said.
     async fn give_way(&self) {
         let end = Instant::now() + PAUSE_MAX;
-        while (self.live)() > LIVE_MAX && Instant::now() < end {
+        while self.live.len() > LIVE_MAX && Instant::now() < end {
             sleep(LOOK).await;
+        }
+    }
+
+    /// A ghost leaves when all is said in its room: what it has to say would bring it back, and nobody would know.
+    fn may_do(&self, room: &RoomId, step: &RoomStep) -> bool {
+        match step {
+            RoomStep::GhostLeaves { .. } => self.live.is_quiet(room),
+            RoomStep::GhostJoins(_) | RoomStep::Topic(_) | RoomStep::Power(_) => true,
         }
     }
 

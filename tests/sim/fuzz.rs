@@ -3,6 +3,7 @@
 use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
+use bunraku::bridge::policy::ToMatrix;
 use bunraku::ids::{ConnId, PuppetId, RelaySeq, RoomId, Time};
 use bunraku::text::line::{Line, Source};
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use crate::simulator::world::{policy, user};
 
 /// A machine with one person in two rooms of one channel and a room of another; the socket is open.
 fn machine() -> (Network, ConnId) {
-    let mut machine = Network::new(policy(), None, RelaySeqs { next: RelaySeq(1), step: 1 }, 1);
+    let mut machine = Network::new(policy(ToMatrix::Lazy), None, RelaySeqs { next: RelaySeq(1), step: 1 }, 1);
     for (room, channel) in [("!r", "#a"), ("!s", "#a"), ("!t", "#b[]")] {
         let room = RoomId::new(room).expect("a room id");
         let row = PortalRow { room: room.clone(), channel: channel.into(), origin: PortalOrigin::Config };

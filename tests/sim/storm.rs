@@ -9,7 +9,7 @@ use bunraku::bridge::input::{
     PortalOrigin, PortalRow, Relation,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
-use bunraku::bridge::policy::{ConnectPace, PingPace, Policy};
+use bunraku::bridge::policy::{ConnectPace, PingPace, Policy, ToMatrix};
 use bunraku::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
 use proptest::prelude::*;
@@ -318,7 +318,7 @@ fn twenty_a_second(at_once: usize) -> Policy {
     };
     // Half a thousand that ping each other for hours would only take time.
     let ping = PingPace { after_ms: 100_000_000, timeout_ms: 60_000 };
-    Policy { connect, ping, connections_max: 1_000, ..policy() }
+    Policy { connect, ping, connections_max: 1_000, ..policy(ToMatrix::Lazy) }
 }
 
 #[test]
@@ -449,7 +449,7 @@ proptest! {
         idle_ms_max in prop::sample::select(vec![0u64, 30_000, 600_000]),
     ) {
         let connect = ConnectPace { burst, interval_ms, at_once, idle_ms_max, ..ConnectPace::default() };
-        let policy = Policy { connect, connections_max, ..policy() };
+        let policy = Policy { connect, connections_max, ..policy(ToMatrix::Lazy) };
         let mut storm = Storm::new(seed, 12, 3, policy);
         let mut next = 0;
         let mut fate = |_| {

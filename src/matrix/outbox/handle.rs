@@ -75,6 +75,11 @@ impl OutboxHandle {
         self.desk.queue().len()
     }
 
+    /// True when nothing waits and nothing is in hand for this room.
+    pub fn is_quiet(&self, room: &RoomId) -> bool {
+        self.desk.queue().is_quiet(room)
+    }
+
     /// True when everything has been said.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -110,6 +110,11 @@ impl Queue {
         self.lanes.len()
     }
 
+    /// True when nothing waits and nothing is in hand for a room.
+    pub(super) fn is_quiet(&self, room: &RoomId) -> bool {
+        self.lanes.lane_len(room) == 0
+    }
+
     /// True when so much waits for a room that its lines are joined.
     pub(super) fn is_behind(&self, room: &RoomId) -> bool {
         self.lanes.lane_len(room) > BEHIND_MIN

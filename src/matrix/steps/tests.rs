@@ -33,6 +33,16 @@ impl Model {
     }
 }
 
+impl Live for Arc<Model> {
+    fn len(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    fn is_quiet(&self, _: &RoomId) -> bool {
+        self.live.load(Ordering::Relaxed) == 0
+    }
+}
+
 impl Homeserver for Arc<Model> {
     async fn register(&self, localpart: &str) -> Result<Registered, ClientError> {
         self.called(format!("register {localpart}")).await.map(|()| Registered::Now)
@@ -121,10 +131,7 @@ impl Scene {
         let facts = Arc::new(Facts::default());
         let book = Arc::new(GhostBook::new(Arc::clone(&facts) as _));
         let bot = UserId::new("@bot:hs").unwrap();
-        let live = {
-            let model = Arc::clone(&model);
-            Box::new(move || model.live.load(Ordering::Relaxed))
-        };
+        let live = Box::new(Arc::clone(&model));
         let (steps, worker) = Steps::with_homeserver(Arc::clone(&model), bot, book, live);
         let (asker, answers) = mpsc::channel(STEPS_MAX * 2);
         let cancel = CancellationToken::new();
@@ -273,16 +280,29 @@ async fn an_outage_refuses_nothing_and_a_broken_room_does_not_stop_the_others() 
 async fn what_is_said_goes_first_but_not_for_ever() {
     let mut scene = Scene::new(vec![]);
     scene.model.live.store(LIVE_MAX + 1, Ordering::Relaxed);
-    scene.leaves("ann", None);
+    scene.joins("ann");
     sleep(Duration::from_secs(3)).await;
     assert_eq!(scene.calls(), Vec::<String>::new());
     scene.model.live.store(LIVE_MAX, Ordering::Relaxed);
     assert_eq!(scene.answered().await, "ann done");
     scene.model.live.store(1_000, Ordering::Relaxed);
     let before = Instant::now();
-    scene.leaves("bob", None);
+    scene.joins("bob");
     assert_eq!(scene.answered().await, "bob done");
     assert!(before.elapsed() >= PAUSE_MAX && before.elapsed() < PAUSE_MAX * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_goes_when_all_is_said_in_the_room_and_holds_up_nobody() {
+    let mut scene = Scene::new(vec![]);
+    scene.model.live.store(1, Ordering::Relaxed);
+    scene.leaves("ann", None);
+    scene.joins("bob");
+    assert_eq!(scene.answered().await, "bob done");
+    sleep(PAUSE_MAX * 6).await;
+    assert!(!scene.calls().iter().any(|call| call.starts_with("leave")), "{:?}", scene.calls());
+    scene.model.live.store(0, Ordering::Relaxed);
+    assert_eq!(scene.answered().await, "ann done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use bunraku::ids::{ConnId, Epoch, RelaySeq, RoomId, UserId};
 use super::ircd::ClientId;
 
 /// Steps kept for the person who reads a failure.
-const STEPS_KEPT: usize = 400;
+const STEPS_KEPT: usize = 4000;
 /// What a crash may take with it: what was to be committed within so many milliseconds.
 const UNCOMMITTED_MS: u64 = 30;
 /// How old a message may be when it is given to the kernel: the policy's minute, and the flood queue's share.

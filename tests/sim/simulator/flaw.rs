@@ -33,9 +33,13 @@ pub enum Flaw {
     NoHealing,
     /// Who was held is not known after a start.
     HoldsForgotten,
+    /// A ghost is let out before all is said in its room.
+    StepsOvertakeWords,
+    /// Whose lines outlive a crash is not known to be in the room.
+    LateSpeakersUnknown,
 }
 
-pub const ALL: [Flaw; 15] = [
+pub const ALL: [Flaw; 17] = [
     Flaw::AckBeforeCommit,
     Flaw::SettleOnWrite,
     Flaw::SettleForgotten,
@@ -51,4 +55,6 @@ pub const ALL: [Flaw; 15] = [
     Flaw::EventsNotUnique,
     Flaw::NoHealing,
     Flaw::HoldsForgotten,
+    Flaw::StepsOvertakeWords,
+    Flaw::LateSpeakersUnknown,
 ];

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod flaw;
+pub mod ghosts;
 pub mod homeserver;
 pub mod ircd;
 pub mod random;

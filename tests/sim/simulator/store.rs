@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bunraku::bridge::effect::{Outcome, Relay};
+use bunraku::bridge::effect::{Outcome, Relay, Speaker};
 use bunraku::bridge::input::{Before, HoldRow};
 use bunraku::ids::{InboxSeq, PuppetId, RelaySeq, RoomId, UserId};
 
@@ -132,6 +132,16 @@ impl Store {
         for row in self.inbox.values_mut().filter(|row| row.before == Before::New) {
             row.before = Before::Accepted;
         }
+    }
+
+    /// Whose lines are still to be said in a room.
+    pub fn speakers(&self, room: &RoomId) -> Vec<UserId> {
+        let theirs = self.outbox.values().filter(move |relay| relay.room == *room);
+        let theirs = theirs.filter_map(|relay| match &relay.speaker {
+            Speaker::Ghost(ghost) => Some(ghost.user.clone()),
+            Speaker::Bot => None,
+        });
+        theirs.collect()
     }
 
     /// The rows of an earlier run that are not settled.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bunraku::bridge::channel::OBSERVERS_MAX;
 use bunraku::bridge::effect::Outcome;
 use bunraku::bridge::input::{Input, PortalOrigin};
-use bunraku::ids::UserId;
+use bunraku::bridge::policy::ToMatrix;
+use bunraku::ids::{Nick, UserId};
+use bunraku::text::casemap::CaseMap;
 
 use super::flaw::Flaw;
 use super::ircd::ClientId;
 use super::random::Random;
-use super::world::{World, user};
+use super::world::{Room, World, policy, user};
 
 const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
 /// Names of people on both sides: few, so that they meet.
@@ -350,6 +352,8 @@ impl Story {
                 self.users.iter().filter(|user| world.wants(user, channel)).collect();
             assert_eq!(inside, wanted, "who is in {channel}, and who should be");
         }
+        world.rooms.iter().for_each(|room| self.shows_its_channel(room));
+        assert!(world.ghosts.is_idle(), "a step waits after quiet");
         let rows = world.store.inbox.values();
         let outcomes: BTreeMap<usize, Option<Outcome>> =
             rows.map(|row| (row.event, row.outcome.clone())).collect();
@@ -380,6 +384,35 @@ impl Story {
         ] {
             assert!(!state.contains(waits), "something still waits after quiet: {waits}");
         }
+    }
+
+    /// The ghosts of a room are the people of its channel, as far as the settings want them.
+    fn shows_its_channel(&self, room: &Room) {
+        let (ghosts, ircd) = (self.world.ghosts.inside(&room.id), &self.world.ircd);
+        let is_in = |client: &ClientId| ircd.is_in(*client, &room.channel);
+        let people: BTreeSet<UserId> =
+            self.speakers.iter().filter(|client| is_in(client)).filter_map(|id| self.ghost(*id)).collect();
+        let ours = self.world.conns.iter().map(|conn| conn.client).filter(is_in);
+        let puppets: BTreeSet<UserId> = ours.clone().filter_map(|client| self.ghost(client)).collect();
+        let is_known = ours.count() > 0;
+        let may = |ghost: &&UserId| people.contains(*ghost) || puppets.contains(*ghost);
+        let left: Vec<&UserId> = ghosts.iter().filter(|ghost| !may(ghost)).collect();
+        let lacks: Vec<&UserId> = people.difference(&ghosts).collect();
+        match self.world.shown {
+            _ if !is_known => {}
+            ToMatrix::Full => {
+                assert!(left.is_empty() && lacks.is_empty(), "{}: {left:?} left, lacks {lacks:?}", room.id);
+            }
+            ToMatrix::Lazy => assert!(left.is_empty(), "{}: {left:?} left the channel", room.id),
+            ToMatrix::Off => {}
+        }
+    }
+
+    /// The ghost of a client's nick.
+    fn ghost(&self, client: ClientId) -> Option<UserId> {
+        let nick = Nick::new(&self.world.ircd.nick_of(client)?, CaseMap::Ascii)?;
+        let policy = policy(self.world.shown);
+        policy.ghosts.user(&nick, &policy.server_name)
     }
 
     /// A stop says goodbye everywhere and comes to an end.

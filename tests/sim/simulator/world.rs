@@ -7,15 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bunraku::bridge::effect::{Chat, Effect, Presence, Relay, Speaker};
+use bunraku::bridge::effect::{Chat, Effect, Presence, Relay, Speaker, StepKey};
 use bunraku::bridge::input::{
     BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
-    PortalRow, Relation,
+    PortalRow, Relation, StepResult,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, QueryRules, Topics, Typing,
+    Policy, Power, QueryRules, ToMatrix, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -27,6 +27,7 @@ use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 
 use super::audit::Audit;
 use super::flaw::Flaw;
+use super::ghosts::{Begun, Ghosts};
 use super::homeserver::{Device, Homeserver};
 use super::ircd::{ClientId, Ircd, News, Offer};
 use super::random::Random;
@@ -38,7 +39,9 @@ const IN_FLIGHT_MAX: usize = 8;
 /// How long either side waits for an answer, in milliseconds; a real homeserver waits 60 s.
 const ANSWER_MS_MAX: u64 = 10_000;
 
-pub fn policy() -> Policy {
+const BOT: &str = "@bridge:hs";
+
+pub fn policy(shown: ToMatrix) -> Policy {
     let network = NetworkId::new("net").expect("an id");
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
@@ -47,7 +50,7 @@ pub fn policy() -> Policy {
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         network,
         network_name: "Net".into(),
-        bot: user("@bridge:hs"),
+        bot: user(BOT),
         server_name: "hs".into(),
         dynamic_portals: DynamicPortals::On,
         excluded_channels: vec![],
@@ -77,7 +80,7 @@ pub fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
-        members: Members::default(),
+        members: Members { to_matrix: shown, grace_ms: 5_000, split_grace_ms: 40_000, ..Members::default() },
         connections_max: 100,
     }
 }
@@ -172,6 +175,8 @@ enum Event {
     Wake(u32, RoomId),
     Restart,
     Healed(u32),
+    /// A step in a room has its turn.
+    Step(u32, RoomId, StepKey),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +211,9 @@ pub struct World {
     pub rooms: Vec<Room>,
     pub audit: Audit,
     pub homeserver: Homeserver,
+    pub ghosts: Ghosts,
+    /// Whose ghosts are in rooms.
+    pub shown: ToMatrix,
     pub store: Store,
     pub lag_ms_max: u64,
     pub unreachable_percent: u64,
@@ -248,9 +256,10 @@ impl World {
             echoes: chance.percent(50),
             tags: chance.percent(50),
         };
+        let shown = chance.pick(&[ToMatrix::Full, ToMatrix::Lazy, ToMatrix::Off]).expect("not empty");
         let mut world = Self {
             now: 1_000_000,
-            machine: Network::new(policy(), None, RelaySeqs { next: RelaySeq(1), step: 1 }, seed),
+            machine: Network::new(policy(shown), None, RelaySeqs { next: RelaySeq(1), step: 1 }, seed),
             chance,
             flaw,
             ircd: Ircd::new(servers, offer),
@@ -258,6 +267,8 @@ impl World {
             audit: Audit::new(rooms.iter().map(|room| (room.id.clone(), room.channel.clone())).collect()),
             rooms,
             homeserver: Homeserver::default(),
+            ghosts: Ghosts::default(),
+            shown,
             store: Store::new(flaw),
             lag_ms_max,
             unreachable_percent: 0,
@@ -292,9 +303,11 @@ impl World {
         self.is_alive = true;
         self.in_flight = 0;
         self.lanes = Lanes::new(10_000, 100_000);
+        self.ghosts.forget_steps();
         let next = if self.has(Flaw::SeqsReused) { RelaySeq(1) } else { self.store.begin_seqs() };
         let seed = u64::from(self.run) << 32 | self.chance.below(1 << 30);
-        self.machine = Network::new(policy(), Some(CaseMap::Ascii), RelaySeqs { next, step: 1 }, seed);
+        self.machine =
+            Network::new(policy(self.shown), Some(CaseMap::Ascii), RelaySeqs { next, step: 1 }, seed);
         for relay in self.store.outbox.values().cloned().collect::<Vec<_>>() {
             if !self.has(Flaw::OutboxNotRestored) {
                 self.push_job(Job::Say(relay));
@@ -308,7 +321,13 @@ impl World {
             let known = self.store.members.get(&room).cloned().unwrap_or_default();
             let members =
                 known.into_iter().map(|(user, display_name)| Member { user, display_name }).collect();
-            self.input(Input::Members { room, members });
+            self.input(Input::Members { room: room.clone(), members });
+            let mut ghosts = self.ghosts.inside(&room);
+            if !self.has(Flaw::LateSpeakersUnknown) {
+                ghosts.extend(self.store.speakers(&room));
+            }
+            let ghosts = ghosts.into_iter().collect();
+            self.input(Input::GhostsIn { room, ghosts });
         }
         self.held = BTreeSet::new();
         if !self.has(Flaw::HoldsForgotten) {
@@ -566,13 +585,34 @@ impl World {
         let device = if self.has(Flaw::NoDevices) { Device::No } else { Device::Yes };
         let user = match &relay.speaker {
             Speaker::Ghost(ghost) => ghost.user.clone(),
-            Speaker::Bot => policy().bot,
+            Speaker::Bot => user(BOT),
         };
         let before = self.homeserver.rooms.get(&relay.room).map_or(0, Vec::len);
         self.homeserver.says(&user, device, txn, relay);
         if self.homeserver.rooms.get(&relay.room).map_or(0, Vec::len) > before {
             self.audit.on_matrix(relay);
+            if let Speaker::Ghost(ghost) = &relay.speaker {
+                self.ghosts.joins(&relay.room, ghost.user.clone());
+            }
         }
+    }
+
+    /// A step has its turn, where nothing is to be said in the room and the homeserver answers.
+    fn step(&mut self, room: RoomId, key: StepKey) {
+        let takes = !self.homeserver.is_away && self.homeserver.fails_until <= self.now;
+        let is_quiet = self.lanes.lane_len(&room) == 0 || self.has(Flaw::StepsOvertakeWords);
+        if !takes || !is_quiet {
+            let at = self.now + self.chance.between(100, 1_000);
+            return self.at(at, Event::Step(self.run, room, key));
+        }
+        let result = if self.chance.percent(self.lost_answers_percent) {
+            self.ghosts.left_undone(&room, &key);
+            StepResult::NotTaken
+        } else {
+            self.ghosts.done(&room, &key);
+            StepResult::Done
+        };
+        self.input(Input::StepDone { room, key, result });
     }
 
     fn ask_answered(&mut self, job: Job, answer: Answer) {
@@ -728,8 +768,14 @@ impl World {
             | Effect::Unpublish { .. }
             | Effect::Duty { .. }
             | Effect::Typing { .. }
-            | Effect::Step { .. }
             | Effect::SaveCaseMap { .. } => {}
+            Effect::Step { room, step } => {
+                let key = step.key();
+                if self.ghosts.asked(&room, step) == Begun::Now {
+                    let at = self.now + self.chance.between(1, 200);
+                    self.at(at, Event::Step(self.run, room, key));
+                }
+            }
             Effect::SaveMember { room, user, display_name, presence } => {
                 self.write(match presence {
                     Presence::In => Change::Enter(room, user, display_name),
@@ -912,6 +958,7 @@ impl World {
             }),
             Event::Restart => self.starts(),
             Event::Healed(run) => self.of_run(run, Self::healed),
+            Event::Step(run, room, key) => self.of_run(run, |world| world.step(room, key)),
         }
     }
 
@@ -1155,7 +1202,7 @@ impl World {
         }
         let room = self.rooms[n].id.clone();
         let target = Member { user: user.clone(), display_name: None };
-        let sender = if by_bot { policy().bot } else { user.clone() };
+        let sender = if by_bot { self::user(BOT) } else { user.clone() };
         self.event(MatrixEvent::Member {
             room,
             sender,
