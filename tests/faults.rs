@@ -57,6 +57,7 @@ fn policy() -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
     }
 }
 struct W {

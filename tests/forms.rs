@@ -17,7 +17,7 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, QueryRules, Shown, Topics, Typing,
+    Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -408,5 +408,6 @@ fn policy() -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
     }
 }

@@ -56,6 +56,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
         power: Power { to_matrix: Rooms::None, ..Power::default() },
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
+        presence: PresenceRules::default(),
     }
 }
 
@@ -295,7 +296,9 @@ impl World {
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.events += usize::from(self.ghosts.remove(&ghost));
             }
-            RoomStep::Topic(_) | RoomStep::Power(_) => panic!("switched off here: {key:?}"),
+            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) => {
+                panic!("switched off here: {key:?}")
+            }
         }
         self.give(Input::StepDone { room: room(), key, result: StepResult::Done });
     }

@@ -50,6 +50,7 @@ fn policy() -> Policy {
         asides: Asides::Hidden,
         typing: Typing::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
         topics: Topics::default(),
         power: Power::default(),
         queries: QueryRules { rooms_per_minute: 1_000, contacts_per_minute: 1_000, ..QueryRules::default() },

@@ -16,6 +16,7 @@ use bunraku::bridge::portal::topic::{one_line, read};
 use bunraku::bridge::session::isupport::Prefixes;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
+use bunraku::text::numerics;
 use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 use proptest::prelude::*;
@@ -54,6 +55,7 @@ fn policy() -> Policy {
         typing: Typing::default(),
         queries: QueryRules::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
     }
 }
 
@@ -328,7 +330,9 @@ impl World {
                 set(power, &mut room.levels);
                 StepResult::Done
             }
-            (StepFate::Done, RoomStep::GhostJoins(_) | RoomStep::GhostLeaves { .. }) => StepResult::Done,
+            (StepFate::Done, RoomStep::GhostJoins(_) | RoomStep::GhostLeaves { .. } | RoomStep::Door(_)) => {
+                StepResult::Done
+            }
         };
         self.machine.handle(self.now, Input::StepDone { room: id, key: step.key(), result });
     }
@@ -461,11 +465,48 @@ fn topics() -> String {
     table
 }
 
+/// Why a puppet may not be in its channel, with what its person is told first.
+fn absences() -> String {
+    let refused = |numeric: &str, words: &str| {
+        let params = ["", "#c", words].map(str::to_owned);
+        numerics::sentence(numeric, &params, "Net")
+    };
+    let refusals = [
+        ("471", "Cannot join channel (+l)", "`+l`, asked again by and by"),
+        ("473", "Cannot join channel (+i)", "`+i`"),
+        ("474", "Cannot join channel (+b)", "`+b`"),
+        ("475", "Cannot join channel (+k)", "`+k`"),
+        ("476", "Bad Channel Mask", "a name that is none"),
+        ("477", "You need a registered nick", "`+r`, `+R`"),
+        ("489", "Cannot join channel (+z)", "`+z`, `+S`"),
+        ("403", "No such channel", "a channel that is not there"),
+        ("405", "You have joined too many channels", "a limit of the network"),
+    ];
+    let mut table =
+        String::from("| the puppet is out because of | numeric | its person is told |\n|---|---|---|\n");
+    for (numeric, words, what) in refusals {
+        table.push_str(&format!("| {what} | {numeric} | {} |\n", refused(numeric, words)));
+    }
+    for (what, told) in [
+        ("KILL, K-line and the like", "what the server said, and that it does not come back by itself"),
+        ("a login that is refused", "the same, and whom to ask"),
+        (
+            "no connection: lost, refused, no nick to be had, no place among the bridge's",
+            "after half of the grace, with the last trouble",
+        ),
+        ("sleep (`connect.idle_s_max`), or making room for others", "that a word of theirs brings it back"),
+    ] {
+        table.push_str(&format!("| {what} | | {told} |\n"));
+    }
+    table
+}
+
 #[test]
 fn the_page_for_room_owners_says_what_the_code_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let frame = include_str!("rooms/page.md");
     let made = frame.replace("{ranks}\n", &ranks()).replace("{topics}\n", &topics());
+    let made = made.replace("{absences}\n", &absences());
     let page = root.join("docs/ROOMS.md");
     if std::env::var_os("BUNRAKU_BLESS").is_some() {
         std::fs::write(&page, &made).expect("a writable page");

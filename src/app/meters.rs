@@ -17,7 +17,7 @@ use crate::matrix::client::ClientError;
 use crate::store::Tally;
 use crate::web::media::Served;
 use crate::web::{
-    self, Bridge, DutyMoves, Figures, Ghosts, Health, Messages, Meter, Network, Puppets, Source,
+    self, Bridge, DutyMoves, Figures, Gate, Ghosts, Health, Messages, Meter, Network, Puppets, Source,
 };
 
 /// How long each of those that are asked may take.
@@ -58,6 +58,7 @@ impl Meters {
             inbox_open: u64::try_from(open).unwrap_or_default(),
             outbox_waiting: self.shell.outbox.len() as u64,
             outbox_rooms_parked: self.shell.outbox.rooms_parked() as u64,
+            outbox_withheld: self.shell.outbox.withheld() as u64,
             outbox_dropped: self.shell.outbox.dropped(),
             reports_dropped: self.logs.dropped(),
         }
@@ -133,7 +134,7 @@ fn messages(tally: Tally) -> Messages {
 
 /// A network that does not answer has its name and its mailbox.
 fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
-    let Machine { puppets, counts, members } = machine.unwrap_or_default();
+    let Machine { puppets, counts, members, gate } = machine.unwrap_or_default();
     let waiting = MAILBOX_MAX.saturating_sub(mailbox.inputs.capacity());
     let duty = counts.duty;
     Network {
@@ -162,5 +163,6 @@ fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
             left: members.left,
             refused: members.refused,
         },
+        gate: Gate { waiting: gate.waiting, removed: gate.removed, refused: gate.refused },
     }
 }

@@ -69,9 +69,9 @@ impl NetworkTask {
                     "what was said could not be kept; after a restart, what is said about it stands alone",
                 );
             }
-            Effect::Kick { room, user, reason } => {
-                tracing::info!(network = %self.id, %room, %user, "removing somebody whose channel will not have them");
-                self.shell.outbox.kick(room, user, reason);
+            Effect::Kick { room, user, reason, meanwhile } => {
+                tracing::info!(network = %self.id, %room, %user, "removing somebody who is not in the channel");
+                self.shell.outbox.kick(room, user, reason, meanwhile, self.inputs.clone());
             }
             Effect::Publish(publication) => self.publish(publication).await,
             Effect::Unpublish { room, event } => {
@@ -122,6 +122,7 @@ impl NetworkTask {
                 self.note(saved, "the end of a hold could not be remembered");
             }
             Effect::Step { room, step } => self.shell.steps.submit(room, step, self.inputs.clone()),
+            Effect::Pardon { room, user } => self.shell.outbox.pardon(&room, &user),
         }
     }
 

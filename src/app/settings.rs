@@ -3,9 +3,9 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, Members, Mentions,
-    Notices, PingPace, Policy, Power, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix,
-    Topics, Typing, Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, GateRule, JoinFailure,
+    Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Ranks, Rooms, Services,
+    Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -68,6 +68,23 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         topics: Topics { to_matrix: rooms(network.topics.to_matrix), to_irc: rooms(network.topics.to_irc) },
         power: power(&network.power),
         members: members(&network.members),
+        presence: presence(&network.presence),
+    }
+}
+
+fn presence(presence: &config::Presence) -> PresenceRules {
+    PresenceRules {
+        gate: match presence.gate {
+            config::Gate::Strict => GateRule::Strict,
+            config::Gate::Lenient => GateRule::Lenient,
+            config::Gate::Off => GateRule::Off,
+        },
+        grace_ms: presence.grace_s * 1_000,
+        join_failure: match presence.join_failure {
+            config::JoinFailure::Tell => JoinFailure::Tell,
+            config::JoinFailure::Wait => JoinFailure::Wait,
+            config::JoinFailure::Remove => JoinFailure::Remove,
+        },
     }
 }
 
@@ -205,6 +222,7 @@ mod tests {
         assert_eq!(policy.queries, QueryRules::default());
         assert_eq!((&policy.power, policy.topics), (&Power::default(), Topics::default()));
         assert_eq!(policy.members, Members::default());
+        assert_eq!(policy.presence, PresenceRules::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::relay::memory::{Author, Life, Said, Saying};
-pub use super::step::{Levels, Reach, RoomPower, RoomStep, RoomTopic, StepKey};
+pub use super::step::{Door, Levels, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, StepKey};
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +51,9 @@ pub enum Effect {
     /// Keep over restarts what was said lately: rows that are new or changed; those with a lower number than `from` are
     /// forgotten.
     Remember { sayings: Vec<Saying>, from: u64 },
-    /// Remove somebody from a room, in the bot's name.
-    Kick { room: RoomId, user: UserId, reason: String },
+    /// Remove somebody from a room, in the bot's name, behind all that was said there before. Each attempt that the
+    /// homeserver answers is answered by `KickDone`.
+    Kick { room: RoomId, user: UserId, reason: String, meanwhile: Meanwhile },
     /// Let a link lead somewhere from now on; given before the lines that name the link.
     Publish(Publication),
     /// Whatever was published of this message is to be found no longer, at once and for good.
@@ -91,6 +92,17 @@ pub enum Effect {
     SaveQuery(QueryRow),
     /// Forget the private chat of this room.
     DropQuery { room: RoomId },
+    /// Somebody need not be removed any more: they are in the channel, or out of the room.
+    Pardon { room: RoomId, user: UserId },
+}
+
+/// What becomes of what is said in a room while somebody cannot be removed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// It is shown, and nobody tries again.
+    Shown,
+    /// It waits, in order. The homeserver is asked again, and the room is told once.
+    Withheld,
 }
 
 /// What can be asked of the homeserver for a private chat. All of them may be asked again.

@@ -68,6 +68,8 @@ pub enum Input {
     Query(QueryRow),
     /// What became of `Effect::Query`.
     QueryDone { step: QueryStep, result: Result<QueryRoom, QueryFault> },
+    /// What the homeserver said to `Effect::Kick`; words on why not.
+    KickDone { room: RoomId, user: UserId, result: Result<(), String> },
 }
 
 /// A private chat that has a room.

@@ -1,8 +1,11 @@
 //! The settings one network's machine needs, already checked. The configuration's own types never come here.
 
+mod presence;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::presence::{GateRule, JoinFailure, PresenceRules};
 pub use super::portal::access::Ranks;
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::secret::Secret;
@@ -61,6 +64,7 @@ pub struct Policy {
     pub members: Members,
     pub topics: Topics,
     pub power: Power,
+    pub presence: PresenceRules,
 }
 
 /// Whether people are shown that somebody on the other side types.

@@ -5,6 +5,7 @@
 
 use super::effect::Ghost;
 pub use super::portal::access::{Levels, Reach, RoomPower};
+pub use super::portal::door::{Door, RoomDoor};
 pub use super::portal::topic::RoomTopic;
 use crate::ids::UserId;
 
@@ -19,6 +20,8 @@ pub enum RoomStep {
     Topic(RoomTopic),
     /// These people are to have these levels.
     Power(RoomPower),
+    /// Whether people outside are to find the room.
+    Door(RoomDoor),
 }
 
 /// What a step is about: of one room and key one step is done at a time, and one waits at most.
@@ -28,6 +31,7 @@ pub enum StepKey {
     Ghost(UserId),
     Topic,
     Power,
+    Door,
 }
 
 /// What became of the last step for a key: exactly one answer for all that took one another's place.
@@ -47,6 +51,7 @@ impl RoomStep {
             Self::GhostLeaves { ghost, .. } => StepKey::Ghost(ghost.clone()),
             Self::Topic(_) => StepKey::Topic,
             Self::Power(_) => StepKey::Power,
+            Self::Door(_) => StepKey::Door,
         }
     }
 }

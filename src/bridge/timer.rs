@@ -49,6 +49,8 @@ pub enum Timer {
     Access(ChannelName),
     /// A ghost is to join or to leave a room, or a room to be compared with its channel.
     Members,
+    /// Somebody may have been in a room without its channel for too long.
+    Gate,
 }
 
 /// The armed timers, each at most once.

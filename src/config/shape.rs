@@ -194,6 +194,14 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may(
+        "presence",
+        Shape::Table(&[
+            may("gate", Shape::OneOf(&["strict", "lenient", "off"])),
+            may("grace_s", whole(10, 86_400)),
+            may("join_failure", Shape::OneOf(&["tell", "wait", "remove"])),
+        ]),
+    ),
+    may(
         "members",
         Shape::Table(&[
             may("to_matrix", Shape::OneOf(&["full", "lazy", "off"])),

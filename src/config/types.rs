@@ -9,6 +9,7 @@ mod identity;
 mod listeners;
 mod members;
 mod messages;
+mod presence;
 mod rooms;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{RoomAlias, RoomId, UserId};
+use crate::ids::UserId;
 use crate::secret::Secret;
 
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
 pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
-pub use rooms::{Power, Rooms, Topics};
+pub use presence::{Gate, JoinFailure, Presence};
+pub use rooms::{Channel, Power, RoomName, Rooms, Topics};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -221,6 +223,8 @@ pub struct Network {
     pub power: Power,
     #[serde(default)]
     pub members: Members,
+    #[serde(default)]
+    pub presence: Presence,
 }
 
 fn default_encoding() -> String {
@@ -293,37 +297,6 @@ impl Default for Portals {
             federate: true,
             room_version: None,
         }
-    }
-}
-
-/// One channel and the existing rooms it is plumbed to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    pub channel: String,
-    /// Room ids or aliases; at least one.
-    pub rooms: Vec<String>,
-}
-
-impl Channel {
-    /// The rooms. One that is neither id nor alias is left out; a checked configuration has none.
-    pub fn room_names(&self) -> impl Iterator<Item = RoomName> {
-        self.rooms.iter().filter_map(|room| RoomName::new(room))
-    }
-}
-
-/// A room as people name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RoomName {
-    Id(RoomId),
-    /// To be asked of the homeserver.
-    Alias(RoomAlias),
-}
-
-impl RoomName {
-    /// Accepts a room id or an alias; `None` for anything else.
-    pub fn new(text: &str) -> Option<Self> {
-        RoomId::new(text).map(Self::Id).or_else(|| RoomAlias::new(text).map(Self::Alias))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sets what a room's state is to be, where it is not so: its topic, and who may what.
+//! Sets what a room's state is to be, where it is not so: its topic, who may what, and by which alias it is found.
 //!
 //! What is there is read at that moment, and only what differs is changed: whatever else people have written into the same
 //! event stays. Doing it twice is doing it once. In the moment between reading and writing somebody may write too; their
@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientError};
-use crate::bridge::effect::{Levels, Reach, RoomPower, RoomTopic};
-use crate::ids::{RoomId, UserId};
+use crate::bridge::effect::{Door, Levels, Reach, RoomDoor, RoomPower, RoomTopic};
+use crate::ids::{RoomAlias, RoomId, UserId};
 
 /// Where a room of people's own remembers which levels the bridge gave: in the same event, so that both are always of one
 /// moment, and nothing of it is lost with our database.
 const GIVEN: &str = "org.bunraku.given";
 const POWER_LEVELS: &str = "m.room.power_levels";
 const TOPIC: &str = "m.room.topic";
+const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
 
 type Content = Map<String, Value>;
 
@@ -51,6 +52,33 @@ pub async fn set_power(client: &Client, room: &RoomId, wanted: &RoomPower) -> Re
         write(&mut content, GIVEN, &changes);
     }
     client.send_state(room, POWER_LEVELS, "", &Value::Object(content)).await.map(drop)
+}
+
+/// Lets people outside find a room by its alias, or takes away every alias of ours that leads to it.
+pub async fn set_door(client: &Client, room: &RoomId, wanted: &RoomDoor) -> Result<(), ClientError> {
+    let mut names = client.state(room, CANONICAL_ALIAS).await?.unwrap_or_default();
+    let main = names.get("alias").and_then(Value::as_str).and_then(RoomAlias::new);
+    let changed = match (wanted.door, main) {
+        (Door::Open, main) => {
+            match client.add_alias(room, &wanted.alias).await {
+                Ok(()) | Err(ClientError::Exists) => {}
+                Err(error) => return Err(error),
+            }
+            main.is_none().then(|| names.insert("alias".to_owned(), json!(wanted.alias.as_str())))
+        }
+        (Door::Shut, main) => {
+            let is_ours = |alias: &RoomAlias| wanted.is_ours(alias, client.server_name());
+            for alias in client.aliases(room).await?.iter().filter(|alias| is_ours(alias)) {
+                client.remove_alias(alias).await?;
+            }
+            client.unlist(room).await?;
+            main.filter(is_ours).map(|_| names.remove("alias"))
+        }
+    };
+    match changed {
+        Some(_) => client.send_state(room, CANONICAL_ALIAS, "", &Value::Object(names)).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// What the event says of people's levels.
@@ -101,8 +129,10 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
+    use crate::ids::NetworkId;
     use crate::matrix::Secret;
     use crate::matrix::client::ClientConfig;
+    use crate::text::template::AliasTemplate;
 
     fn user(name: &str) -> UserId {
         UserId::new(&format!("@{name}:hs")).expect("a user id")
@@ -173,6 +203,64 @@ mod tests {
         gets(&server, "m.room.topic", json!({ "topic": "tea" })).await;
         set_topic(&client, &room(), &topic("")).await.expect("nothing to do");
         set_topic(&client, &room(), &topic("tea")).await.expect("set");
+    }
+
+    fn door(door: Door) -> RoomDoor {
+        let aliases =
+            AliasTemplate::new("#irc_$CHANNEL", &NetworkId::new("net").expect("an id")).expect("good");
+        RoomDoor { door, alias: RoomAlias::new("#irc_#c:hs").expect("an alias"), aliases }
+    }
+
+    async fn takes(server: &MockServer, verb: &str, place: &str) {
+        let answer = ResponseTemplate::new(200).set_body_json(json!({}));
+        let place = path(format!("/_matrix/client/v3/{place}"));
+        Mock::given(method(verb)).and(place).respond_with(answer).expect(1).mount(server).await;
+    }
+
+    #[tokio::test]
+    async fn a_shut_door_takes_our_aliases_away_and_leaves_those_of_people() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        let names = json!({ "alias": "#irc_#c:hs", "alt_aliases": ["#friends:hs"] });
+        has(&server, "m.room.canonical_alias", says(names)).await;
+        let aliases = json!({ "aliases": ["#irc_#c:hs", "#friends:hs", "#irc_#C:hs", "nothing"] });
+        Mock::given(method("GET"))
+            .and(path("/_matrix/client/v3/rooms/%21r/aliases"))
+            .respond_with(says(aliases))
+            .mount(&server)
+            .await;
+        takes(&server, "DELETE", "directory/room/%23irc_%23c%3Ahs").await;
+        takes(&server, "DELETE", "directory/room/%23irc_%23C%3Ahs").await;
+        takes(&server, "PUT", "directory/list/room/%21r").await;
+        gets(&server, "m.room.canonical_alias", json!({ "alt_aliases": ["#friends:hs"] })).await;
+        set_door(&client, &room(), &door(Door::Shut)).await.expect("shut");
+    }
+
+    #[tokio::test]
+    async fn an_open_door_has_its_alias_and_is_known_by_it() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        has(&server, "m.room.canonical_alias", says(json!({}))).await;
+        takes(&server, "PUT", "directory/room/%23irc_%23c%3Ahs").await;
+        gets(&server, "m.room.canonical_alias", json!({ "alias": "#irc_#c:hs" })).await;
+        set_door(&client, &room(), &door(Door::Open)).await.expect("open");
+    }
+
+    #[tokio::test]
+    async fn who_is_gone_need_not_be_removed() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        let no = json!({ "errcode": "M_FORBIDDEN", "error": "not in the room, or too powerful" });
+        Mock::given(method("POST"))
+            .and(path("/_matrix/client/v3/rooms/%21r/kick"))
+            .respond_with(ResponseTemplate::new(403).set_body_json(no))
+            .mount(&server)
+            .await;
+        has(&server, "m.room.member/%40gone%3Ahs", says(json!({ "membership": "leave" }))).await;
+        has(&server, "m.room.member/%40here%3Ahs", says(json!({ "membership": "join" }))).await;
+        client.kick(&room(), &user("gone"), "unseen").await.expect("nothing to do");
+        let error = client.kick(&room(), &user("here"), "unseen").await.expect_err("they are there");
+        assert!(matches!(error, ClientError::Forbidden { .. }), "{error}");
     }
 
     async fn made(server: &MockServer, version: &str) {

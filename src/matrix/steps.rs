@@ -120,7 +120,7 @@ impl StepsHandle {
         match slot.1 {
             StepKey::Ghost(_) => queue.order.push_back(slot),
             // One for a room, and what people wait for: not behind a thousand ghosts.
-            StepKey::Topic | StepKey::Power => queue.order.push_front(slot),
+            StepKey::Topic | StepKey::Power | StepKey::Door => queue.order.push_front(slot),
         }
         drop(queue);
         self.desk.work.notify_one();
@@ -215,10 +215,7 @@ impl<H: Homeserver> Steps<H> {
 
     /// A ghost leaves when all is said in its room: what it has to say would bring it back, and nobody would know.
     fn may_do(&self, room: &RoomId, step: &RoomStep) -> bool {
-        match step {
-            RoomStep::GhostLeaves { .. } => self.live.is_quiet(room),
-            RoomStep::GhostJoins(_) | RoomStep::Topic(_) | RoomStep::Power(_) => true,
-        }
+        !matches!(step, RoomStep::GhostLeaves { .. }) || self.live.is_quiet(room)
     }
 
     async fn attempt(&self, room: &RoomId, step: &RoomStep) -> Result<(), ClientError> {
@@ -229,6 +226,7 @@ impl<H: Homeserver> Steps<H> {
             }
             RoomStep::Topic(topic) => self.voice.homeserver.set_topic(room, topic).await,
             RoomStep::Power(power) => self.voice.homeserver.set_power(room, power).await,
+            RoomStep::Door(door) => self.voice.homeserver.set_door(room, door).await,
         }
     }
 

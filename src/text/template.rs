@@ -11,7 +11,7 @@ use super::nick::{self, Alphabet, NICK_BYTES_MIN, Strictness};
 use crate::ids::{ChannelName, MATRIX_ID_BYTES_MAX, NetworkId, Nick, RoomAlias, UserId};
 
 /// Names of rooms, for example `#irc_$NETWORK_$CHANNEL`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AliasTemplate(IdTemplate);
 
 /// Names of ghosts, for example `@irc_$NETWORK_$NICK`.
@@ -149,7 +149,7 @@ impl GhostTemplate {
 }
 
 /// A Matrix id with one variable in it; the network's name is already in its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct IdTemplate {
     front: String,
     back: String,

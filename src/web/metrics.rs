@@ -56,6 +56,8 @@ pub struct Bridge {
     pub outbox_waiting: u64,
     /// Rooms whose lines wait because the last attempt there failed.
     pub outbox_rooms_parked: u64,
+    /// Lines that wait because somebody is in the room who cannot be removed.
+    pub outbox_withheld: u64,
     /// Lines given up because too many waited, since the start.
     pub outbox_dropped: u64,
     /// Reports the database was too slow for, since the start.
@@ -76,6 +78,16 @@ pub struct Network {
     pub refusals: BTreeMap<String, u64>,
     pub duty_moves: DutyMoves,
     pub ghosts: Ghosts,
+    pub gate: Gate,
+}
+
+/// People in rooms whose puppets are not in the channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gate {
+    pub waiting: u64,
+    /// Removed since the start, and attempts that the homeserver refused.
+    pub removed: u64,
+    pub refused: u64,
 }
 
 /// Ghosts that come and go with their people.
@@ -158,6 +170,7 @@ impl Page {
             ("inbox_open", "Events accepted and not settled", bridge.inbox_open),
             ("outbox_waiting", "Lines that wait for the homeserver", bridge.outbox_waiting),
             ("outbox_rooms_parked", "Rooms where the last attempt failed", bridge.outbox_rooms_parked),
+            ("outbox_withheld", "Lines that wait because somebody cannot be removed", bridge.outbox_withheld),
         ];
         for (name, help, count) in gauges {
             self.gauge(name, help, count);
@@ -185,6 +198,8 @@ impl Page {
             "Ghosts that joined or left because people came or went, by how that ended",
         );
         let moves = self.counters("duty_moves", "How often another connection took over a channel, by why");
+        let unseen = self.gauges("unseen", "People in a room whose puppet is not in its channel");
+        let removals = self.counters("removals", "People removed from a room, by how that ended");
         for row in networks {
             let with = |name, value: &str| vec![("network", row.network.clone()), (name, value.to_owned())];
             let alone = || vec![("network", row.network.clone())];
@@ -201,6 +216,11 @@ impl Page {
             set(&waiting, alone(), count);
             for (end, count) in [("joined", joined), ("left", left), ("refused", refused)] {
                 add(&steps, with("end", end), count);
+            }
+            let Gate { waiting: count, removed, refused } = row.gate;
+            set(&unseen, alone(), count);
+            for (end, count) in [("removed", removed), ("refused", refused)] {
+                add(&removals, with("end", end), count);
             }
             let DutyMoves { by_silence, by_leave, by_preference } = row.duty_moves;
             for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)]

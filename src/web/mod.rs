@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 pub use health::Health;
-pub use metrics::{Bridge, DutyMoves, Figures, Ghosts, Messages, Network, Puppets};
+pub use metrics::{Bridge, DutyMoves, Figures, Gate, Ghosts, Messages, Network, Puppets};
 pub use timing::{Meter, timed};
 
 /// How long an answer is good for others who ask.

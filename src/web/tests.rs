@@ -70,6 +70,7 @@ fn figures() -> Figures {
         refusals: BTreeMap::from([("404".to_owned(), 7)]),
         duty_moves: DutyMoves { by_silence: 1, by_leave: 2, by_preference: 0 },
         ghosts: Ghosts { waiting: 4, joined: 5, left: 6, refused: 0 },
+        gate: Gate { waiting: 3, removed: 2, refused: 1 },
     };
     let bridge = Bridge { inbox_open: 2, outbox_waiting: 8, outbox_rooms_parked: 1, ..Bridge::default() };
     Figures { messages: Some(vec![messages]), bridge, networks: vec![network], ..Figures::default() }
@@ -98,6 +99,9 @@ async fn figures_are_written_as_prometheus_reads_them() {
         "bunraku_duty_moves_total{network=\"libera\",why=\"leave\"} 2",
         "bunraku_ghost_steps_waiting{network=\"libera\"} 4",
         "bunraku_ghost_steps_total{network=\"libera\",end=\"joined\"} 5",
+        "bunraku_unseen{network=\"libera\"} 3",
+        "bunraku_removals_total{network=\"libera\",end=\"refused\"} 1",
+        "bunraku_outbox_withheld 0",
     ] {
         assert!(body.lines().any(|written| written == line), "{line}\nis not in\n{body}");
     }

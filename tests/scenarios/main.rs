@@ -68,6 +68,7 @@ stories! {
     casemap_own_nick
     command_disguised
     ctcp
+    door
     edit
     edit_storm
     edits_off
@@ -78,6 +79,18 @@ stories! {
     formatting_modes
     formatting_refused
     full
+    gate_banned
+    gate_full
+    gate_held_before
+    gate_killed
+    gate_lenient
+    gate_login
+    gate_mapped
+    gate_not_removed
+    gate_off
+    gate_outage
+    gate_silent
+    gate_start
     greeting_twice
     heard_about
     heard_formatted

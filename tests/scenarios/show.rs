@@ -1,8 +1,8 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Effect, Existence, Extent, Fate, Mark, Outcome, Presence, QueryStep, Reach, Redact,
-    Relay, RoomPower, RoomStep, Sign, Speaker, Verdict,
+    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Mark, Meanwhile, Outcome, Presence,
+    QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker, Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
@@ -34,7 +34,11 @@ pub fn effect(effect: &Effect) -> String {
             let said = sayings.iter().map(|saying| format!("\n    {}", remembered(saying)));
             format!("remember from {from}{}", said.collect::<String>())
         }
-        Effect::Kick { room, user, reason } => format!("kick {user} from {room}: {reason}"),
+        Effect::Kick { room, user, reason, meanwhile } => {
+            let shown = if *meanwhile == Meanwhile::Shown { " (the others read on)" } else { "" };
+            format!("kick {user} from {room}: {reason}{shown}")
+        }
+        Effect::Pardon { room, user } => format!("pardon {user} in {room}"),
         Effect::Publish(publication) => published(publication),
         Effect::Unpublish { room, event } => format!("unpublish {room} {event}"),
         Effect::CreateRoom { channel, alias } => format!("create room {alias} for {channel}"),
@@ -65,6 +69,10 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Step { room, step: RoomStep::Topic(topic) } => {
             format!("topic of {room}: {}", visible(&topic.text))
         }
+        Effect::Step { room, step: RoomStep::Door(RoomDoor { door, alias, .. }) } => match door {
+            Door::Open => format!("door of {room}: open by {alias}"),
+            Door::Shut => format!("door of {room}: shut"),
+        },
         Effect::Step { room, step: RoomStep::Power(power) } => format!("power in {room}{}", levels(power)),
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
         Effect::Step { room, step: RoomStep::GhostJoins(ghost) } => {

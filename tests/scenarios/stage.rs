@@ -15,9 +15,9 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, Notices,
-    PingPace, Policy, Power, QueryRules, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing,
-    Webirc,
+    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, GateRule, JoinFailure, Members,
+    Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms, Services, Shown,
+    StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -78,6 +78,7 @@ fn policy() -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
     }
 }
 
@@ -166,6 +167,7 @@ impl Stage {
             "written" => self.matrix(rest, Before::Written),
             "times" => self.times(rest),
             "held" => self.give(held(rest)),
+            "kicked" => self.give(kicked(rest)),
             "query" => self.give(query(rest)),
             "done" => self.done(rest),
             "ghosts" => self.give(ghosts(rest)),
@@ -209,6 +211,21 @@ impl Stage {
             "typing_to_matrix" => self.policy.typing.to_matrix = Shown::Off,
             "topics_to_matrix" => self.policy.topics.to_matrix = rooms(value),
             "topics_to_irc" => self.policy.topics.to_irc = rooms(value),
+            "gate" => {
+                self.policy.presence.gate = match value {
+                    "strict" => GateRule::Strict,
+                    "lenient" => GateRule::Lenient,
+                    _ => GateRule::Off,
+                }
+            }
+            "grace_s" => self.policy.presence.grace_ms = number() * 1_000,
+            "join_failure" => {
+                self.policy.presence.join_failure = match value {
+                    "tell" => JoinFailure::Tell,
+                    "wait" => JoinFailure::Wait,
+                    _ => JoinFailure::Remove,
+                }
+            }
             "power_to_matrix" => self.policy.power.to_matrix = rooms(value),
             "members" => {
                 self.policy.members.to_matrix = match value {
@@ -495,6 +512,7 @@ fn stepped(words: &str) -> Input {
     let key = match key {
         "topic" => StepKey::Topic,
         "power" => StepKey::Power,
+        "door" => StepKey::Door,
         ghost => StepKey::Ghost(user(ghost)),
     };
     let result = word();
@@ -630,6 +648,14 @@ fn noted(words: &str) -> Input {
     let (puppet, seq) = words.split_once(' ').expect("noted PUPPET SEQ");
     let puppet = PuppetId(puppet.trim_start_matches('p').parse().expect("a number"));
     Input::Noted { puppet, seq: InboxSeq(seq.parse().expect("a number")) }
+}
+
+/// `@ada in !r done`, or `@ada in !r refused: words`: what the homeserver said to a removal.
+fn kicked(words: &str) -> Input {
+    let (who, rest) = words.split_once(" in ").expect("WHO in ROOM RESULT");
+    let (in_room, result) = rest.split_once(' ').expect("ROOM RESULT");
+    let result = result.split_once(": ").map_or(Ok(()), |(_, words)| Err(words.to_owned()));
+    Input::KickDone { room: room(in_room), user: user(who), result }
 }
 
 /// `@ada banned: words`.

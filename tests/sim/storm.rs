@@ -234,6 +234,7 @@ impl Storm {
                 | Effect::LeaveQuery { .. }
                 | Effect::SaveQuery(_)
                 | Effect::DropQuery { .. }
+                | Effect::Pardon { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. } => {}

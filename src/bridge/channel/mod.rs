@@ -273,6 +273,11 @@ impl Channel {
         self.settle_duties(now, heard)
     }
 
+    /// True when some of ours is in the channel: what is said there is heard.
+    pub fn is_read(&self) -> bool {
+        self.members.values().any(|entry| matches!(entry, Entry::In(_)))
+    }
+
     /// True when this connection is in the channel and no other of ours is, or asks for it.
     pub fn is_alone(&self, conn: ConnId) -> bool {
         self.members.len() == 1 && self.members.contains_key(&conn)

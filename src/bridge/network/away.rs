@@ -45,6 +45,7 @@ impl Network {
             self.failed(&waiting.saying, &why);
         }
         self.tell_of_hold(id);
+        self.gate_person(id);
     }
 
     /// A hold of an earlier run. Its person was told then.
@@ -81,7 +82,8 @@ impl Network {
         let text = format!(
             "{what}. It does not come back by itself, and what you say here does not reach IRC: {next}."
         );
-        if self.tell_user(id, &text)
+        let text = format!("{text}{}", self.doom(id));
+        if self.tell_of_absence(id, &text)
             && let Some(held) = &mut self.puppet(id).held
         {
             held.told = Told::Yes;
@@ -100,19 +102,29 @@ impl Network {
              the bridge's operator can set your login right.",
             self.policy.network_name
         );
-        if self.tell_user(id, &text) {
+        if self.tell_user(id, &text).is_some() {
             self.puppet(id).login_told = Some(words);
         }
     }
 
-    /// Says something to a puppet's person in the first room of theirs; `false` when they are in none.
-    fn tell_user(&mut self, id: PuppetId, text: &str) -> bool {
+    /// Says something to a puppet's person in the first room of theirs, and where; `None` when they are in none.
+    fn tell_user(&mut self, id: PuppetId, text: &str) -> Option<RoomId> {
         let user = self.puppet(id).user.clone();
         let room = self.portals.all().map(|portal| &portal.room).find(|room| self.portals.has(room, &user));
         let text = format!("{user}: {text}");
         let Some(room) = room.cloned() else { return self.tell_privately(&user, text) };
         self.tell(&room, text, None);
-        true
+        Some(room)
+    }
+
+    /// Says to a puppet's person why it is away.
+    fn tell_of_absence(&mut self, id: PuppetId, text: &str) -> bool {
+        let room = self.tell_user(id, text);
+        if let Some(room) = &room {
+            let user = self.puppet(id).user.clone();
+            self.told_in(room, &user);
+        }
+        room.is_some()
     }
 }
 
@@ -238,27 +250,32 @@ impl Network {
     }
 
     fn sleep(&mut self, id: PuppetId, why: Asleep) {
-        let network = &self.policy.network_name;
-        let (text, words) = match why {
-            Asleep::Idle => {
-                let time = spelled(self.policy.connect.idle_ms_max);
-                let text =
-                    format!("your connection to {network} was closed after {time} without a word of yours");
-                (text, "Idle for too long")
-            }
-            Asleep::Shed => {
-                let text = format!(
-                    "your connection to {network} was closed to make room: all are taken, and you said nothing for \
-                     longest"
-                );
-                (text, "Making room for somebody else")
-            }
-        };
         let puppet = self.puppet(id);
         puppet.asleep = Some(why);
         puppet.quit_at = None;
-        self.tell_user(id, &format!("{text}. Say something and it comes back."));
+        let words = match why {
+            Asleep::Idle => "Idle for too long",
+            Asleep::Shed => "Making room for somebody else",
+        };
         self.end_session(id, words);
+        if !self.is_told(id) {
+            let text = format!("{}. Say something and it comes back.", self.asleep_words(why));
+            self.tell_of_absence(id, &text);
+        }
+    }
+
+    /// Why a puppet sleeps, to its person.
+    pub(super) fn asleep_words(&self, why: Asleep) -> String {
+        let network = &self.policy.network_name;
+        match why {
+            Asleep::Idle => {
+                let time = spelled(self.policy.connect.idle_ms_max);
+                format!("your connection to {network} was closed after {time} without a word of yours")
+            }
+            Asleep::Shed => format!(
+                "your connection to {network} was closed to make room: all are taken, and you said nothing for longest"
+            ),
+        }
     }
 }
 
@@ -293,8 +310,12 @@ impl Network {
         }
         let mut notices: Vec<(RoomId, String)> = Vec::new();
         for portal in self.portals.all().filter(|portal| !self.outage_told.contains(&portal.room)) {
-            let missed: Vec<&Puppet> =
-                self.portals.members(&portal.room).filter_map(|user| cut_off.get(user).copied()).collect();
+            let missed: Vec<&Puppet> = self
+                .portals
+                .members(&portal.room)
+                .filter(|user| !self.is_told_in(&portal.room, user))
+                .filter_map(|user| cut_off.get(user).copied())
+                .collect();
             if !missed.is_empty() && self.life == Life::Running {
                 notices.push((portal.room.clone(), self.outage_text(&missed)));
             }

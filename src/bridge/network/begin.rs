@@ -8,6 +8,7 @@ use super::super::pacer::{Dice, Pacer, Spacing};
 use super::super::policy::Policy;
 use super::super::portal::Portals;
 use super::super::portal::birth::Births;
+use super::super::portal::gate::Gate;
 use super::super::portal::membership::Memberships;
 use super::super::queries::Queries;
 use super::super::queries::pace::Pace;
@@ -19,7 +20,7 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, answered, chat, ctcp, figures, reasons, topic, typing, wishes,
+    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, reasons, topic, typing, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -51,6 +52,8 @@ impl Network {
             channels: BTreeMap::new(),
             portals: Portals::default(),
             births: Births::default(),
+            gate: Gate::default(),
+            doors: doors::Doors::default(),
             members,
             out_read: 0,
             pacer,

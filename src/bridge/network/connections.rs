@@ -46,6 +46,7 @@ impl Network {
                 continue;
             }
             if self.connections >= self.policy.connections_max {
+                self.gate_full();
                 return self.make_room();
             }
             match self.pacer.turn(self.now) {
@@ -67,6 +68,7 @@ impl Network {
         let user = puppet.user.clone();
         self.counts.connect(conn);
         self.out.push(Effect::Connect { conn, user });
+        self.gate_person(id);
     }
 
     /// The socket is open.
@@ -270,6 +272,7 @@ impl Network {
     pub(super) fn out_of_channel(&mut self, conn: ConnId, name: &ChannelName) {
         self.in_channel(name, |channel, now, _, heard| channel.gone(now, conn, heard));
         self.note_observing(conn);
+        self.gate_place(conn.puppet, name);
     }
 
     /// Joins channels, where the connection may talk already; else it will when it may.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::channel::ledger::Counters;
 use super::super::effect::Verdict;
-use super::super::portal::membership;
+use super::super::portal::{gate, membership};
 use super::super::puppet::Puppet;
 use super::super::session::Session;
 use super::Network;
@@ -23,6 +23,8 @@ pub struct Figures {
     pub counts: Counts,
     /// Ghosts that joined and left rooms because their people came and went.
     pub members: membership::Counts,
+    /// People in rooms without their channels.
+    pub gate: gate::Counts,
 }
 
 /// How many puppets are in which state.
@@ -118,6 +120,7 @@ impl Network {
             puppets: Puppets::default(),
             counts: self.counts.clone(),
             members: self.members.counts(),
+            gate: self.gate.counts(),
         };
         self.puppets.iter().for_each(|puppet| figures.puppets.count(puppet));
         self.channels.values().for_each(|channel| figures.counts.ledger(channel.counters()));

@@ -211,6 +211,7 @@ impl Network {
         self.puppet(id).forgive(&channel);
         self.channel(&channel);
         self.in_channel(&channel, |channel, now, _, heard| channel.entered(now, conn, who.nick, heard));
+        self.gate_place(id, &channel);
         self.flush_waiting(id, &channel);
     }
 
@@ -283,8 +284,7 @@ impl Network {
             Some(Standing::Asked(_)) => {
                 self.with_session(id, |session, _| session.out_of(channel));
                 self.out_of_channel(conn, channel);
-                let words = self.explained(refusal);
-                self.put_out(id, channel, &words);
+                self.not_let_in(id, channel, refusal);
             }
             Some(Standing::In | Standing::Leaving(..)) | None => {}
         }

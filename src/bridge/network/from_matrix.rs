@@ -29,6 +29,10 @@ impl Network {
         for id in 0..self.puppets.len() as u32 {
             self.ask_to_dial(PuppetId(id));
         }
+        // Those whose turn has come have the grace from now on.
+        for id in 0..self.puppets.len() as u32 {
+            self.gate_person(PuppetId(id));
+        }
     }
 
     /// A pairing is known. Where the room was paired with another channel before, its people move.
@@ -48,6 +52,8 @@ impl Network {
             if self.puppet(id).wanted.insert(channel.clone()) {
                 self.join_channels(id, vec![channel.clone()]);
             }
+            self.gate.forget(&row.room, &user);
+            self.gate_entered(id, &row.room);
         }
     }
 
@@ -161,7 +167,7 @@ impl Network {
             if renamed {
                 self.save_member(room, user, display_name, Presence::In);
             }
-            return;
+            return self.gate_entered(id, room);
         };
         self.save_member(room, user, display_name, Presence::In);
         self.came_or_spoke(id);
@@ -171,6 +177,7 @@ impl Network {
             self.join_channels(id, vec![channel]);
         }
         self.ask_to_dial(id);
+        self.gate_entered(id, room);
     }
 
     /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it. `words`
@@ -179,7 +186,9 @@ impl Network {
         if self.portals.has(room, user) {
             self.save_member(room, user, None, Presence::Out);
         }
-        let Some(channel) = self.portals.leave(room, user) else { return };
+        let channel = self.portals.leave(room, user);
+        self.gate_left(room, user);
+        let Some(channel) = channel else { return };
         let Some(id) = self.puppet_ids.get(user).copied() else { return };
         self.puppet(id).wanted.remove(&channel);
         self.puppet(id).forgive(&channel);
@@ -260,6 +269,9 @@ impl Network {
             Step::Wait => {}
             Step::Refuse => self.answer(ask, Existence::Absent),
             Step::Begin => match self.portals.own_room(&channel) {
+                Some(portal) if self.is_shut(&channel, &portal.room) => {
+                    self.answer_all(&alias, Existence::Absent);
+                }
                 Some(portal) => {
                     let room = portal.room.clone();
                     self.out.push(Effect::AddAlias { room, alias });

@@ -267,6 +267,7 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::Query(_)
         | Effect::LeaveQuery { .. }
         | Effect::SaveQuery(_)
-        | Effect::DropQuery { .. } => None,
+        | Effect::DropQuery { .. }
+        | Effect::Pardon { .. } => None,
     }
 }

@@ -5,7 +5,8 @@
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
 //! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic` and `access` (what
-//! rooms have of their channel), `removed` (who may not be in a channel). `begin` makes one. `figures` counts.
+//! rooms have of their channel), `removed` (who may not be in a channel), `gate` (who may not read on in a room), `doors`
+//! (which rooms are found from outside). `begin` makes one. `figures` counts.
 
 mod access;
 mod afterwards;
@@ -16,10 +17,12 @@ mod begin;
 pub mod chat;
 mod connections;
 mod ctcp;
+mod doors;
 mod doubts;
 pub mod figures;
 mod from_irc;
 mod from_matrix;
+mod gate;
 mod membership;
 mod notices;
 mod progress;
@@ -46,6 +49,7 @@ use super::pacer::{Dice, Pacer, Spacing};
 use super::policy::Policy;
 use super::portal::Portals;
 use super::portal::birth::Births;
+use super::portal::gate::Gate;
 use super::portal::membership::Memberships;
 use super::puppet::Puppet;
 use super::queries::Queries;
@@ -99,6 +103,9 @@ pub struct Network {
     channels: BTreeMap<ChannelName, Channel>,
     portals: Portals,
     births: Births,
+    /// Who is in a room and not in its channel.
+    gate: Gate,
+    doors: doors::Doors,
     /// Which ghosts are in which rooms.
     members: Memberships,
     /// Effects of `out` whose speakers are known to be in their rooms.
@@ -180,6 +187,8 @@ impl Network {
             Input::StepDone { room, key: key @ (StepKey::Topic | StepKey::Power), result } => {
                 self.state_set(&room, &key, &result);
             }
+            Input::StepDone { room, key: StepKey::Door, result } => self.door_set(&room, &result),
+            Input::KickDone { room, user, result } => self.kick_done(&room, &user, &result),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
@@ -218,6 +227,7 @@ impl Network {
                 Timer::Queries(puppet) => self.queries_due(puppet),
                 Timer::Access(channel) => self.access_due(&channel),
                 Timer::Members => self.members_due(),
+                Timer::Gate => self.gate_due(),
             }
         }
         self.goodbye_if_all_is_answered();
@@ -290,7 +300,7 @@ impl Network {
     ) {
         let (now, mut heard) = (self.now, Vec::new());
         let Some(channel) = self.channels.get_mut(name) else { return };
-        let (before, profile) = (channel.lease(), channel.profile());
+        let (before, profile, was_read) = (channel.lease(), channel.profile(), channel.is_read());
         let duties = change(channel, now, &self.nicks, &mut heard);
         let after = channel.lease();
         if let Some(conn) = after.owner.filter(|_| after.epoch != before.epoch) {
@@ -298,7 +308,7 @@ impl Network {
             self.out.push(Effect::Duty { channel: name.clone(), conn, epoch: after.epoch, why });
         }
         let is_new = (channel.profile().topic != profile.topic, channel.profile().ranks != profile.ranks);
-        let news = channel.take_news();
+        let (news, is_read) = (channel.take_news(), channel.is_read());
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         if channel.is_idle() {
             self.counts.ledger(channel.counters());
@@ -312,6 +322,7 @@ impl Network {
         }
         if is_new.0 {
             self.topic_to_rooms(name);
+            self.door_follows(name);
         }
         if is_new.1 {
             self.ranks_changed(name);
@@ -319,11 +330,17 @@ impl Network {
         if !news.is_empty() {
             self.roster_changed(name, &news);
         }
+        if was_read != is_read {
+            self.reading_changed(name);
+        }
     }
 
     /// Who is in a channel changed: after the change, and after what was said before it.
     fn roster_changed(&mut self, name: &ChannelName, news: &News) {
         self.people_changed(name, news);
+        if news.whole {
+            self.door_follows(name);
+        }
     }
 
     fn carry_out(&mut self, channel: &ChannelName, duty: Duty) {

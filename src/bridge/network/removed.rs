@@ -1,11 +1,13 @@
 //! Who leaves a channel on IRC, by their own will or not, and what becomes of those in its rooms who may not be in it.
 
 use super::super::channel::roster::Going;
-use super::super::effect::Effect;
+use super::super::effect::Refusal;
 use super::super::input::PortalOrigin;
+use super::super::policy::JoinFailure;
 use super::super::session::places::{Return, Standing};
 use super::Network;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId};
+use crate::text::numerics::{self, Trouble};
 
 impl Network {
     pub(super) fn left(&mut self, conn: ConnId, channel: &ChannelName, who: &Nick) {
@@ -55,6 +57,46 @@ impl Network {
     /// A channel will not have a puppet: its person leaves the rooms we made for it, so that nobody reads
     /// unseen, and is told in rooms that are not ours.
     pub(super) fn put_out(&mut self, id: PuppetId, channel: &ChannelName, words: &str) {
+        let user = self.puppet(id).user.clone();
+        for (room, origin) in self.lost_place(id, channel, words) {
+            match origin {
+                PortalOrigin::Alias => self.remove(&room, &user, sentence(words)),
+                PortalOrigin::Config => {
+                    let text =
+                        format!("{user} is not in the channel: {words}. Their next message asks again.");
+                    self.told_in(&room, &user);
+                    self.tell(&room, text, None);
+                }
+            }
+        }
+    }
+
+    /// A channel does not let a puppet in. Its person is told why; what follows is the gate's, and the settings'.
+    pub(super) fn not_let_in(&mut self, id: PuppetId, channel: &ChannelName, refusal: &Refusal) {
+        let words = self.explained(refusal);
+        let user = self.puppet(id).user.clone();
+        let is_passing = is_full(refusal);
+        let waits = is_passing || self.policy.presence.join_failure == JoinFailure::Wait;
+        for (room, origin) in self.lost_place(id, channel, &words) {
+            self.gate_refused(id, &room, &words, is_passing);
+            let is_known = self.is_told_in(&room, &user);
+            // Who is removed is told so by then, and knows; elsewhere every refusal is an answer to somebody's message.
+            if origin == PortalOrigin::Config || !(is_known || self.may_be_removed(&room, &user)) {
+                let next =
+                    if waits { "It is asked again by and by" } else { "Their next message asks again" };
+                self.told_in(&room, &user);
+                self.tell(&room, format!("{user} is not in the channel: {words}. {next}."), None);
+            }
+        }
+    }
+
+    /// A puppet has no place in a channel any more: what it was to say there fails. Gives the rooms its person is in.
+    fn lost_place(
+        &mut self,
+        id: PuppetId,
+        channel: &ChannelName,
+        words: &str,
+    ) -> Vec<(RoomId, PortalOrigin)> {
         let now = self.now;
         let user = self.puppet(id).user.clone();
         self.puppet(id).refuse(channel.clone(), now);
@@ -65,26 +107,17 @@ impl Network {
         self.tell_failures();
         self.power_lost(channel, &user);
         let theirs = self.portals.of_channel(channel).filter(|portal| self.portals.has(&portal.room, &user));
-        let rooms: Vec<(RoomId, PortalOrigin)> =
-            theirs.map(|portal| (portal.room.clone(), portal.origin)).collect();
-        for (room, origin) in rooms {
-            match origin {
-                PortalOrigin::Alias => {
-                    let (user, reason) = (user.clone(), sentence(words));
-                    self.out.push(Effect::Kick { room, user, reason });
-                }
-                PortalOrigin::Config => {
-                    let text =
-                        format!("{user} is not in the channel: {words}. Their next message asks again.");
-                    self.tell(&room, text, None);
-                }
-            }
-        }
+        theirs.map(|portal| (portal.room.clone(), portal.origin)).collect()
     }
 }
 
+/// True for a refusal that ends when somebody leaves.
+fn is_full(refusal: &Refusal) -> bool {
+    numerics::trouble(&refusal.code, &refusal.params) == Some(Trouble::ChannelFull)
+}
+
 /// Words as a sentence of their own.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut chars = words.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),

@@ -215,7 +215,7 @@ impl Network {
                 "give people here the power that they have in the channel"
             }
             // Who of IRC is in a room is not asked of the bot.
-            StepKey::Ghost(_) => return,
+            StepKey::Ghost(_) | StepKey::Door => return,
         };
         if is_refused && self.topics.powerless.insert(room.clone()) {
             let text = format!("I am not allowed to {what}: that needs a higher power level.");

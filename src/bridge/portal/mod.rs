@@ -5,6 +5,8 @@
 
 pub mod access;
 pub mod birth;
+pub mod door;
+pub mod gate;
 pub mod membership;
 pub mod topic;
 

@@ -1,6 +1,8 @@
-//! What rooms and their channels have in common: topics, and who may what.
+//! Rooms and their channels: which belong together, and what they have in common: topics, and who may what.
 
 use serde::{Deserialize, Serialize};
+
+use crate::ids::{RoomAlias, RoomId};
 
 /// Which rooms something is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,5 +52,36 @@ pub struct Power {
 impl Default for Power {
     fn default() -> Self {
         Self { to_matrix: Rooms::Portals, owner: 90, admin: 75, operator: 50, halfop: 25, voice: 1 }
+    }
+}
+
+/// One channel and the existing rooms it is plumbed to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    pub channel: String,
+    /// Room ids or aliases; at least one.
+    pub rooms: Vec<String>,
+}
+
+impl Channel {
+    /// The rooms. One that is neither id nor alias is left out; a checked configuration has none.
+    pub fn room_names(&self) -> impl Iterator<Item = RoomName> {
+        self.rooms.iter().filter_map(|room| RoomName::new(room))
+    }
+}
+
+/// A room as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomName {
+    Id(RoomId),
+    /// To be asked of the homeserver.
+    Alias(RoomAlias),
+}
+
+impl RoomName {
+    /// Accepts a room id or an alias; `None` for anything else.
+    pub fn new(text: &str) -> Option<Self> {
+        RoomId::new(text).map(Self::Id).or_else(|| RoomAlias::new(text).map(Self::Alias))
     }
 }

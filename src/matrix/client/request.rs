@@ -75,6 +75,10 @@ impl Client {
         self.call(Method::PUT, url, Some(body.into())).await
     }
 
+    pub(super) async fn delete(&self, url: Url) -> Result<Vec<u8>, ClientError> {
+        self.call(Method::DELETE, url, None).await
+    }
+
     pub(super) async fn post(&self, url: Url, body: &Value) -> Result<Vec<u8>, ClientError> {
         self.call(Method::POST, url, Some(body.to_string().into())).await
     }

@@ -129,10 +129,26 @@ impl Client {
         self.put(url.acting_as(user), body.to_string()).await.map(drop)
     }
 
-    /// Removes a user from a room, as the bot.
+    /// Removes a user from a room, as the bot. Somebody who is not in it need not be removed.
     pub async fn kick(&self, room: &RoomId, user: &UserId, reason: &str) -> Result<(), ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/kick").acting_as(self.bot());
-        self.post(url, &json!({ "user_id": user.as_str(), "reason": reason })).await.map(drop)
+        let kicked = self.post(url, &json!({ "user_id": user.as_str(), "reason": reason })).await.map(drop);
+        match kicked {
+            // One code for those whom we may not remove and for those who are gone.
+            Err(ClientError::Forbidden { .. }) if !self.may_be_in(room, user).await => Ok(()),
+            kicked => kicked,
+        }
+    }
+
+    /// False for somebody of whom the homeserver says that they are not in a room.
+    async fn may_be_in(&self, room: &RoomId, user: &UserId) -> bool {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/state/m.room.member");
+        let member: Result<Value, ClientError> =
+            self.get(url.segment(user.as_str()).acting_as(self.bot())).await;
+        match member {
+            Ok(member) => !matches!(member["membership"].as_str(), Some("leave" | "ban")),
+            Err(error) => error != ClientError::NotFound,
+        }
     }
 
     /// Gives a room one more alias, as the bot. [`ClientError::Exists`] when the alias is taken, be it by
@@ -140,6 +156,32 @@ impl Client {
     pub async fn add_alias(&self, room: &RoomId, alias: &RoomAlias) -> Result<(), ClientError> {
         let url = self.url("/v3/directory/room").segment(alias.as_str()).acting_as(self.bot());
         self.put(url, json!({ "room_id": room.as_str() }).to_string()).await.map(drop)
+    }
+
+    /// The aliases of a room on this homeserver, as the bot. One that could be nobody's is left out.
+    pub async fn aliases(&self, room: &RoomId) -> Result<Vec<RoomAlias>, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            aliases: Vec<String>,
+        }
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/aliases").acting_as(self.bot());
+        let answer: Answer = self.get(url).await?;
+        Ok(answer.aliases.iter().filter_map(|alias| RoomAlias::new(alias)).collect())
+    }
+
+    /// Takes an alias of ours away, as the bot; one that is not there is gone.
+    pub async fn remove_alias(&self, alias: &RoomAlias) -> Result<(), ClientError> {
+        let url = self.url("/v3/directory/room").segment(alias.as_str()).acting_as(self.bot());
+        match self.delete(url).await {
+            Err(ClientError::NotFound) => Ok(()),
+            removed => removed.map(drop),
+        }
+    }
+
+    /// Takes a room out of the homeserver's directory, as the bot.
+    pub async fn unlist(&self, room: &RoomId) -> Result<(), ClientError> {
+        let url = self.url("/v3/directory/list/room").segment(room.as_str()).acting_as(self.bot());
+        self.put(url, json!({ "visibility": "private" }).to_string()).await.map(drop)
     }
 
     /// The room of an alias; [`ClientError::NotFound`] when there is none. For an alias of ours that has no

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::OutboxHandle;
-use super::log::Job;
+use super::log::{Job, Removal};
 use super::queue::{Joined, Rule, Work};
-use crate::bridge::effect::{Mark, Post, Redact, Relay};
+use crate::bridge::effect::{Mark, Meanwhile, Post, Redact, Relay};
+use crate::bridge::input::Input;
 use crate::ids::{RelaySeq, RoomId, UserId};
 
 impl OutboxHandle {
@@ -60,9 +63,28 @@ impl OutboxHandle {
         }
     }
 
-    /// Removes somebody from a room in the bot's name, after everything submitted for that room so far.
-    pub fn kick(&self, room: RoomId, user: UserId, reason: String) {
-        self.desk.push(Work::Fresh(Job::Kick { room, user, reason }));
+    /// Removes somebody from a room in the bot's name, after everything submitted for that room so far. `asker` is told
+    /// what the homeserver says to each attempt; see [`Meanwhile`] for what waits while it refuses.
+    pub fn kick(
+        &self,
+        room: RoomId,
+        user: UserId,
+        reason: String,
+        meanwhile: Meanwhile,
+        asker: mpsc::Sender<Input>,
+    ) {
+        let removal = Removal { room, user, reason, meanwhile, asker, refusals: 0 };
+        self.desk.push(Work::Fresh(Job::Kick(removal)));
+    }
+
+    /// Somebody need not be removed any more; what waits behind that goes on at once.
+    pub fn pardon(&self, room: &RoomId, user: &UserId) {
+        self.desk.pardon(room, user);
+    }
+
+    /// Things that wait in rooms from which somebody cannot be removed.
+    pub fn withheld(&self) -> usize {
+        self.desk.queue().withheld()
     }
 
     /// Lets a ghost leave a room, after everything submitted for that room so far.

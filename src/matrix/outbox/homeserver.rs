@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::bridge::effect::{RoomPower, RoomTopic};
+use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
 use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
 use crate::matrix::room_state;
@@ -43,6 +43,12 @@ pub trait Homeserver: Send + Sync + 'static {
         &self,
         room: &RoomId,
         power: &RoomPower,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Lets people outside find a room, or not.
+    fn set_door(
+        &self,
+        room: &RoomId,
+        door: &RoomDoor,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn send_event(
         &self,
@@ -97,6 +103,10 @@ impl Homeserver for Client {
 
     async fn set_power(&self, room: &RoomId, power: &RoomPower) -> Result<(), ClientError> {
         room_state::set_power(self, room, power).await
+    }
+
+    async fn set_door(&self, room: &RoomId, door: &RoomDoor) -> Result<(), ClientError> {
+        room_state::set_door(self, room, door).await
     }
 
     async fn send_event(

@@ -1,8 +1,9 @@
 //! What the outbox is given to do, and what it reports of that.
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::bridge::effect::{Mark, Post, Redact, Relay};
+use crate::bridge::effect::{Mark, Meanwhile, Post, Redact, Relay};
+use crate::bridge::input::Input;
 use crate::ids::{EventId, RelaySeq, RoomId, UserId};
 
 /// One thing to do in a room.
@@ -11,11 +12,7 @@ pub enum Job {
     Say(Relay),
     Mark(Mark),
     Redact(Redact),
-    Kick {
-        room: RoomId,
-        user: UserId,
-        reason: String,
-    },
+    Kick(Removal),
     /// One of our own goes.
     Leave {
         room: RoomId,
@@ -23,6 +20,35 @@ pub enum Job {
         reason: String,
     },
 }
+
+/// Somebody is to go.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    pub room: RoomId,
+    pub user: UserId,
+    pub reason: String,
+    pub meanwhile: Meanwhile,
+    /// Who wants to know what the homeserver says to each attempt.
+    pub asker: mpsc::Sender<Input>,
+    /// Attempts that the homeserver refused.
+    pub refusals: u32,
+}
+
+impl Removal {
+    /// Tells who wants to know what the homeserver said. A network that has ended need not know.
+    pub(super) async fn answer(&self, result: Result<(), String>) {
+        let (room, user) = (self.room.clone(), self.user.clone());
+        self.asker.send(Input::KickDone { room, user, result }).await.ok();
+    }
+}
+
+impl PartialEq for Removal {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.room, &self.user, &self.reason) == (&other.room, &other.user, &other.reason)
+    }
+}
+
+impl Eq for Removal {}
 
 /// Where it is written down what became of each line and mark. Its methods must not block: they are called from the
 /// machine's own task.

@@ -15,16 +15,19 @@
 //!
 //! A room that is in trouble waits alone; the others go on, by turns, up to [`IN_FLIGHT_MAX`] at once. A line is
 //! never given up because the homeserver is away. Kicks run in the same lanes, so that somebody is told why
-//! before they are gone; they are not kept over a restart.
+//! before they are gone; they are not kept over a restart. One that is refused is tried again, and what was said after it
+//! waits behind it: nobody reads on who should be gone. The room is told so once.
 //!
 //! The outbox writes nothing down itself: a line that was `put` and neither `done` nor `failed` is to be given
 //! to [`OutboxHandle::restore`] at the next start, and the homeserver will know it by its transaction id.
 
+mod bars;
 mod book;
 mod handle;
 mod homeserver;
 mod log;
 mod queue;
+mod removals;
 pub(super) mod speak;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use book::{GhostBook, GhostFact, GhostLog};
 pub use homeserver::Homeserver;
-pub use log::{Job, OutboxLog};
+pub use log::{Job, OutboxLog, Removal};
 pub use queue::{BEHIND_MIN, JOIN_LINES_MAX, LANE_MAX, TOTAL_MAX};
 
 use super::client::{Client, ClientError};
@@ -60,6 +63,8 @@ pub struct Outbox<H = Client> {
     run: u64,
     /// The last attempt anywhere found the homeserver away. For the log alone.
     away: AtomicBool,
+    /// Rooms that were told that somebody cannot be removed, since the start.
+    barred: AtomicU64,
 }
 
 /// The side of those who have something to say. Cheap to clone.
@@ -112,6 +117,7 @@ impl<H: Homeserver> Outbox<H> {
             voice: Voice { homeserver, book, bot },
             run: rand::random(),
             away: AtomicBool::new(false),
+            barred: AtomicU64::new(0),
         };
         (OutboxHandle { desk }, outbox)
     }
@@ -157,6 +163,11 @@ impl<H: Homeserver> Outbox<H> {
             }
             joined.rule = Rule::Kept;
         }
+        if let Work::Fresh(Job::Kick(removal)) = &work
+            && self.desk.is_pardoned(removal)
+        {
+            return Attempt::Over;
+        }
         let result = match &work {
             Work::Fresh(job) | Work::Old(job) => self.attempt_job(room, job).await,
             Work::Joined(joined) => self.say(&joined.relays, Some(joined.first)).await,
@@ -172,14 +183,17 @@ impl<H: Homeserver> Outbox<H> {
                 if self.away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the homeserver takes messages again");
                 }
-                self.succeeded(&work);
+                self.succeeded(&work).await;
             }
             Err(ClientError::Limited { retry_after }) => return Attempt::Again(work, Some(retry_after)),
             Err(error @ (ClientError::Unavailable(_) | ClientError::WrongToken)) => {
                 self.note_away(room, &error);
                 return Attempt::Again(work, None);
             }
-            Err(error) => self.failed(room, &work, &error),
+            Err(error) => match work {
+                Work::Fresh(Job::Kick(removal)) => return self.not_removed(removal, &error).await,
+                work => self.failed(room, &work, &error),
+            },
         }
         Attempt::Over
     }
@@ -194,7 +208,7 @@ impl<H: Homeserver> Outbox<H> {
                 Ok(())
             }
             Job::Redact(redact) => self.voice.redact(redact).await,
-            Job::Kick { user, reason, .. } => self.voice.homeserver.kick(room, user, reason).await,
+            Job::Kick(removal) => self.voice.homeserver.kick(room, &removal.user, &removal.reason).await,
             Job::Leave { user, reason, .. } => self.voice.leave(user, room, reason).await,
         }
     }
@@ -222,8 +236,12 @@ impl<H: Homeserver> Outbox<H> {
         }
     }
 
-    fn succeeded(&self, work: &Work) {
+    async fn succeeded(&self, work: &Work) {
         match work {
+            Work::Fresh(Job::Kick(removal)) | Work::Old(Job::Kick(removal)) => {
+                self.desk.removal_over(removal);
+                removal.answer(Ok(())).await;
+            }
             Work::Fresh(job) | Work::Old(job) => {
                 if let Some(seq) = job.seq() {
                     self.desk.log.done(&[seq]);
@@ -267,7 +285,9 @@ impl<H: Homeserver> Outbox<H> {
                 tracing::warn!(%room, seq = redact.seq.0, event = %redact.event, %error, "a redaction was refused");
                 self.desk.log.failed(redact.seq, &error.to_string());
             }
-            Job::Kick { user, .. } => tracing::warn!(%room, %user, %error, "could not remove a user"),
+            Job::Kick(Removal { user, .. }) => {
+                tracing::warn!(%room, %user, %error, "could not remove a user")
+            }
             Job::Leave { user, .. } => tracing::debug!(%room, %user, %error, "a ghost could not leave"),
         }
     }
@@ -291,8 +311,10 @@ impl Desk {
                 Job::Leave { room, user, .. } => {
                     tracing::warn!(%room, %user, "a ghost does not leave: too much is waiting");
                 }
-                Job::Kick { room, user, .. } => {
+                Job::Kick(removal) => {
+                    let Removal { room, user, .. } = &removal;
                     tracing::error!(%room, %user, "a user was not removed: too much is waiting");
+                    self.removal_over(&removal);
                 }
             }
         }

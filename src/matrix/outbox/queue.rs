@@ -14,9 +14,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Job;
+use super::bars::Bars;
+use super::log::Removal;
 use crate::bridge::effect::{Mark, Redact, Relay};
 use crate::bridge::input::BodyKind;
-use crate::ids::{RelaySeq, RoomId};
+use crate::ids::{RelaySeq, RoomId, UserId};
 use crate::lanes::Lanes;
 
 /// Things that may wait for one room; above it the oldest line goes, and the room is told how many went.
@@ -86,6 +88,7 @@ pub(super) struct Queue {
     alarms: BinaryHeap<Reverse<(Instant, RoomId)>>,
     rooms: HashMap<RoomId, Trouble>,
     notices: u64,
+    pub(super) bars: Bars,
 }
 
 /// What is not well in a room; an entry lives until something succeeds there and nothing is left to tell.
@@ -103,6 +106,7 @@ impl Queue {
             alarms: BinaryHeap::new(),
             rooms: HashMap::new(),
             notices: 0,
+            bars: Bars::default(),
         }
     }
 
@@ -125,8 +129,26 @@ impl Queue {
         self.alarms.len()
     }
 
+    /// Things that wait behind a removal that the homeserver refuses.
+    pub(super) fn withheld(&self) -> usize {
+        self.bars.rooms().map(|room| self.lanes.lane_len(room).saturating_sub(1)).sum()
+    }
+
+    /// Somebody need not be removed any more. `true` when what waits behind that goes on now.
+    pub(super) fn pardon(&mut self, room: &RoomId, user: &UserId) -> bool {
+        let is_barring = self.bars.pardon(room, user);
+        if is_barring {
+            self.alarms.retain(|Reverse((_, other))| other != room);
+            self.lanes.wake(room);
+        }
+        is_barring
+    }
+
     /// Adds work at the end of its room's lane. Returns what had to go for it: a line, a mark, or lines that were one event.
     pub(super) fn push(&mut self, room: &RoomId, work: Work) -> Vec<Job> {
+        if let Work::Fresh(Job::Kick(removal)) = &work {
+            self.bars.begin(&removal.room, &removal.user);
+        }
         let Err(work) = self.lanes.push(room.clone(), work) else { return Vec::new() };
         let (spared, mut left_out) = self.make_place(room);
         for work in spared.into_iter().chain([work]) {
@@ -148,8 +170,8 @@ impl Queue {
             && let Some(work) = self.lanes.drop_oldest(room)
         {
             match work {
-                Work::Fresh(Job::Kick { .. } | Job::Leave { .. })
-                | Work::Old(Job::Kick { .. } | Job::Leave { .. }) => spared.push(work),
+                Work::Fresh(Job::Kick(_) | Job::Leave { .. })
+                | Work::Old(Job::Kick(_) | Job::Leave { .. }) => spared.push(work),
                 Work::Fresh(_) | Work::Old(_) | Work::Joined(_) => return (spared, work.into_jobs()),
                 // Not lost: what it would have told is told later.
                 Work::Missed { lines, .. } => {
@@ -215,6 +237,12 @@ impl Queue {
                     let _ = self.lanes.put_back(room, Work::Old(Job::Say(relay)));
                 }
                 Some(Work::Old(Job::Say(first)))
+            }
+            Attempt::Again(Work::Fresh(Job::Kick(removal)), _)
+                if self.bars.is_pardoned(&removal.room, &removal.user) =>
+            {
+                self.bars.end(&removal.room, &removal.user);
+                self.over(room)
             }
             Attempt::Again(work, named) => {
                 let trouble = self.rooms.entry(room.clone()).or_default();
@@ -310,7 +338,7 @@ impl Job {
             Self::Say(Relay { room, .. })
             | Self::Mark(Mark { room, .. })
             | Self::Redact(Redact { room, .. })
-            | Self::Kick { room, .. }
+            | Self::Kick(Removal { room, .. })
             | Self::Leave { room, .. } => room,
         }
     }
@@ -321,7 +349,7 @@ impl Job {
             Self::Say(Relay { seq, .. })
             | Self::Mark(Mark { seq, .. })
             | Self::Redact(Redact { seq, .. }) => Some(*seq),
-            Self::Kick { .. } | Self::Leave { .. } => None,
+            Self::Kick(_) | Self::Leave { .. } => None,
         }
     }
 }
@@ -329,8 +357,8 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::effect::{Ghost, Sign, Speaker};
-    use crate::ids::{EventId, UserId};
+    use crate::bridge::effect::{Ghost, Meanwhile, Sign, Speaker};
+    use crate::ids::EventId;
 
     fn room() -> RoomId {
         RoomId::new("!r").unwrap()
@@ -356,7 +384,16 @@ mod tests {
     }
 
     fn kick() -> Job {
-        Job::Kick { room: room(), user: UserId::new("@a:b").unwrap(), reason: "r".into() }
+        let (asker, _) = tokio::sync::mpsc::channel(1);
+        let user = UserId::new("@a:b").unwrap();
+        Job::Kick(Removal {
+            room: room(),
+            user,
+            reason: "r".into(),
+            meanwhile: Meanwhile::Withheld,
+            asker,
+            refusals: 0,
+        })
     }
 
     fn push(queue: &mut Queue, job: Job) -> Vec<Job> {
@@ -370,7 +407,7 @@ mod tests {
             Work::Fresh(Job::Redact(redact)) | Work::Old(Job::Redact(redact)) => {
                 format!("redact {}", redact.seq.0)
             }
-            Work::Fresh(Job::Kick { .. }) | Work::Old(Job::Kick { .. }) => "kick".into(),
+            Work::Fresh(Job::Kick(_)) | Work::Old(Job::Kick(_)) => "kick".into(),
             Work::Fresh(Job::Leave { .. }) | Work::Old(Job::Leave { .. }) => "leave".into(),
             Work::Joined(joined) => {
                 let seqs = joined.relays.iter().map(|relay| relay.seq.0.to_string());

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{Ghost, Post, Speaker};
-use crate::bridge::effect::{RoomPower, RoomTopic};
+use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
 use crate::bridge::input::BodyKind;
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
@@ -128,6 +128,9 @@ impl Homeserver for Arc<Server> {
     }
     async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
         unreachable!("nobody asks for topics here")
+    }
+    async fn set_door(&self, _: &RoomId, _: &RoomDoor) -> Result<(), ClientError> {
+        unreachable!("nobody asks for doors here")
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")

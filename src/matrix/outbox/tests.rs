@@ -4,13 +4,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::*;
-use crate::bridge::effect::{Fate, Ghost, Post, Sign, Speaker};
-use crate::bridge::effect::{RoomPower, RoomTopic};
-use crate::bridge::input::BodyKind;
+use crate::bridge::effect::{Fate, Ghost, Meanwhile, Post, Sign, Speaker};
+use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::input::{BodyKind, Input};
 use crate::ids::{EventId, NetworkId};
 
 use crate::matrix::client::{As, DeviceUse, Registered};
@@ -69,6 +69,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
         unreachable!("nobody asks for topics here")
+    }
+    async fn set_door(&self, _: &RoomId, _: &RoomDoor) -> Result<(), ClientError> {
+        unreachable!("nobody asks for doors here")
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")
@@ -188,6 +191,13 @@ impl Scene {
             ]);
         }
         scene
+    }
+
+    /// Lets somebody be removed; gives where the answers come.
+    fn kick(&self, who: &str, meanwhile: Meanwhile) -> mpsc::Receiver<Input> {
+        let (asker, answers) = mpsc::channel(8);
+        self.handle.kick(room("!a"), user(who), "not on IRC".into(), meanwhile, asker);
+        answers
     }
 
     /// Runs until all is said, an hour at most, and returns the calls.
@@ -407,10 +417,79 @@ async fn a_kick_comes_after_the_notice_that_explains_it_and_outlasts_an_outage()
     let mut scene = Scene::new(vec![("send", away()), ("kick", away())]);
     let notice = Relay { speaker: Speaker::Bot, ..line(1, "!a", "@g:s") };
     scene.handle.submit(notice);
-    scene.handle.kick(room("!a"), user("@alice:s"), "not on IRC".into());
+    let _answers = scene.kick("@alice:s", Meanwhile::Withheld);
     let calls = scene.play().await;
     let (send, kick) = ("send !a bunraku.1 @bot:s: line 1", "kick !a @alice:s not on IRC");
     assert_eq!(calls[calls.len() - 4..], [send, send, kick, kick]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_after_a_removal_that_is_refused_waits_behind_it() {
+    let refused = vec![("kick", forbidden()), ("kick", forbidden())];
+    let mut scene = Scene::settled(refused, &[("!a", "@g:s"), ("!b", "@g:s"), ("!a", "@bot:s")]);
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    let mut answers = scene.kick("@alice:s", Meanwhile::Withheld);
+    scene.handle.submit(line(2, "!a", "@g:s"));
+    scene.handle.submit(line(3, "!b", "@g:s"));
+    let calls = scene.play().await;
+    let kick = "kick !a @alice:s not on IRC";
+    let in_room: Vec<&String> = calls.iter().filter(|call| !call.contains("!b")).collect();
+    let [first, refused, told, again, done, last] = in_room[..] else { panic!("{calls:?}") };
+    assert_eq!([refused, again, done], [kick; 3]);
+    assert!(first.ends_with("line 1") && last.ends_with("line 2"), "{calls:?}");
+    assert!(told.contains("@bot:s: @alice:s is not in this room's channel on IRC"), "{told}");
+    let kicks = scene.times_of("kick");
+    assert_eq!([kicks[1] - kicks[0], kicks[2] - kicks[1]].map(|ms| ms / 1_000), [30, 60]);
+    assert!(scene.times_of("send !b")[0] < 1_000, "other rooms go on");
+    let mut said = Vec::new();
+    while let Ok(Input::KickDone { user, result, .. }) = answers.try_recv() {
+        said.push((user.to_string(), result.is_ok()));
+    }
+    assert_eq!(said, [("@alice:s".to_owned(), false), ("@alice:s".into(), false), ("@alice:s".into(), true)]);
+    assert_eq!(scene.handle.withheld(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_pardoned_is_not_removed_and_what_waited_goes_on_at_once() {
+    let refused = vec![("kick", forbidden())];
+    let mut scene = Scene::settled(refused, &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let _answers = scene.kick("@alice:s", Meanwhile::Withheld);
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    scene.handle.submit(line(2, "!a", "@g:s"));
+    let outbox = scene.outbox.take().expect("not running yet");
+    tokio::spawn(outbox.run(scene.cancel.clone()));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((scene.handle.withheld(), scene.handle.rooms_parked()), (2, 1));
+    scene.handle.pardon(&room("!a"), &user("@bob:s"));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.handle.withheld(), 2, "another's pardon frees nothing");
+    scene.handle.pardon(&room("!a"), &user("@alice:s"));
+    let calls = scene.play().await;
+    assert!(calls[calls.len() - 1].ends_with("line 2"), "{calls:?}");
+    assert_eq!(scene.times_of("kick").len(), 1);
+    assert!(scene.times_of("send !a")[2] < 7_000, "at once");
+    assert_eq!((scene.handle.withheld(), scene.handle.rooms_parked()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pardon_that_comes_before_the_removal_was_tried_leaves_it_out() {
+    let mut scene = Scene::settled(vec![("send", away())], &[("!a", "@g:s")]);
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    let _answers = scene.kick("@alice:s", Meanwhile::Withheld);
+    scene.handle.pardon(&room("!a"), &user("@alice:s"));
+    scene.handle.submit(line(2, "!a", "@g:s"));
+    scene.play().await;
+    assert_eq!((scene.times_of("kick").len(), scene.times_of("send").len()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_gate_a_removal_is_tried_once() {
+    let mut scene = Scene::settled(vec![("kick", forbidden())], &[("!a", "@g:s")]);
+    let mut answers = scene.kick("@alice:s", Meanwhile::Shown);
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    let calls = scene.play().await;
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(matches!(answers.try_recv(), Ok(Input::KickDone { result: Err(_), .. })));
 }
 
 #[tokio::test(start_paused = true)]

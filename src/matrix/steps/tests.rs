@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::bridge::effect::Ghost;
-use crate::bridge::effect::{RoomPower, RoomTopic};
+use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
 use crate::matrix::outbox::{GhostFact, GhostLog};
@@ -67,6 +67,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
         unreachable!("nobody asks for topics here")
+    }
+    async fn set_door(&self, _: &RoomId, _: &RoomDoor) -> Result<(), ClientError> {
+        unreachable!("nobody asks for doors here")
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")

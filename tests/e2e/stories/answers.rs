@@ -14,7 +14,7 @@ use crate::support::{PATIENT, QUIET};
 
 tell!(joins_refused, messages_refused);
 
-/// By `+i`, `+k`, `+l`, `+b`: out of the portal room they go, with the reason.
+/// By `+i`, `+k`, `+l`, `+b`: they are told the reason, and what follows.
 ///
 /// `+R` is left out: ngIRCd says it with the numeric of a full channel.
 async fn joins_refused(story: Story) {
@@ -22,7 +22,8 @@ async fn joins_refused(story: Story) {
     let wanted = |s: &&Situation| {
         s.place() == Place::Outside && s.name.starts_with("join refused") && !s.name.ends_with("+R")
     };
-    let user = story.user("anjoiner").await;
+    let mut user = story.user("anjoiner").await;
+    let bot = story.bridge.bot();
     for (number, situation) in situations().iter().filter(wanted).enumerate() {
         let channel = format!("#an-join{number}");
         let operator = Situation::operator(&story.ircd, &channel).await;
@@ -30,9 +31,11 @@ async fn joins_refused(story: Story) {
         assert_eq!(situation.act(&scene), Act::Join { channel: channel.clone() });
 
         let room = user.join(&alias(&channel)).await;
-        let out = user.wait_membership(&room, &user.id, "leave", PATIENT).await;
-        assert_ne!(out.sender, user.id, "a kick, not a departure");
-        compare(kind, situation, &channel, &out.reason);
+        let told = user.wait_message(&room, "the reason", PATIENT, |m| m.sender == bot).await.body;
+        let reason = told.strip_prefix(&format!("{}: ", user.id)).expect("whom it is for");
+        let (reason, follows) = reason.split_once(" Nobody in ").expect("what follows");
+        assert!(follows.contains("you are removed from this room in 5 minutes"), "{told}");
+        compare(kind, situation, &channel, reason);
     }
 }
 

@@ -6,6 +6,7 @@
 mod answers;
 mod duty;
 mod faults;
+mod gate;
 mod heal;
 mod heard;
 mod ident;

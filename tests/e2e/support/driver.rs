@@ -15,7 +15,7 @@ use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, Portal
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, QueryRules, Topics, Typing,
+    Policy, Power, PresenceRules, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -240,6 +240,7 @@ fn policy() -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         members: Members::default(),
+        presence: PresenceRules::default(),
         connections_max: 100,
     }
 }

@@ -15,7 +15,7 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, QueryRules, ToMatrix, Topics, Typing,
+    Policy, Power, PresenceRules, QueryRules, ToMatrix, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -81,6 +81,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         members: Members { to_matrix: shown, grace_ms: 5_000, split_grace_ms: 40_000, ..Members::default() },
+        presence: PresenceRules::default(),
         connections_max: 100,
     }
 }
@@ -764,6 +765,7 @@ impl World {
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }
+            | Effect::Pardon { .. }
             | Effect::Publish(_)
             | Effect::Unpublish { .. }
             | Effect::Duty { .. }

@@ -119,16 +119,14 @@ impl Network {
     }
 
     /// Says something to somebody in a private chat of theirs; `false` when they have none.
-    pub(in super::super) fn tell_privately(&mut self, user: &UserId, text: String) -> bool {
+    pub(in super::super) fn tell_privately(&mut self, user: &UserId, text: String) -> Option<RoomId> {
         let is_open = |place: &Place| match place {
             Place::Open(room) => Some(room.clone()),
             Place::Doing(_) | Place::Left(_) => None,
         };
-        let Some(room) = self.queries.of_user(user).find_map(|(_, query)| is_open(&query.place)) else {
-            return false;
-        };
+        let room = self.queries.of_user(user).find_map(|(_, query)| is_open(&query.place))?;
         self.tell(&room, text, None);
-        true
+        Some(room)
     }
 
     /// The homeserver will not do it.

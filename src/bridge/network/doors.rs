@@ -1,0 +1,58 @@
+//! Whether people outside find the rooms that we made: not those of hidden channels. See [`RoomDoor`].
+
+use std::collections::BTreeSet;
+
+use super::super::effect::Effect;
+use super::super::input::{PortalOrigin, StepResult};
+use super::super::step::{Door, RoomDoor, RoomStep};
+use super::Network;
+use crate::ids::{ChannelName, RoomId};
+
+/// Rooms that were shut since the start.
+pub(super) type Doors = BTreeSet<RoomId>;
+
+impl Network {
+    /// Whether a channel is hidden may be known, or have changed: its room's door follows.
+    pub(super) fn door_follows(&mut self, name: &ChannelName) {
+        let Some(channel) = self.channels.get(name).filter(|channel| channel.roster().is_known()) else {
+            return;
+        };
+        let is_hidden = channel.is_hidden();
+        let ours = self.portals.of_channel(name).filter(|portal| portal.origin == PortalOrigin::Alias);
+        let rooms: Vec<RoomId> = ours.map(|portal| portal.room.clone()).collect();
+        for room in rooms {
+            // One that an earlier run shut is opened when somebody asks for it.
+            let is_news = if is_hidden { self.doors.insert(room.clone()) } else { self.doors.remove(&room) };
+            if is_news {
+                self.set_door(name, room, if is_hidden { Door::Shut } else { Door::Open });
+            }
+        }
+    }
+
+    fn set_door(&mut self, name: &ChannelName, room: RoomId, door: Door) {
+        let aliases = self.policy.aliases.clone();
+        let Some(alias) = aliases.alias(name, &self.policy.server_name) else { return };
+        self.out.push(Effect::Step { room, step: RoomStep::Door(RoomDoor { door, alias, aliases }) });
+    }
+
+    /// True while nobody outside is to learn that there is a room of ours for this channel: it is hidden, or its people are
+    /// on their way there and it is not known yet.
+    pub(super) fn is_shut(&self, name: &ChannelName, room: &RoomId) -> bool {
+        match self.channels.get(name).filter(|channel| channel.roster().is_known()) {
+            Some(channel) => channel.is_hidden(),
+            None => self.doors.contains(room) || self.portals.members(room).next().is_some(),
+        }
+    }
+
+    /// What became of the step. What found no place is found again with the next whole list of names.
+    pub(super) fn door_set(&mut self, room: &RoomId, result: &StepResult) {
+        match result {
+            StepResult::Done | StepResult::Refused(_) => {}
+            StepResult::NotTaken => {
+                if !self.doors.remove(room) {
+                    self.doors.insert(room.clone());
+                }
+            }
+        }
+    }
+}
