@@ -58,6 +58,7 @@ fn policy() -> Policy {
         power: Power::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory::default(),
     }
 }
 struct W {

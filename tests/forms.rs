@@ -16,8 +16,8 @@ use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
+    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
+    PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -409,5 +409,6 @@ fn policy() -> Policy {
         power: Power::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory::default(),
     }
 }

@@ -57,6 +57,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         power: Power { to_matrix: Rooms::None, ..Power::default() },
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
         presence: PresenceRules::default(),
+        directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }
 
@@ -296,7 +297,7 @@ impl World {
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.events += usize::from(self.ghosts.remove(&ghost));
             }
-            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) => {
+            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) | RoomStep::Plate(_) => {
                 panic!("switched off here: {key:?}")
             }
         }

@@ -51,6 +51,7 @@ fn policy() -> Policy {
         typing: Typing::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory::default(),
         topics: Topics::default(),
         power: Power::default(),
         queries: QueryRules { rooms_per_minute: 1_000, contacts_per_minute: 1_000, ..QueryRules::default() },

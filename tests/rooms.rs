@@ -8,7 +8,8 @@ use std::path::Path;
 
 use bunraku::bridge::effect::{Effect, Levels, RoomPower, RoomStep};
 use bunraku::bridge::input::{
-    Before, CloseReason, Input, MatrixEvent, Member, Opening, PortalOrigin, PortalRow, StepResult,
+    Before, CloseReason, Input, MatrixEvent, Member, Membership, Opening, PortalOrigin, PortalRow,
+    StepResult, Successor, Unfit,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
@@ -56,6 +57,7 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }
 
@@ -330,9 +332,13 @@ impl World {
                 set(power, &mut room.levels);
                 StepResult::Done
             }
-            (StepFate::Done, RoomStep::GhostJoins(_) | RoomStep::GhostLeaves { .. } | RoomStep::Door(_)) => {
-                StepResult::Done
-            }
+            (
+                StepFate::Done,
+                RoomStep::GhostJoins(_)
+                | RoomStep::GhostLeaves { .. }
+                | RoomStep::Door(_)
+                | RoomStep::Plate(_),
+            ) => StepResult::Done,
         };
         self.machine.handle(self.now, Input::StepDone { room: id, key: step.key(), result });
     }
@@ -502,11 +508,78 @@ fn absences() -> String {
 }
 
 #[test]
+fn what_is_said_in_a_successor_waits_up_to_a_bound_and_is_settled_once() {
+    let mut world = World::new();
+    let (room, to) = (world.rooms[0].id.clone(), RoomId::new("!new:hs").expect("a room id"));
+    world.matrix(MatrixEvent::Tombstone { room: room.clone(), sender: user("admin"), to: to.clone() });
+    let mut effects = Vec::new();
+    for _ in 0..1_000 {
+        world.seq += 1;
+        let event = MatrixEvent::Member {
+            room: to.clone(),
+            sender: user("ada"),
+            target: Member { user: user("ada"), display_name: None },
+            membership: Membership::Join,
+            reason: None,
+            is_direct: false,
+        };
+        let input = Input::Matrix { seq: InboxSeq(world.seq), event, before: Before::New };
+        world.machine.handle(world.now, input);
+    }
+    world.machine.take_effects(&mut effects);
+    let settled = |effects: &[Effect]| -> Vec<InboxSeq> {
+        let seq = |effect: &Effect| if let Effect::Settle { seq, .. } = effect { Some(*seq) } else { None };
+        effects.iter().filter_map(seq).collect()
+    };
+    assert_eq!(settled(&effects).len(), 1_000 - 256, "those for which there was no place");
+    let member = Member { user: user("ada"), display_name: None };
+    let result = Ok(Successor { members: vec![member], next: None });
+    world.machine.handle(world.now, Input::Succeeded { room, to, result });
+    world.machine.take_effects(&mut effects);
+    let all: BTreeSet<InboxSeq> = settled(&effects).into_iter().collect();
+    assert_eq!((all.len(), settled(&effects).len()), (1_001, 1_001), "the tombstone with them");
+}
+
+/// What the old room hears, for each way an upgrade can end.
+fn upgrades() -> String {
+    let member = |id: &str| Member { user: user(id), display_name: None };
+    let good = Successor { members: vec![member("ada")], next: None };
+    let ends = [
+        ("both rooms say so", Ok(good)),
+        ("it is invite-only", Err(Unfit::Closed)),
+        ("nobody knows of it", Err(Unfit::Missing)),
+        ("it does not name this room as its predecessor", Err(Unfit::Stranger)),
+        ("it is bridged already, or was replaced itself", Err(Unfit::Taken)),
+        ("the homeserver could not find out in some minutes", Err(Unfit::Unknown)),
+    ];
+    let mut table = String::from("| the new room | what the old one hears |\n|---|---|\n");
+    for (what, result) in ends {
+        table.push_str(&format!("| {what} | {} |\n", heard_of_upgrade(result)));
+    }
+    table
+}
+
+fn heard_of_upgrade(result: Result<Successor, Unfit>) -> String {
+    let mut world = World::new();
+    let (room, to) = (world.rooms[0].id.clone(), RoomId::new("!new:hs").expect("a room id"));
+    world.matrix(MatrixEvent::Tombstone { room: room.clone(), sender: user("admin"), to: to.clone() });
+    world.machine.handle(world.now, Input::Succeeded { room: room.clone(), to, result });
+    let mut effects = Vec::new();
+    world.machine.take_effects(&mut effects);
+    let told = effects.into_iter().find_map(|effect| match effect {
+        Effect::Relay(relay) if relay.room == room => Some(relay.text),
+        _ => None,
+    });
+    told.expect("the room is told")
+}
+
+#[test]
 fn the_page_for_room_owners_says_what_the_code_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let frame = include_str!("rooms/page.md");
     let made = frame.replace("{ranks}\n", &ranks()).replace("{topics}\n", &topics());
     let made = made.replace("{absences}\n", &absences());
+    let made = made.replace("{upgrades}\n", &upgrades());
     let page = root.join("docs/ROOMS.md");
     if std::env::var_os("BUNRAKU_BLESS").is_some() {
         std::fs::write(&page, &made).expect("a writable page");

@@ -9,15 +9,17 @@ use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::directory;
 use super::heal::gaps::{Admission, Gap, Gaps};
 use super::heal::read::{Head, newest, read_back};
 use super::heal::strands::Patience;
 use super::inbox_pump::Feed;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
-use crate::bridge::input::Input;
+use crate::bridge::input::{Input, LookUp};
 use crate::bridge::policy::Shown;
 use crate::ids::{RoomAlias, RoomId, Time, UserId};
+use crate::matrix::appservice::thirdparty::{Hit, Instance};
 use crate::matrix::appservice::{Accepted, Host, RawEvent, RoomTyping};
 use crate::matrix::client::{Client, ClientError};
 use crate::matrix::decode::{KINDS, is_message};
@@ -298,6 +300,14 @@ impl Host for BridgeHost {
             return Existence::Absent;
         }
         answer.await.unwrap_or(Existence::Absent)
+    }
+
+    fn instances(&self) -> Vec<Instance> {
+        self.mailboxes.iter().map(directory::instance).collect()
+    }
+
+    async fn look_up(&self, domain: Option<String>, what: LookUp) -> Vec<Hit> {
+        directory::look_up(&self.intake.shell, &self.mailboxes, domain.as_deref(), what).await
     }
 
     /// A ghost exists once somebody asks for it, so that it can be invited.

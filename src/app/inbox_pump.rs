@@ -144,6 +144,12 @@ impl InboxPump {
         if row.network.is_none() && matches!(event, MatrixEvent::Message { .. }) {
             self.count(row.seq, &mailbox.network).await;
         }
+        if let MatrixEvent::Tombstone { to, .. } = &event
+            && !self.shell.routes.has(to)
+        {
+            // What happens there from now on waits for the network's word, in its order.
+            self.shell.routes.set(to.clone(), mailbox.network.clone());
+        }
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event, before: row.before }).await.ok();
     }
@@ -210,13 +216,5 @@ fn own_alias(json: &str, bot: &UserId) -> Option<RoomAlias> {
 
 /// The event's own word for its room has to be the one it was filed under.
 fn has_room(event: &MatrixEvent, room_id: &str) -> bool {
-    let (MatrixEvent::Message { room, .. }
-    | MatrixEvent::Member { room, .. }
-    | MatrixEvent::Reaction { room, .. }
-    | MatrixEvent::Redaction { room, .. }
-    | MatrixEvent::Encrypted { room, .. }
-    | MatrixEvent::Topic { room, .. }
-    | MatrixEvent::PowerLevels { room, .. }
-    | MatrixEvent::Other { room, .. }) = event;
-    room.as_str() == room_id
+    event.room().as_str() == room_id
 }

@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod dial_plan;
+mod directory;
 pub mod heal;
 pub mod heap;
 pub mod host;
@@ -31,3 +32,4 @@ mod shelf;
 pub mod shell;
 pub mod startup;
 pub mod stop;
+mod upgrades;

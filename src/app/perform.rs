@@ -121,6 +121,9 @@ impl NetworkTask {
                 self.shell.held.remove(self.id.clone(), user);
                 self.note(saved, "the end of a hold could not be remembered");
             }
+            Effect::Succeed(succession) => self.succeed(succession).await,
+            Effect::Invite { room, user, reason } => self.invite(room, user, reason),
+            Effect::Found { ask, found } => self.shell.looked_up.answer(ask, found),
             Effect::Step { room, step } => self.shell.steps.submit(room, step, self.inputs.clone()),
             Effect::Pardon { room, user } => self.shell.outbox.pardon(&room, &user),
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::queries;
 use super::shell::Shell;
+use super::upgrades;
 use crate::bridge::effect::Speaker;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
@@ -39,15 +40,17 @@ pub async fn remember(
 ) -> anyhow::Result<()> {
     let now = shell.clock.now();
     // A room that is named by an alias is not known by its id here; linking tells.
-    let names = |mapped: &config::Channel, room: &str| {
-        mapped.rooms.iter().any(|name| name == room || name.starts_with('#'))
+    let pairs = shell.store.successions(&policy.network).await?;
+    let names = |mapped: &config::Channel, room: &RoomId| {
+        mapped.rooms.iter().any(|name| name == room.as_str() || name.starts_with('#'))
+            || upgrades::is_successor_of(&pairs, room, &mapped.rooms)
     };
-    let is_mapped = |row: &PortalRow| {
-        settings.channels.iter().any(|m| m.channel == row.channel && names(m, row.room.as_str()))
-    };
+    let is_mapped =
+        |row: &PortalRow| settings.channels.iter().any(|m| m.channel == row.channel && names(m, &row.room));
     for row in shell.store.portals(&policy.network).await? {
         if row.origin == PortalOrigin::Config && !is_mapped(&row) {
             shell.store.portal_remove(&policy.network, &row.room).await?;
+            network.handle(now, Input::PairingOver(row));
             continue;
         }
         shell.routes.set(row.room.clone(), policy.network.clone());

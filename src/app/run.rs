@@ -124,6 +124,7 @@ impl Bridge {
             asks: Asks::default(),
             held: Held::default(),
             commands: Asks::default(),
+            looked_up: Asks::default(),
             churn: Churn::default(),
             vault,
             link_ms: shelf::link_ms(config),

@@ -3,9 +3,9 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Formatting, Forms, GateRule, JoinFailure,
-    Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Ranks, Rooms, Services,
-    Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Formatting, Forms, GateRule,
+    JoinFailure, Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Ranks,
+    Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -69,6 +69,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         power: power(&network.power),
         members: members(&network.members),
         presence: presence(&network.presence),
+        directory: directory(network),
     }
 }
 
@@ -85,6 +86,18 @@ fn presence(presence: &config::Presence) -> PresenceRules {
             config::JoinFailure::Wait => JoinFailure::Wait,
             config::JoinFailure::Remove => JoinFailure::Remove,
         },
+    }
+}
+
+fn directory(network: &Network) -> Directory {
+    let (servers, directory) = (&network.servers, &network.directory);
+    Directory {
+        domains: servers.iter().map(|server| server.host.clone()).collect(),
+        plates: shown(directory.bridge_info),
+        publish: shown(directory.publish),
+        invites: shown(directory.invites),
+        invites_per_minute: directory.invites_per_minute,
+        others: directory.other_bridges.clone(),
     }
 }
 
@@ -223,6 +236,8 @@ mod tests {
         assert_eq!((&policy.power, policy.topics), (&Power::default(), Topics::default()));
         assert_eq!(policy.members, Members::default());
         assert_eq!(policy.presence, PresenceRules::default());
+        let domains = vec!["irc.libera.chat".to_owned()];
+        assert_eq!(policy.directory, Directory { domains, ..Directory::default() });
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::clock::Clock;
 use super::heap::Churn;
 use super::host::Intake;
-use crate::bridge::effect::{CommandAnswer, Existence, Outcome};
+use crate::bridge::effect::{CommandAnswer, Existence, Found, Outcome};
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::network::figures::Figures;
 use crate::bridge::policy::Policy;
@@ -40,6 +40,8 @@ pub struct Shell {
     pub asks: Asks<Existence>,
     /// Lines that people let their puppets say.
     pub commands: Asks<CommandAnswer>,
+    /// What people look up.
+    pub looked_up: Asks<Vec<Found>>,
     /// Opens stored passwords and keys.
     pub vault: Vault,
     /// How long a link for people on IRC is good; `None` where none are given.

@@ -11,10 +11,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::shell::{Mailbox, Shell};
+use super::upgrades;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::config;
 use crate::ids::{RoomAlias, RoomId};
 use crate::matrix::client::{As, Client, ClientError, DeviceUse};
+use crate::store::StoreError;
 
 const CONTROL_ROOM: &str = "control_room";
 const START_EVENT: &str = "org.bunraku.started";
@@ -133,14 +135,13 @@ pub async fn link_mapped_rooms(
 
 async fn link(shell: &Shell, mailbox: &Mailbox, channel: &str, room: &str) -> Result<(), ClientError> {
     let bot = shell.client.bot();
-    let room = match RoomAlias::new(room) {
+    let named = match RoomAlias::new(room) {
         Some(alias) => shell.client.join_alias(bot, &alias).await?,
-        None => {
-            let room = RoomId::new(room).ok_or(ClientError::NotFound)?;
-            shell.client.join(bot, &room).await?;
-            room
-        }
+        None => RoomId::new(room).ok_or(ClientError::NotFound)?,
     };
+    let unreadable = |error: StoreError| ClientError::Unavailable(error.to_string());
+    let room = upgrades::newest(&shell.store, named).await.map_err(unreadable)?;
+    shell.client.join(bot, &room).await?;
     let row = PortalRow { room: room.clone(), channel: channel.to_owned(), origin: PortalOrigin::Config };
     if let Err(error) = shell.store.portal_save(&mailbox.network, &row).await {
         tracing::error!(%room, %error, "a mapped room could not be remembered");

@@ -12,8 +12,12 @@ use crate::ids::{
 use crate::secret::Secret;
 use crate::text::line::Line;
 
+pub use super::look_up::Found;
 pub use super::relay::memory::{Author, Life, Said, Saying};
-pub use super::step::{Door, Levels, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, StepKey};
+pub use super::step::{
+    Door, Levels, Listing, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing, StepKey,
+};
+pub use super::succession::Succession;
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +98,12 @@ pub enum Effect {
     DropQuery { room: RoomId },
     /// Somebody need not be removed any more: they are in the channel, or out of the room.
     Pardon { room: RoomId, user: UserId },
+    /// Do something for a room that another one replaces.
+    Succeed(Succession),
+    /// Invite a person to a room, in the bot's name. Tried a few times; nobody waits for it.
+    Invite { room: RoomId, user: UserId, reason: String },
+    /// The answer to `Input::LookUp`: exactly one for each.
+    Found { ask: AskId, found: Vec<Found> },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

@@ -14,7 +14,9 @@ use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomI
 use crate::secret::Secret;
 use crate::text::line::Line;
 
+pub use super::look_up::LookUp;
 pub use super::step::StepResult;
+pub use super::succession::{Successor, Unfit};
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
 #[derive(Clone, Debug)]
@@ -70,6 +72,12 @@ pub enum Input {
     QueryDone { step: QueryStep, result: Result<QueryRoom, QueryFault> },
     /// What the homeserver said to `Effect::Kick`; words on why not.
     KickDone { room: RoomId, user: UserId, result: Result<(), String> },
+    /// What became of `Succession::Follow`.
+    Succeeded { room: RoomId, to: RoomId, result: Result<Successor, Unfit> },
+    /// The pairing of an earlier run that is over, by the configuration: the room is to know; given before `Started`.
+    PairingOver(PortalRow),
+    /// Somebody looks something up; answered by one `Effect::Found`.
+    LookUp { ask: AskId, what: LookUp },
 }
 
 /// A private chat that has a room.
@@ -263,6 +271,25 @@ pub enum MatrixEvent {
     Topic { room: RoomId, event_id: EventId, sender: UserId, topic: String },
     /// Somebody changed who may what in the room. What it says now is read where it matters.
     PowerLevels { room: RoomId, sender: UserId },
+    /// Somebody closed the room: it goes on in another one.
+    Tombstone { room: RoomId, sender: UserId, to: RoomId },
+}
+
+impl MatrixEvent {
+    /// Where it happened.
+    pub fn room(&self) -> &RoomId {
+        match self {
+            Self::Message { room, .. }
+            | Self::Member { room, .. }
+            | Self::Reaction { room, .. }
+            | Self::Redaction { room, .. }
+            | Self::Encrypted { room, .. }
+            | Self::Other { room, .. }
+            | Self::Topic { room, .. }
+            | Self::PowerLevels { room, .. }
+            | Self::Tombstone { room, .. } => room,
+        }
+    }
 }
 
 /// What an earlier run has done with an event.

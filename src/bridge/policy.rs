@@ -1,10 +1,12 @@
 //! The settings one network's machine needs, already checked. The configuration's own types never come here.
 
+mod directory;
 mod presence;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::directory::Directory;
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
 pub use super::portal::access::Ranks;
 use crate::ids::{ChannelName, NetworkId, UserId};
@@ -65,6 +67,7 @@ pub struct Policy {
     pub topics: Topics,
     pub power: Power,
     pub presence: PresenceRules,
+    pub directory: Directory,
 }
 
 /// Whether people are shown that somebody on the other side types.

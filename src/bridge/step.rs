@@ -6,6 +6,7 @@
 use super::effect::Ghost;
 pub use super::portal::access::{Levels, Reach, RoomPower};
 pub use super::portal::door::{Door, RoomDoor};
+pub use super::portal::plate::{Listing, Plate, Standing};
 pub use super::portal::topic::RoomTopic;
 use crate::ids::UserId;
 
@@ -22,6 +23,8 @@ pub enum RoomStep {
     Power(RoomPower),
     /// Whether people outside are to find the room.
     Door(RoomDoor),
+    /// The room is to say this of its channel.
+    Plate(Plate),
 }
 
 /// What a step is about: of one room and key one step is done at a time, and one waits at most.
@@ -32,6 +35,7 @@ pub enum StepKey {
     Topic,
     Power,
     Door,
+    Plate,
 }
 
 /// What became of the last step for a key: exactly one answer for all that took one another's place.
@@ -52,6 +56,7 @@ impl RoomStep {
             Self::Topic(_) => StepKey::Topic,
             Self::Power(_) => StepKey::Power,
             Self::Door(_) => StepKey::Door,
+            Self::Plate(_) => StepKey::Plate,
         }
     }
 }

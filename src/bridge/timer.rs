@@ -51,6 +51,8 @@ pub enum Timer {
     Members,
     /// Somebody may have been in a room without its channel for too long.
     Gate,
+    /// The next room's plate may be looked at.
+    Plates,
 }
 
 /// The armed timers, each at most once.

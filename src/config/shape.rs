@@ -214,6 +214,16 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may(
+        "directory",
+        Shape::Table(&[
+            may("bridge_info", Shape::YesNo),
+            may("publish", Shape::YesNo),
+            may("invites", Shape::YesNo),
+            may("invites_per_minute", whole(1, 1_000)),
+            may("other_bridges", TEXTS),
+        ]),
+    ),
+    may(
         "mentions",
         Shape::Table(&[may("max", whole(0, 100)), may("letters_min", whole(1, 64)), may("never", TEXTS)]),
     ),

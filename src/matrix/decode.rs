@@ -27,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The types of events that mean something to the machine: those that [`decode`] knows.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 11] = [
     "m.room.message",
     "m.sticker",
     "m.poll.start",
@@ -38,6 +38,7 @@ pub const KINDS: [&str; 10] = [
     "m.room.member",
     "m.room.topic",
     "m.room.power_levels",
+    "m.room.tombstone",
 ];
 
 /// True for the types of events by which people say something.
@@ -61,6 +62,7 @@ pub fn decode(json: &str) -> Option<MatrixEvent> {
         ("m.room.member", Some(_)) => member(&event, &room, &sender),
         ("m.room.topic", Some(key)) => topic(&event, key, &room, &sender),
         ("m.room.power_levels", Some(key)) => power_levels(key, &room, &sender),
+        ("m.room.tombstone", Some(key)) => tombstone(&event, key, &room, &sender),
         (_, _) => None,
     };
     Some(known.unwrap_or(MatrixEvent::Other { room, kind }))
@@ -104,6 +106,12 @@ struct MemberContent<'a> {
 struct TopicContent<'a> {
     #[serde(borrow)]
     topic: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TombstoneContent<'a> {
+    #[serde(borrow)]
+    replacement_room: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +216,13 @@ fn topic(event: &Envelope<'_>, key: &RawValue, room: &RoomId, sender: &UserId) -
 
 fn power_levels(key: &RawValue, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
     is_only(key).then(|| MatrixEvent::PowerLevels { room: room.clone(), sender: sender.clone() })
+}
+
+/// Only one that names a room; a room that is closed without another one is closed, and that is all.
+fn tombstone(event: &Envelope<'_>, key: &RawValue, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let content: TombstoneContent<'_> = object(event.content?.get())?;
+    let to = RoomId::new(&text(content.replacement_room)?)?;
+    is_only(key).then(|| MatrixEvent::Tombstone { room: room.clone(), sender: sender.clone(), to })
 }
 
 /// A JSON object as `T`. Told from an array by its first character: serde takes an array for a struct too.

@@ -11,6 +11,7 @@ pub mod client;
 pub mod content;
 pub mod decode;
 pub mod outbox;
+mod plates;
 mod room_state;
 pub mod steps;
 pub mod typing;

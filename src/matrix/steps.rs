@@ -121,6 +121,8 @@ impl StepsHandle {
             StepKey::Ghost(_) => queue.order.push_back(slot),
             // One for a room, and what people wait for: not behind a thousand ghosts.
             StepKey::Topic | StepKey::Power | StepKey::Door => queue.order.push_front(slot),
+            // For programs, and they are patient.
+            StepKey::Plate => queue.order.push_back(slot),
         }
         drop(queue);
         self.desk.work.notify_one();
@@ -227,6 +229,7 @@ impl<H: Homeserver> Steps<H> {
             RoomStep::Topic(topic) => self.voice.homeserver.set_topic(room, topic).await,
             RoomStep::Power(power) => self.voice.homeserver.set_power(room, power).await,
             RoomStep::Door(door) => self.voice.homeserver.set_door(room, door).await,
+            RoomStep::Plate(plate) => self.voice.homeserver.hang_plate(room, plate).await,
         }
     }
 

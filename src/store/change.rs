@@ -12,7 +12,9 @@ use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
-use super::{channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings};
+use super::{
+    channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings, successions,
+};
 use crate::bridge::effect::{Outcome, Saying};
 use crate::bridge::input::{HoldRow, PortalRow, QueryRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -193,6 +195,11 @@ pub(super) enum Write {
         old: Vec<u8>,
         new: Vec<u8>,
     },
+    PortalMove {
+        network: NetworkId,
+        from: RoomId,
+        row: PortalRow,
+    },
 }
 
 /// What a change gives back.
@@ -311,6 +318,9 @@ impl Write {
                 sayings::save(conn, network, sayings, *from).await
             }
             Self::SayingsName(names) => sayings::name(conn, names).await,
+            Self::PortalMove { network, from, row } => {
+                successions::portal_move(conn, network, from, row).await
+            }
         }
         .map(|()| Reply::Nothing)
     }

@@ -33,6 +33,7 @@ mod queries;
 mod sayings;
 mod sealed;
 mod sts;
+mod successions;
 mod tallies;
 #[cfg(test)]
 mod tests;
@@ -189,6 +190,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     inbox::STATEMENTS,
     outbox::STATEMENTS,
     portals::STATEMENTS,
+    successions::STATEMENTS,
     queries::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,

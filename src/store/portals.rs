@@ -45,6 +45,17 @@ impl Store {
             .collect())
     }
 
+    /// The pairing of `from` is that of `row`'s room from now on, and of `from` no more; awaited.
+    pub async fn portal_move(
+        &self,
+        network: &NetworkId,
+        from: &RoomId,
+        row: &PortalRow,
+    ) -> Result<(), StoreError> {
+        let write = Write::PortalMove { network: network.clone(), from: from.clone(), row: row.clone() };
+        self.writer.write(write).await.map(|_| ())
+    }
+
     /// Forgets a portal and who was in its room; awaited. Nothing happens when there is none.
     pub async fn portal_remove(&self, network: &NetworkId, room: &RoomId) -> Result<(), StoreError> {
         let write = Write::PortalRemove { network: network.clone(), room: room.clone() };

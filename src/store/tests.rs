@@ -95,6 +95,7 @@ stories![
     random_days_keep_the_balance,
     outbox_numbers_are_never_used_again,
     a_room_is_in_one_portal,
+    a_room_that_is_replaced_hands_its_portal_on,
     a_refused_change_leaves_its_neighbours,
     members_and_ghosts_are_remembered,
     facts_are_remembered,
@@ -783,6 +784,30 @@ async fn a_room_is_in_one_portal(place: Place) {
     store.portal_remove(&net("one"), &room("a")).await.unwrap();
     assert_eq!(store.portals(&net("one")).await.unwrap(), [plumbed]);
     assert_eq!(store.members(&net("one")).await.unwrap(), []);
+}
+
+async fn a_room_that_is_replaced_hands_its_portal_on(place: Place) {
+    let store = place.open().await;
+    let row = |name: &str| PortalRow { room: room(name), channel: "#a".into(), origin: PortalOrigin::Config };
+    store.portal_save(&net("one"), &row("a")).await.unwrap();
+    store.member_save(&room("a"), &user("alice"), None).await.unwrap();
+    store.portal_save(&net("two"), &row("taken")).await.unwrap();
+    for _ in 0..2 {
+        // A commit of unknown end is tried again.
+        store.portal_move(&net("one"), &room("a"), &row("b")).await.unwrap();
+    }
+    store.portal_move(&net("one"), &room("b"), &row("c")).await.unwrap();
+    let refused = store.portal_move(&net("one"), &room("c"), &row("taken")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.portals(&net("one")).await.unwrap(), [row("c")], "all of it, or nothing");
+    assert_eq!(store.members(&net("one")).await.unwrap(), []);
+    assert_eq!(store.successor(&room("a")).await.unwrap(), Some(room("b")));
+    assert_eq!(store.successor(&room("c")).await.unwrap(), None);
+    let pairs = [(room("a"), room("b")), (room("b"), room("c"))];
+    assert_eq!(store.successions(&net("one")).await.unwrap(), pairs);
+    assert_eq!(store.successions(&net("two")).await.unwrap(), []);
 }
 
 async fn a_refused_change_leaves_its_neighbours(place: Place) {

@@ -186,6 +186,17 @@ stories! {
     reply_tags
     restart_accepted
     restart_written
+    rooms_directory
+    rooms_directory_only
+    rooms_forwarded
+    rooms_ghost_invited
+    rooms_invited
+    rooms_looked_up
+    rooms_looked_up_portals
+    rooms_other_bridges
+    rooms_plates
+    rooms_upgrade_refused
+    rooms_upgraded
     seat_of_the_doubted
     send_refused
     settled_by_echo

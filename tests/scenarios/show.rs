@@ -1,8 +1,9 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Mark, Meanwhile, Outcome, Presence,
-    QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker, Verdict,
+    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, Mark, Meanwhile, Outcome, Plate,
+    Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker, Succession,
+    Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
@@ -81,6 +82,29 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Step { room, step: RoomStep::GhostLeaves { ghost, reason } } => {
             format!("step {room} {ghost} leaves: {}", reason.as_deref().unwrap_or("-"))
         }
+        Effect::Step { room, step: RoomStep::Plate(plate) } => {
+            let Plate { channel, standing, listing, .. } = plate;
+            let listed = listing.map(|listing| format!(", {listing:?}")).unwrap_or_default();
+            format!("plate of {room}: {channel} {standing:?}{listed}")
+        }
+        Effect::Succeed(Succession::Follow { room, to, sender }) => {
+            format!("look whether {to} replaces {room}, as {sender} says")
+        }
+        Effect::Succeed(Succession::Move { from, row }) => {
+            format!("move portal {from} to {} {} {:?}", row.room, row.channel, row.origin)
+        }
+        Effect::Succeed(Succession::GiveUp { to }) => format!("give up {to}"),
+        Effect::Invite { room, user, reason } => format!("invite {user} to {room}: {reason}"),
+        Effect::Found { ask, found } => {
+            format!("found {}{}", ask.0, found.iter().map(hit).collect::<String>())
+        }
+    }
+}
+
+fn hit(found: &Found) -> String {
+    match found {
+        Found::Place { alias, channel } => format!(" {alias} is {channel}"),
+        Found::Person { user, nick } => format!(" {user} is {nick}"),
     }
 }
 

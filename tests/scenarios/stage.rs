@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bunraku::bridge::effect::{Effect, QueryStep, StepKey};
+use bunraku::bridge::effect::{Effect, QueryStep, RoomStep, StepKey};
 use bunraku::bridge::input::{
-    AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, MatrixEvent, Member,
+    AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, LookUp, MatrixEvent, Member,
     Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow,
-    QueryStanding, Relation, StepResult, Wire,
+    QueryStanding, Relation, StepResult, Successor, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, GateRule, JoinFailure, Members,
-    Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms, Services, Shown,
+    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, GateRule, JoinFailure,
+    Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms, Services, Shown,
     StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
@@ -79,6 +79,7 @@ fn policy() -> Policy {
         power: Power::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory::default(),
     }
 }
 
@@ -112,6 +113,8 @@ struct Stage {
     fences_wait: bool,
     /// What is to be kept over a restart is shown.
     memory_shown: bool,
+    /// What rooms say of their channel is shown.
+    plates_shown: bool,
 }
 
 impl Stage {
@@ -131,6 +134,7 @@ impl Stage {
             disk_waits: false,
             fences_wait: false,
             memory_shown: false,
+            plates_shown: false,
         }
     }
 
@@ -149,6 +153,10 @@ impl Stage {
             "noted" => self.give(noted(rest)),
             "fences" => self.fences_wait = rest == "wait",
             "memory" => self.memory_shown = rest == "shown",
+            "plates" => self.plates_shown = rest == "shown",
+            "succeeded" => self.give(succeeded(rest)),
+            "over" => self.give(Input::PairingOver(portal("mapped", rest))),
+            "look" => self.give(looked_up(rest)),
             "named" => self.give(named(rest)),
             "typing" => self.give(typing(rest)),
             "remembered" => self.give(remembered(rest)),
@@ -236,6 +244,10 @@ impl Stage {
             }
             "off_channel" => self.policy.members.channels.push((value.to_owned(), ToMatrix::Off)),
             "ghosts_max" => self.policy.members.ghosts_max = number() as usize,
+            "publish" => self.policy.directory.publish = Shown::On,
+            "plates" => self.policy.directory.plates = Shown::Off,
+            "invites" => self.policy.directory.invites = Shown::Off,
+            "other_bridge" => self.policy.directory.others.push(value.to_owned()),
             "never" => self.policy.mentions.never.extend([user(value)]),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
@@ -316,10 +328,11 @@ impl Stage {
             let mut taken: BTreeMap<ConnId, u32> = BTreeMap::new();
             let mut fences: Vec<(ConnId, Line)> = Vec::new();
             let mut notes: Vec<Input> = Vec::new();
-            let memory_shown = self.memory_shown;
+            let (memory_shown, plates_shown) = (self.memory_shown, self.plates_shown);
             let is_shown = |effect: &&Effect| match effect {
                 Effect::Duty { .. } => false,
                 Effect::Remember { .. } => memory_shown,
+                Effect::Step { step: RoomStep::Plate(_), .. } => plates_shown,
                 _ => true,
             };
             for effect in effects.iter().filter(is_shown) {
@@ -466,6 +479,7 @@ impl Stage {
             "sends" | "replies" | "edits" | "threads" | "reacts" | "redacts" | "encrypts" => {
                 content::event(sender, verb, rest, self.seq, self.now)
             }
+            "closes" => closing(sender, rest),
             "does" => MatrixEvent::Other { room: room(rest), kind: "m.reaction".into() },
             _ => panic!("nobody can {verb:?}"),
         };
@@ -513,6 +527,7 @@ fn stepped(words: &str) -> Input {
         "topic" => StepKey::Topic,
         "power" => StepKey::Power,
         "door" => StepKey::Door,
+        "plate" => StepKey::Plate,
         ghost => StepKey::Ghost(user(ghost)),
     };
     let result = word();
@@ -634,6 +649,47 @@ fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
     let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `!r for !new`.
+fn closing(sender: &str, rest: &str) -> MatrixEvent {
+    let (old, to) = rest.split_once(" for ").expect("ROOM for ROOM");
+    MatrixEvent::Tombstone { room: room(old), sender: user(sender), to: room(to) }
+}
+
+/// `!r !new has @ada @bob`, with `!next by @eve` behind it where that one is replaced already, or `!r !new stranger`.
+fn succeeded(words: &str) -> Input {
+    let words: Vec<&str> = words.split(' ').collect();
+    let result = match words[2] {
+        "closed" => Err(Unfit::Closed),
+        "missing" => Err(Unfit::Missing),
+        "stranger" => Err(Unfit::Stranger),
+        "taken" => Err(Unfit::Taken),
+        "overtaken" => Err(Unfit::Overtaken),
+        "unknown" => Err(Unfit::Unknown),
+        _ => {
+            let next = words.iter().position(|word| *word == "by");
+            let people = &words[3..next.map_or(words.len(), |by| by - 1)];
+            let member = |id: &&str| Member { user: user(id), display_name: None };
+            let next = next.map(|by| (room(words[by - 1]), user(words[by + 1])));
+            Ok(Successor { members: people.iter().map(member).collect(), next })
+        }
+    };
+    Input::Succeeded { room: room(words[0]), to: room(words[1]), result }
+}
+
+/// `7 channel #c`, `7 alias #irc_#c:hs`, `7 nick eve`, `7 ghost @irc_eve`.
+fn looked_up(words: &str) -> Input {
+    let mut words = words.splitn(3, ' ');
+    let (ask, kind, name) = (words.next(), words.next(), words.next().expect("ASK KIND NAME"));
+    let ask = AskId(ask.expect("a number").parse().expect("a number"));
+    let what = match kind.expect("a kind") {
+        "channel" => LookUp::Channel(unescaped(name)),
+        "alias" => LookUp::Alias(RoomAlias::new(name).expect("an alias")),
+        "nick" => LookUp::Nick(unescaped(name)),
+        _ => LookUp::Ghost(user(name)),
+    };
+    Input::LookUp { ask, what }
 }
 
 /// `!r @ada @bob`: all who type in a room.

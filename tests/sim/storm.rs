@@ -235,6 +235,9 @@ impl Storm {
                 | Effect::SaveQuery(_)
                 | Effect::DropQuery { .. }
                 | Effect::Pardon { .. }
+                | Effect::Succeed(_)
+                | Effect::Invite { .. }
+                | Effect::Found { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. } => {}

@@ -125,6 +125,7 @@ impl Network {
                 Verdict::Accepted | Verdict::Refused(_) | Verdict::Doubtful(_) | Verdict::Unknown,
             ) => {}
             (Asker::Topic(channel), verdict) => self.topic_answered(conn, &channel, verdict),
+            (Asker::Invite(channel, nick), verdict) => self.invite_answered(conn, &channel, &nick, verdict),
             (
                 Asker::Notice(_)
                 | Asker::Names(_)
@@ -171,7 +172,11 @@ impl Network {
     /// What a refusal means and what can be done, without the last full stop.
     pub(super) fn explained(&self, refusal: &Refusal) -> String {
         let sentence = numerics::sentence(&refusal.code, &refusal.params, &self.policy.network_name);
-        sentence.trim_end_matches('.').to_owned()
+        let sentence = sentence.trim_end_matches('.');
+        match self.onward(refusal) {
+            Some(onward) => format!("{sentence}. {onward}"),
+            None => sentence.to_owned(),
+        }
     }
 
     fn command_answered(&mut self, conn: ConnId, command: Command, verdict: Verdict) {
@@ -220,6 +225,7 @@ impl Network {
                     }
                 }
                 Asker::Topic(channel) => self.topic_answered(conn, &channel, verdict),
+                Asker::Invite(channel, nick) => self.invite_answered(conn, &channel, &nick, verdict),
                 Asker::Line(_)
                 | Asker::Notice(_)
                 | Asker::Join(_)
@@ -232,5 +238,6 @@ impl Network {
             }
         }
         self.topics_unanswered(conn);
+        self.invites_unanswered(conn);
     }
 }

@@ -20,7 +20,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, reasons, topic, typing, wishes,
+    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, plates, reasons, topic,
+    typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -69,6 +70,9 @@ impl Network {
             later: chat::Later::new(),
             topics: topic::Topics::default(),
             access: access::Access::default(),
+            plates: plates::Plates::default(),
+            invites: invites::Invites::default(),
+            upgrades: upgrades::Upgrades::default(),
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),

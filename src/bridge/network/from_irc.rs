@@ -104,6 +104,7 @@ impl Network {
             Seen::Killed { .. } => {}
             Seen::Typing { channel, who, mask, typing } => self.types(conn, &channel, who, mask, typing),
             Seen::Topic { channel, text, .. } => self.topic_seen(conn, &channel, &text),
+            Seen::Invited { channel, who, by } => self.invited_on_irc(conn, &who, &by, &channel),
             Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
         }
     }

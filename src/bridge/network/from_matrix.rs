@@ -33,6 +33,7 @@ impl Network {
         for id in 0..self.puppets.len() as u32 {
             self.gate_person(PuppetId(id));
         }
+        self.walk_plates();
     }
 
     /// A pairing is known. Where the room was paired with another channel before, its people move.
@@ -41,6 +42,7 @@ impl Network {
         let before = self.portals.of_room(&row.room).map(|portal| portal.channel.clone());
         let Some(channel) = self.portals.add(row, map).map(|portal| portal.channel.clone()) else { return };
         self.compare_room(&row.room);
+        self.plate_of(&row.room, before.as_ref().filter(|before| **before != channel));
         let Some(before) = before.filter(|before| *before != channel) else { return };
         let members: Vec<UserId> = self.portals.members(&row.room).cloned().collect();
         for user in members {
@@ -76,6 +78,7 @@ impl Network {
     /// Takes one event from the inbox; each is settled exactly once, here or when its message ends.
     pub(super) fn matrix_event(&mut self, seq: InboxSeq, event: MatrixEvent, before: Before) {
         let is_next_runs = matches!(self.life, Life::Finishing | Life::Stopping);
+        let Some((seq, event, before)) = self.unless_held(seq, event, before) else { return };
         match event {
             MatrixEvent::Message { room, event_id, sender, body, relation, origin_ms } => {
                 if !is_next_runs {
@@ -116,12 +119,19 @@ impl Network {
                 self.room_power(&room, &sender);
                 self.settle(seq, Outcome::Delivered);
             }
+            MatrixEvent::Tombstone { room, sender, to } => {
+                if !is_next_runs {
+                    self.tombstone(seq, &room, sender, to);
+                }
+            }
         }
     }
 
-    /// Ghosts of ours and the bot are no people of Matrix.
+    /// Ghosts, of ours and of other bridges, and the bot are no people of Matrix.
     pub(super) fn is_ours(&self, user: &UserId) -> bool {
-        *user == self.policy.bot || self.policy.ghosts.owns(user, &self.policy.server_name)
+        *user == self.policy.bot
+            || self.policy.ghosts.owns(user, &self.policy.server_name)
+            || self.policy.directory.is_others(user)
     }
 
     fn membership(
@@ -285,16 +295,15 @@ impl Network {
     }
 
     /// The channel an alias names, where portals are made on demand and the channel is not excluded.
-    fn bridgeable(&self, alias: &RoomAlias) -> Option<ChannelName> {
+    pub(super) fn bridgeable(&self, alias: &RoomAlias) -> Option<ChannelName> {
         let map = self.map();
         let localpart = alias.localpart(&self.policy.server_name)?;
         // Until the network has said its mapping only what all mappings fold is folded: `#x[]` stays itself.
         let channel =
             self.policy.aliases.parse(localpart, self.isupport.casemap.unwrap_or(CaseMap::Ascii))?;
         let channel = channel.refolded(map);
-        let is_excluded = self.policy.excluded_channels.iter().any(|name| map.eq(name, channel.as_str()));
         let may = self.policy.dynamic_portals == DynamicPortals::On
-            && !is_excluded
+            && !self.is_excluded(&channel)
             && self.isupport.is_channel(channel.as_str());
         may.then_some(channel)
     }
@@ -308,11 +317,15 @@ impl Network {
         match (result, channel) {
             (Ok(room), Some(channel)) => {
                 self.adopt(room.clone(), &channel);
+                self.invite_waiting(&channel, Some(&room));
                 self.answer_all(alias, Existence::Exists);
                 let add = |alias| Effect::AddAlias { room: room.clone(), alias };
                 self.out.extend(others.into_iter().map(add));
             }
-            (Ok(_), None) | (Err(_), _) => {
+            (Ok(_), channel) | (Err(_), channel) => {
+                if let Some(channel) = channel {
+                    self.invite_waiting(&channel, None);
+                }
                 self.answer_all(alias, Existence::Absent);
                 for other in others {
                     self.answer_all(&other, Existence::Absent);

@@ -170,6 +170,7 @@ impl Network {
             Membership::Leave | Membership::Ban => self.members.put_out(self.now, room, user),
             Membership::Invite if *sender != self.policy.bot => {
                 self.members.welcome(room, user);
+                self.ghost_invited(room, sender, user);
                 let channel = self.portals.of_room(room).map(|portal| portal.channel.clone());
                 if let Some(channel) = channel {
                     self.judge_ghost(&channel, room, user, Cause::Unlisted);
@@ -268,6 +269,9 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::LeaveQuery { .. }
         | Effect::SaveQuery(_)
         | Effect::DropQuery { .. }
-        | Effect::Pardon { .. } => None,
+        | Effect::Pardon { .. }
+        | Effect::Succeed(_)
+        | Effect::Invite { .. }
+        | Effect::Found { .. } => None,
     }
 }

@@ -4,8 +4,9 @@
 //! that one needs from another is handed over here. The routes are in files by where the input comes
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
-//! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic` and `access` (what
-//! rooms have of their channel), `removed` (who may not be in a channel), `gate` (who may not read on in a room), `doors`
+//! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access` and
+//! `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced), `directory` (what is
+//! looked up), `removed` (who may not be in a channel), `gate` (who may not read on in a room), `doors`
 //! (which rooms are found from outside). `begin` makes one. `figures` counts.
 
 mod access;
@@ -17,14 +18,17 @@ mod begin;
 pub mod chat;
 mod connections;
 mod ctcp;
+mod directory;
 mod doors;
 mod doubts;
 pub mod figures;
 mod from_irc;
 mod from_matrix;
 mod gate;
+mod invites;
 mod membership;
 mod notices;
+mod plates;
 mod progress;
 mod queries;
 mod reasons;
@@ -35,6 +39,7 @@ mod spoken;
 mod told;
 mod topic;
 mod typing;
+mod upgrades;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -132,6 +137,9 @@ pub struct Network {
     later: chat::Later,
     topics: topic::Topics,
     access: access::Access,
+    plates: plates::Plates,
+    invites: invites::Invites,
+    upgrades: upgrades::Upgrades,
     /// Answers to programs.
     ctcp: ctcp::Answers,
     /// Reactions, so that they can be taken back.
@@ -189,6 +197,10 @@ impl Network {
             }
             Input::StepDone { room, key: StepKey::Door, result } => self.door_set(&room, &result),
             Input::KickDone { room, user, result } => self.kick_done(&room, &user, &result),
+            Input::StepDone { room, key: StepKey::Plate, result } => self.plate_done(&room, &result),
+            Input::Succeeded { room, to, result } => self.succeeded(&room, &to, result),
+            Input::PairingOver(row) => self.pairing_over(&row),
+            Input::LookUp { ask, what } => self.look_up(ask, what),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();
@@ -228,6 +240,7 @@ impl Network {
                 Timer::Access(channel) => self.access_due(&channel),
                 Timer::Members => self.members_due(),
                 Timer::Gate => self.gate_due(),
+                Timer::Plates => self.plates_due(),
             }
         }
         self.goodbye_if_all_is_answered();
@@ -310,7 +323,8 @@ impl Network {
         let is_new = (channel.profile().topic != profile.topic, channel.profile().ranks != profile.ranks);
         let (news, is_read) = (channel.take_news(), channel.is_read());
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
-        if channel.is_idle() {
+        let is_over = channel.is_idle();
+        if is_over {
             self.counts.ledger(channel.counters());
             self.channels.remove(name);
         }
@@ -323,6 +337,9 @@ impl Network {
         if is_new.0 {
             self.topic_to_rooms(name);
             self.door_follows(name);
+        }
+        if is_new.0 || is_over {
+            self.plate_changed(name);
         }
         if is_new.1 {
             self.ranks_changed(name);

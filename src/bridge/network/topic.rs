@@ -32,6 +32,13 @@ pub(super) struct Topics {
     powerless: BTreeSet<RoomId>,
 }
 
+impl Topics {
+    /// The room is no channel's any more.
+    pub(super) fn forget(&mut self, room: &RoomId) {
+        self.asked.remove(room);
+    }
+}
+
 /// A topic that somebody set in a room, until the server has answered.
 #[derive(Debug)]
 struct Wish {
@@ -214,8 +221,8 @@ impl Network {
                 self.access.forget(room);
                 "give people here the power that they have in the channel"
             }
-            // Who of IRC is in a room is not asked of the bot.
-            StepKey::Ghost(_) | StepKey::Door => return,
+            // Who of IRC is in a room is not asked of the bot, and plates are for programs.
+            StepKey::Ghost(_) | StepKey::Door | StepKey::Plate => return,
         };
         if is_refused && self.topics.powerless.insert(room.clone()) {
             let text = format!("I am not allowed to {what}: that needs a higher power level.");

@@ -55,6 +55,18 @@ impl Births {
         self.rooms.insert(channel, alias);
     }
 
+    /// Somebody who asks for no alias wants the room of `channel`: make it with `alias` where the answer is to begin.
+    pub fn want(&mut self, channel: &ChannelName, alias: &RoomAlias) -> Step {
+        if self.rooms.contains_key(channel) {
+            return Step::Wait;
+        }
+        if self.rooms.len() >= BIRTHS_MAX {
+            return Step::Refuse;
+        }
+        self.begin(channel.clone(), alias.clone());
+        Step::Begin
+    }
+
     /// The room made with `alias` has come, or will not come: returns its channel and the other aliases of the
     /// channel that were asked for meanwhile.
     pub fn end(&mut self, alias: &RoomAlias) -> Option<(ChannelName, Vec<RoomAlias>)> {

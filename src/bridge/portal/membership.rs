@@ -222,6 +222,13 @@ impl Memberships {
         users.iter().for_each(|user| self.close(room, user));
     }
 
+    /// The room is no channel's any more: whoever is in it stays there.
+    pub fn forget(&mut self, room: &RoomId) {
+        self.unknown(room);
+        self.rooms.remove(room);
+        self.again.remove(room);
+    }
+
     /// The ghosts that are in a room, as far as we know.
     pub fn ghosts(&self, room: &RoomId) -> impl Iterator<Item = &UserId> {
         self.rooms.get(room).into_iter().flat_map(|state| &state.ghosts)

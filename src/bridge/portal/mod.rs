@@ -8,6 +8,7 @@ pub mod birth;
 pub mod door;
 pub mod gate;
 pub mod membership;
+pub mod plate;
 pub mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,8 @@ impl Portals {
         Some(self.rooms.entry(row.room.clone()).or_insert(portal))
     }
 
-    fn remove(&mut self, room: &RoomId) -> Option<Portal> {
+    /// Ends a pairing.
+    pub fn remove(&mut self, room: &RoomId) -> Option<Portal> {
         let portal = self.rooms.remove(room)?;
         if let Some(rooms) = self.channels.get_mut(&portal.channel) {
             rooms.remove(room);

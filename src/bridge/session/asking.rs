@@ -83,6 +83,14 @@ impl Session {
         queued.map_err(|_| Full)
     }
 
+    /// Invites somebody to a channel. `Err` where no room is left to wait.
+    pub fn invite(&mut self, nick: &Nick, channel: &ChannelName, out: &mut Vec<Effect>) -> Result<(), Full> {
+        let line = Line::new("INVITE", &[nick.as_str(), channel.as_str()]).build();
+        let queued = self.queue.push_command(line, Some(Asker::Invite(channel.clone(), nick.clone())));
+        self.pump(out);
+        queued.map_err(|_| Full)
+    }
+
     /// Sets our own user modes.
     pub fn user_modes(&mut self, modes: &str, out: &mut Vec<Effect>) {
         if let Some(nick) = self.nick.clone() {

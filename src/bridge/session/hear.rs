@@ -147,7 +147,8 @@ impl Asks {
             | Asker::Names(_)
             | Asker::TopicRead(_)
             | Asker::Topic(_)
-            | Asker::Modes(_) => self.refuse_whole(at, refusal),
+            | Asker::Modes(_)
+            | Asker::Invite(..) => self.refuse_whole(at, refusal),
         }
     }
 
@@ -262,9 +263,13 @@ impl Asks {
                 command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
             }),
             // A refusal of one topic would be taken for one of the topic before.
-            Asker::Topic(channel) => {
-                uncovered.any(|question| matches!(&question.asker, Asker::Topic(other) if other == channel))
-            }
+            Asker::Topic(channel) => uncovered.any(|question| {
+                matches!(&question.asker, Asker::Topic(other) | Asker::Invite(other, _) if other == channel)
+            }),
+            Asker::Invite(channel, nick) => uncovered.any(|question| {
+                let names = [channel.as_str(), nick.as_str()];
+                names.iter().any(|name| question.asker.is_about(name, CaseMap::default()))
+            }),
             Asker::Notice(_)
             | Asker::Listing(_)
             | Asker::Nick(_)
@@ -339,7 +344,8 @@ fn is_ended_by(question: &Question, code: &str) -> bool {
         | Asker::Nick(_)
         | Asker::TopicRead(_)
         | Asker::Topic(_)
-        | Asker::Modes(_) => false,
+        | Asker::Modes(_)
+        | Asker::Invite(..) => false,
     }
 }
 

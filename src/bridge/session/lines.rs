@@ -36,6 +36,7 @@ pub fn read(line: &Line, isupport: &mut Isupport) -> Option<Seen> {
         "KICK" => reader.kick(),
         "MODE" => reader.modes(),
         "TOPIC" => reader.topic(0),
+        "INVITE" => reader.invited(),
         "QUIT" => reader.quit(),
         "NICK" => reader.nick(),
         "CHGHOST" => reader.host_changed(),
@@ -221,6 +222,12 @@ impl Reader<'_> {
     /// `331 me #chan :No topic is set`.
     fn no_topic(&self) -> Option<Seen> {
         Some(Seen::Topic { channel: self.channel(1)?, text: String::new(), by: None })
+    }
+
+    /// `:eve!e@h INVITE ada #chan` (RFC 2812 section 3.2.7).
+    fn invited(&self) -> Option<Seen> {
+        let by = self.line.source.as_ref().map(|source| source.name.clone()).unwrap_or_default();
+        Some(Seen::Invited { channel: self.channel(1)?, who: self.nick_at(0)?, by })
     }
 
     fn quit(&self) -> Option<Seen> {

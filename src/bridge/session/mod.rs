@@ -251,7 +251,8 @@ impl Session {
             | Seen::Away { .. }
             | Seen::Killed { .. }
             | Seen::Typing { .. }
-            | Seen::Topic { .. } => {}
+            | Seen::Topic { .. }
+            | Seen::Invited { .. } => {}
         }
     }
 

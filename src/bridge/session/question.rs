@@ -37,6 +37,8 @@ pub enum Asker {
     Modes(Nick),
     /// Somebody who gets the whole answer.
     Command(Box<Command>),
+    /// Somebody is to come into a channel.
+    Invite(ChannelName, Nick),
 }
 
 impl Asker {
@@ -53,6 +55,7 @@ impl Asker {
             Self::TopicRead(_) | Self::Topic(_) => "TOPIC",
             Self::Modes(_) => "MODE",
             Self::Command(command) => &command.command,
+            Self::Invite(..) => "INVITE",
         }
     }
 
@@ -70,6 +73,7 @@ impl Asker {
             | Self::Topic(channel) => is_channel(channel),
             Self::Notice(nick) | Self::Nick(nick) | Self::Modes(nick) => is_nick(nick),
             Self::Command(command) => command.targets.iter().any(|target| map.eq(target, word)),
+            Self::Invite(channel, nick) => is_channel(channel) || is_nick(nick),
         }
     }
 

@@ -149,6 +149,12 @@ pub enum Seen {
         mask: Option<String>,
         typing: Typing,
     },
+    /// Somebody is invited to a channel; `by` is a nick or a server.
+    Invited {
+        channel: ChannelName,
+        who: Nick,
+        by: String,
+    },
 }
 
 /// What somebody does with words they have not said yet (client tag `+typing`).
@@ -307,7 +313,8 @@ impl Seen {
             | Self::Away { .. }
             | Self::Supports
             | Self::Typing { .. }
-            | Self::Topic { .. } => None,
+            | Self::Topic { .. }
+            | Self::Invited { .. } => None,
         }
     }
 
@@ -339,7 +346,8 @@ impl Seen {
             | Self::Supports
             | Self::Killed { .. }
             | Self::Typing { .. }
-            | Self::Topic { .. } => None,
+            | Self::Topic { .. }
+            | Self::Invited { .. } => None,
         }
     }
 }

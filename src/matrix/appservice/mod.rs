@@ -12,6 +12,7 @@
 
 mod auth;
 mod ephemeral;
+pub mod thirdparty;
 mod transaction;
 
 use std::future::Future;
@@ -30,10 +31,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use ephemeral::RoomTyping;
+use thirdparty::{Hit, Instance};
 pub use transaction::RawEvent;
 
 use super::Secret;
 use crate::bridge::effect::Existence;
+use crate::bridge::input::LookUp;
 use crate::ids::{RoomAlias, UserId};
 use auth::Gate;
 use transaction::{Broken, Transaction};
@@ -72,6 +75,12 @@ pub trait Host: Send + Sync + 'static {
     /// Whether this user exists; it must by the time this says so.
     fn user_exists(&self, user: UserId) -> impl Future<Output = Existence> + Send;
 
+    /// The networks that can be looked into.
+    fn instances(&self) -> Vec<Instance>;
+
+    /// What is known under a name, on the network of that domain or on all.
+    fn look_up(&self, domain: Option<String>, what: LookUp) -> impl Future<Output = Vec<Hit>> + Send;
+
     /// Who types in these rooms, as a transaction that was taken has it. To be dropped rather than waited for.
     fn typing(&self, _rooms: Vec<RoomTyping>) {}
 
@@ -108,6 +117,7 @@ pub fn router<H: Host>(host: Arc<H>, hs_token: Secret) -> Router {
         .route("/_matrix/app/v1/users/{*user}", get(user::<H>))
         .route("/_matrix/app/v1/rooms/{*alias}", get(alias::<H>))
         .route("/_matrix/app/v1/ping", post(ping))
+        .merge(thirdparty::routes::<H>())
         .route_layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
         .fallback(async || Refusal::Unknown)

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::bridge::effect::Found;
 
 /// A host that notes what it is given.
 #[derive(Default)]
@@ -35,6 +36,22 @@ impl Host for Notebook {
             "@irc_al:lab.test" => Existence::Exists,
             _ => Existence::Absent,
         }
+    }
+
+    fn instances(&self) -> Vec<Instance> {
+        let (network, name, domain) = ("net".to_owned(), "Net".to_owned(), "irc.net".to_owned());
+        vec![Instance { network, name, domain }]
+    }
+
+    async fn look_up(&self, domain: Option<String>, what: LookUp) -> Vec<Hit> {
+        let found = match what {
+            LookUp::Channel(channel) if channel == "#a b" => {
+                Found::Place { alias: RoomAlias::new("#irc_#a:lab.test").unwrap(), channel }
+            }
+            LookUp::Ghost(user) => Found::Person { user, nick: "al".into() },
+            LookUp::Channel(_) | LookUp::Alias(_) | LookUp::Nick(_) => return Vec::new(),
+        };
+        vec![Hit { domain: domain.unwrap_or_else(|| "all".into()), found }]
     }
 
     fn typing(&self, rooms: Vec<RoomTyping>) {
@@ -169,7 +186,7 @@ async fn what_is_no_transaction_is_refused_with_its_code() {
         ("DELETE /_matrix/app/v1/ping", ok, (405, "M_UNRECOGNIZED")),
         ("PUT /_matrix/app/v1/transactions/", ok, (404, "M_UNRECOGNIZED")),
         ("PUT /_matrix/app/v1/transactions/%ff", ok, (404, "M_UNRECOGNIZED")),
-        ("GET /_matrix/app/v1/thirdparty/protocol/irc", ok, (404, "M_UNRECOGNIZED")),
+        ("GET /_matrix/app/v1/thirdparty/protocols", ok, (404, "M_UNRECOGNIZED")),
         ("GET /", ok, (404, "M_UNRECOGNIZED")),
         (&long, ok, (404, "M_UNRECOGNIZED")),
     ] {
@@ -244,4 +261,42 @@ async fn more_transactions_at_once_than_there_are_places_are_sent_away() {
         waiting.push(socket);
     }
     service.expect(TXN, GOOD, br#"{"events":[]}"#, (503, "M_UNKNOWN")).await;
+}
+
+#[tokio::test]
+async fn channels_and_people_are_looked_up_with_the_fields_that_count() {
+    let service = service(Notebook::default()).await;
+    let get = async |path: &str| {
+        let line = format!("GET /_matrix/app/v1/thirdparty/{path}");
+        let (status, body) = service.ask(&line, "Authorization: Bearer good\r\n", b"").await;
+        (status, serde_json::from_str::<serde_json::Value>(&body).expect("JSON"))
+    };
+    let (status, protocol) = get("protocol/irc").await;
+    assert_eq!((status, &protocol["instances"][0]["fields"]["domain"]), (200, &"irc.net".into()));
+    assert_eq!(get("protocol/xmpp").await.0, 404);
+
+    let (status, place) = get("location/irc?domain=irc.net&channel=%23a+b&access_token=good").await;
+    assert_eq!((status, place[0]["alias"].as_str()), (200, Some("#irc_#a:lab.test")), "{place}");
+    assert_eq!(place[0]["fields"], serde_json::json!({ "channel": "#a b", "domain": "irc.net" }));
+    let (_, person) = get("user?userid=@irc_al:lab.test").await;
+    assert_eq!(
+        (person[0]["userid"].as_str(), &person[0]["fields"]["nick"]),
+        (Some("@irc_al:lab.test"), &"al".into())
+    );
+
+    let long = format!("location/irc?channel={}", "x".repeat(600));
+    let wide = format!("location/irc?{}&channel=%23a+b", "a=b&".repeat(2_000));
+    for nothing in [
+        "location/irc",
+        "location/irc?channel=",
+        "location/irc?channel=%ff",
+        "location?alias=x",
+        "user",
+        &long,
+        &wide,
+    ] {
+        assert_eq!(get(nothing).await, (200, serde_json::json!([])), "{nothing}");
+    }
+    assert_eq!(get("user/xmpp?nick=al").await.0, 404);
+    assert_eq!(service.ask("GET /_matrix/app/v1/thirdparty/protocol/irc", "", b"").await.0, 401);
 }

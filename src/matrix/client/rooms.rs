@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{understood, well_formed};
 use super::{Client, ClientError};
+use crate::bridge::effect::Listing;
 use crate::bridge::input::Member;
 use crate::ids::{RoomAlias, RoomId, UserId};
 
@@ -100,6 +101,21 @@ impl Client {
         self.post(url, &json!({})).await.map(drop)
     }
 
+    /// Joins a room that this homeserver may not know, through others that do.
+    pub async fn join_through(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        servers: &[&str],
+    ) -> Result<(), ClientError> {
+        let mut url = self.url("/v3/join").segment(room.as_str()).acting_as(user);
+        for server in servers {
+            // The older name, too: a homeserver takes the one that it knows.
+            url = url.query("via", server).query("server_name", server);
+        }
+        self.post(url, &json!({})).await.map(drop)
+    }
+
     /// Joins the room with this alias as `user`.
     pub async fn join_alias(&self, user: &UserId, alias: &RoomAlias) -> Result<RoomId, ClientError> {
         let url = self.url("/v3/join").segment(alias.as_str()).acting_as(user);
@@ -110,6 +126,12 @@ impl Client {
     pub async fn invite(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/invite").acting_as(self.bot());
         self.post(url, &json!({ "user_id": user.as_str() })).await.map(drop)
+    }
+
+    /// As [`invite`](Self::invite), with words for who is invited.
+    pub async fn invite_because(&self, room: &RoomId, user: &UserId, why: &str) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/invite").acting_as(self.bot());
+        self.post(url, &json!({ "user_id": user.as_str(), "reason": why })).await.map(drop)
     }
 
     /// Leaves a room as `user`.
@@ -182,6 +204,17 @@ impl Client {
     pub async fn unlist(&self, room: &RoomId) -> Result<(), ClientError> {
         let url = self.url("/v3/directory/list/room").segment(room.as_str()).acting_as(self.bot());
         self.put(url, json!({ "visibility": "private" }).to_string()).await.map(drop)
+    }
+
+    /// Puts a room into the list of one of our networks in the homeserver's directory, or takes it out (application
+    /// service API, "Room directory").
+    pub async fn list_room(&self, network: &str, room: &RoomId, listing: Listing) -> Result<(), ClientError> {
+        let url = self.url("/v3/directory/list/appservice").segment(network).segment(room.as_str());
+        let visibility = match listing {
+            Listing::Public => "public",
+            Listing::Private => "private",
+        };
+        self.put(url, json!({ "visibility": visibility }).to_string()).await.map(drop)
     }
 
     /// The room of an alias; [`ClientError::NotFound`] when there is none. For an alias of ours that has no

@@ -11,6 +11,10 @@ use crate::ids::{RoomId, UserId};
 pub struct Creation {
     /// Those whom no level binds (room version 12, MSC4289); in older versions nobody.
     pub creators: Vec<UserId>,
+    /// The room whose place it takes, by its own word.
+    pub predecessor: Option<RoomId>,
+    /// What it is, where it is not for talk: a space, for example.
+    pub kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -25,11 +29,33 @@ impl Client {
     /// The content of a state event without a key; `None` where the room has none. As the bot, who has to be in the room.
     pub async fn state(&self, room: &RoomId, kind: &str) -> Result<Option<Map<String, Value>>, ClientError> {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/state").segment(kind);
-        match self.get(url.acting_as(self.bot())).await {
-            Ok(content) => Ok(Some(content)),
-            Err(ClientError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        there(self.get(url.acting_as(self.bot())).await)
+    }
+
+    /// The content of a state event with a key, as [`state`](Self::state).
+    pub async fn state_at(
+        &self,
+        room: &RoomId,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<Map<String, Value>>, ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/state").segment(kind).segment(key);
+        there(self.get(url.acting_as(self.bot())).await)
+    }
+
+    /// Which room this one says it is replaced by, and who says so.
+    pub async fn tombstone(&self, room: &RoomId) -> Result<Option<(RoomId, UserId)>, ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/state/m.room.tombstone/");
+        let event: Option<Event> = match self.get(url.acting_as(self.bot()).query("format", "event")).await {
+            Ok(event) => Some(event),
+            Err(ClientError::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let read = |event: Event| {
+            let to = RoomId::new(event.content.get("replacement_room")?.as_str()?)?;
+            Some((to, UserId::new(event.sender.as_deref()?)?))
+        };
+        Ok(event.and_then(read))
     }
 
     /// Who made a room.
@@ -37,7 +63,21 @@ impl Client {
         let url = self.url("/v3/rooms").segment(room.as_str()).path("/state/m.room.create/");
         // The content does not say who sent it.
         let event: Event = self.get(url.acting_as(self.bot()).query("format", "event")).await?;
-        Ok(Creation { creators: creators(&event) })
+        let predecessor = event.content.get("predecessor").and_then(|room| room.get("room_id")?.as_str());
+        Ok(Creation {
+            creators: creators(&event),
+            predecessor: predecessor.and_then(RoomId::new),
+            kind: event.content.get("type").and_then(Value::as_str).map(str::to_owned),
+        })
+    }
+}
+
+/// Content, where there is any.
+fn there(answer: Result<Map<String, Value>, ClientError>) -> Result<Option<Map<String, Value>>, ClientError> {
+    match answer {
+        Ok(content) => Ok(Some(content)),
+        Err(ClientError::NotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -130,6 +130,26 @@ fn state_is_told_by_its_key_and_not_by_its_type() {
 }
 
 #[test]
+fn a_room_is_replaced_by_one_that_is_named_as_its_state_and_by_nothing_else() {
+    let to = |key: &str, content: &str| match decode(&event("m.room.tombstone", key, content)) {
+        Some(MatrixEvent::Tombstone { to, .. }) => Some(to.to_string()),
+        Some(MatrixEvent::Other { .. }) => None,
+        other => panic!("no tombstone: {other:?}"),
+    };
+    let only = r#","state_key":"""#;
+    assert_eq!(to(only, r#"{"body":"moved","replacement_room":"!new:hs"}"#), Some("!new:hs".to_owned()));
+    let huge = format!(r#"{{"body":"{}","replacement_room":"!new"}}"#, "x".repeat(60_000));
+    assert_eq!(to(only, &huge), Some("!new".to_owned()));
+    for key in ["", r#","state_key":null"#, r#","state_key":"x""#, r#","state_key":7"#] {
+        assert_eq!(to(key, r#"{"replacement_room":"!new"}"#), None, "{key}");
+    }
+    let long = format!(r#"{{"replacement_room":"!{}"}}"#, "x".repeat(300));
+    for content in ["{}", "[]", r#"{"replacement_room":7}"#, r##"{"replacement_room":"#new:hs"}"##, &long] {
+        assert_eq!(to(only, content), None, "{content}");
+    }
+}
+
+#[test]
 fn without_a_room_or_a_sender_there_is_no_event() {
     for json in [
         "",

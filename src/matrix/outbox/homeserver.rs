@@ -4,10 +4,10 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{Plate, RoomDoor, RoomPower, RoomTopic};
 use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
-use crate::matrix::room_state;
+use crate::matrix::{plates, room_state};
 
 /// See the methods of the same names at [`Client`].
 pub trait Homeserver: Send + Sync + 'static {
@@ -49,6 +49,12 @@ pub trait Homeserver: Send + Sync + 'static {
         &self,
         room: &RoomId,
         door: &RoomDoor,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Lets a room say this of its channel, where it says something else.
+    fn hang_plate(
+        &self,
+        room: &RoomId,
+        plate: &Plate,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn send_event(
         &self,
@@ -107,6 +113,9 @@ impl Homeserver for Client {
 
     async fn set_door(&self, room: &RoomId, door: &RoomDoor) -> Result<(), ClientError> {
         room_state::set_door(self, room, door).await
+    }
+    async fn hang_plate(&self, room: &RoomId, plate: &Plate) -> Result<(), ClientError> {
+        plates::hang(self, room, plate).await
     }
 
     async fn send_event(

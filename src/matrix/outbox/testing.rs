@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{Ghost, Post, Speaker};
-use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{Plate, RoomDoor, RoomPower, RoomTopic};
 use crate::bridge::input::BodyKind;
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
@@ -134,6 +134,9 @@ impl Homeserver for Arc<Server> {
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")
+    }
+    async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
+        unreachable!("nobody asks for plates here")
     }
     async fn send_event(
         &self,

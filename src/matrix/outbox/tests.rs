@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::*;
-use crate::bridge::effect::{Fate, Ghost, Meanwhile, Post, Sign, Speaker};
-use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{
+    Fate, Ghost, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, Speaker,
+};
 use crate::bridge::input::{BodyKind, Input};
 use crate::ids::{EventId, NetworkId};
 
@@ -75,6 +76,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")
+    }
+    async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
+        unreachable!("nobody asks for plates here")
     }
     async fn send_event(
         &self,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::bridge::effect::Ghost;
-use crate::bridge::effect::{RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{Plate, RoomDoor, RoomPower, RoomTopic};
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
 use crate::matrix::outbox::{GhostFact, GhostLog};
@@ -73,6 +73,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn set_power(&self, _: &RoomId, _: &RoomPower) -> Result<(), ClientError> {
         unreachable!("nobody asks for levels here")
+    }
+    async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
+        unreachable!("nobody asks for plates here")
     }
     async fn send_event(
         &self,

@@ -30,6 +30,8 @@ pub struct BridgeConfig {
     pub channels: Vec<(String, Vec<String>)>,
     /// More settings of the network, each a line of YAML: `realname: "$USERID"`.
     pub network_lines: Vec<String>,
+    /// Users with all power in portal rooms.
+    pub admins: Vec<String>,
     /// More settings of the top level: `identd: { bind: "127.1.0.1", port: 113 }`.
     pub top_lines: Vec<String>,
 }
@@ -79,6 +81,7 @@ impl BridgeConfig {
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
             network_lines: vec!["asides: true".to_owned()],
+            admins: Vec::new(),
             top_lines: Vec::new(),
         }
     }
@@ -103,10 +106,11 @@ impl BridgeConfig {
             Wire::Upgraded { ca_file } => ("localhost", false, trusting(ca_file)),
         };
         let more: String = self.network_lines.iter().map(|line| format!("    {line}\n")).collect();
+        let admins = self.admins.iter().map(|admin| format!("{admin:?}")).collect::<Vec<_>>().join(", ");
         let top: String = self.top_lines.iter().map(|line| format!("{line}\n")).collect();
         format!(
             r#"homeserver: {{ url: "{homeserver_url}", domain: {DOMAIN} }}
-appservice: {{ listen: "127.0.0.1:{listen_port}", url: "http://127.0.0.1:{listen_port}", registration: registration.yaml, admins: [] }}
+appservice: {{ listen: "127.0.0.1:{listen_port}", url: "http://127.0.0.1:{listen_port}", registration: registration.yaml, admins: [ {admins} ] }}
 database: {{ url: "{database_url}" }}
 logging: {{ filter: "info,bunraku=debug", format: text }}
 networks:

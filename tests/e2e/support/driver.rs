@@ -14,8 +14,8 @@ use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, PresenceRules, QueryRules, Topics, Typing,
+    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
+    PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -241,6 +241,7 @@ fn policy() -> Policy {
         power: Power::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
+        directory: Directory::default(),
         connections_max: 100,
     }
 }

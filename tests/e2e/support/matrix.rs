@@ -85,6 +85,13 @@ impl MatrixUser {
         text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
     }
 
+    /// Makes a room for those who are invited, which says that it takes another one's place.
+    pub async fn create_closed_successor(&self, of: &str) -> String {
+        let predecessor = json!({ "predecessor": { "room_id": of } });
+        let body = json!({ "preset": "private_chat", "creation_content": predecessor });
+        text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
+    }
+
     /// Begins a direct chat, as clients do.
     pub async fn begin_direct_chat(&self, with: &str) -> String {
         let body = json!({ "preset": "trusted_private_chat", "is_direct": true, "invite": [with] });
@@ -304,6 +311,44 @@ impl MatrixUser {
             is_wanted(&content).then_some(())
         })
         .await;
+    }
+
+    /// Waits until a room's state of this kind and key is what `is_wanted` says.
+    pub async fn wait_state_at(
+        &self,
+        room: &str,
+        (kind, key): (&str, &str),
+        limit: Duration,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) {
+        let kind = format!("{kind}/{}", escape(key));
+        self.wait_state(room, &kind, &format!("the wanted {kind}"), limit, is_wanted).await;
+    }
+
+    /// Sets state by hand.
+    pub async fn put_state(&self, room: &str, kind: &str, content: &Value) {
+        self.api.ok(Method::PUT, &format!("rooms/{}/state/{kind}", escape(room)), content).await;
+    }
+
+    /// Replaces a room of the user's own by a new one, as clients do; gives the new one.
+    pub async fn upgrade(&self, room: &str, version: &str) -> String {
+        let path = format!("rooms/{}/upgrade", escape(room));
+        text(&self.api.ok(Method::POST, &path, &json!({ "new_version": version })).await, "replacement_room")
+    }
+
+    /// Looks something up of other networks: `location/irc`, with these fields.
+    pub async fn look_up(&self, what: &str, fields: &[(&str, &str)]) -> Value {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        self.api.ok(Method::GET, &format!("thirdparty/{what}?{}", fields.join("&")), &Value::Null).await
+    }
+
+    /// The rooms that one network's list in the directory has.
+    pub async fn listed(&self, network: &str) -> Vec<String> {
+        let body = json!({ "third_party_instance_id": format!("bunraku|{network}") });
+        let answer = self.api.ok(Method::POST, "publicRooms", &body).await;
+        let rooms = answer["chunk"].as_array().cloned().unwrap_or_default();
+        rooms.iter().map(|room| text(room, "room_id")).collect()
     }
 
     /// Lets only those with this power send such events in a room of the user's own.

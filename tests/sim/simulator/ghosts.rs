@@ -38,7 +38,7 @@ impl Ghosts {
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.inside.entry(room.clone()).or_default().remove(&ghost);
             }
-            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) => {}
+            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) | RoomStep::Plate(_) => {}
         }
     }
 

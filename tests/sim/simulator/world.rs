@@ -14,8 +14,8 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, DynamicPortals, Failures, Flood, Forms, Members, Mentions, PingPace,
-    Policy, Power, PresenceRules, QueryRules, ToMatrix, Topics, Typing,
+    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
+    PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -82,6 +82,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         power: Power::default(),
         members: Members { to_matrix: shown, grace_ms: 5_000, split_grace_ms: 40_000, ..Members::default() },
         presence: PresenceRules::default(),
+        directory: Directory { plates: Shown::Off, ..Directory::default() },
         connections_max: 100,
     }
 }
@@ -762,6 +763,9 @@ impl World {
             | Effect::LeaveQuery { .. }
             | Effect::SaveQuery(_)
             | Effect::DropQuery { .. } => panic!("nobody talks in private"),
+            Effect::Succeed(_) | Effect::Invite { .. } | Effect::Found { .. } => {
+                panic!("no room is replaced, and nobody is invited or looked up")
+            }
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

@@ -252,7 +252,7 @@ impl Network {
     }
 
     /// The nick that a user is the ghost of.
-    pub(super) fn nick_of_ghost(&self, user: &UserId) -> Option<Nick> {
+    pub(in super::super) fn nick_of_ghost(&self, user: &UserId) -> Option<Nick> {
         if user.server() != self.policy.server_name {
             return None;
         }

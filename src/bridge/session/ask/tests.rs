@@ -65,6 +65,7 @@ fn who(asker: &Asker) -> String {
         Asker::TopicRead(channel) => format!("topic? {channel}"),
         Asker::Topic(channel) => format!("topic {channel}"),
         Asker::Modes(nick) => format!("modes {}", nick.as_str()),
+        Asker::Invite(channel, nick) => format!("invite {} to {channel}", nick.as_str()),
         Asker::Notice(nick) => format!("notice {}", nick.as_str()),
         Asker::Command(command) => match &command.giver {
             Giver::Outside(ask) => format!("c{}", ask.0),
