@@ -91,6 +91,7 @@ stories! {
     gate_outage
     gate_silent
     gate_start
+    gate_throttled
     greeting_twice
     heard_about
     heard_formatted

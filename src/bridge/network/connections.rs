@@ -196,6 +196,7 @@ impl Network {
         }
         self.arm_expiry(id);
         self.network_learns(id, end.ending);
+        self.gate_wall(id, end.ending);
         self.come_back(id, end);
         self.weigh(id);
         if self.life == Life::Stopping {

@@ -9,6 +9,7 @@
 //! [`Gate`]: super::super::portal::gate::Gate
 
 use super::super::effect::{Effect, Meanwhile};
+use super::super::ending::Ending;
 use super::super::input::PortalOrigin;
 use super::super::policy::{GateRule, JoinFailure};
 use super::super::portal::gate::{Refused, Stage, Told, Waiter};
@@ -68,6 +69,20 @@ impl Network {
                 if let Some(id) = self.puppet_ids.get(&user).copied() {
                     self.gate_look(id, &room);
                 }
+            }
+        }
+    }
+
+    /// A server lets nobody in so fast: that turn was none.
+    pub(super) fn gate_wall(&mut self, id: PuppetId, ending: Ending) {
+        if ending != Ending::Throttled {
+            return;
+        }
+        let (now, user) = (self.now, self.puppet(id).user.clone());
+        let channels: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
+        for room in channels.iter().flat_map(|channel| self.rooms_of(channel)).collect::<Vec<_>>() {
+            if let Some(waiter) = self.gate.get_mut(&room, &user) {
+                waiter.unread(now);
             }
         }
     }
@@ -159,8 +174,8 @@ impl Network {
                 let left_ms = grace_ms.saturating_sub(spent_ms);
                 self.warn(room, &user, &absence.words, left_ms);
             }
-            // They were named when the room was told of the outage.
-            Fate::Told if !absence.is_lasting && self.outage_told.contains(room) => {}
+            // The room is told of those who were cut off together.
+            Fate::Told if !absence.is_lasting && self.puppets[id.0 as usize].down_since.is_some() => {}
             Fate::Told if !is_told && is_over => self.tell_unseen(room, &user, &absence.words),
             Fate::Removed | Fate::Told | Fate::Nothing => {}
         }
@@ -246,9 +261,9 @@ impl Network {
 
     /// What follows for somebody who does not come back, behind a sentence; empty where nothing does.
     pub(super) fn doom(&self, id: PuppetId) -> String {
-        let puppet = &self.puppets[id.0 as usize];
-        let mut rooms = puppet.wanted.iter().filter_map(|channel| self.portals.own_room(channel));
-        let is_in_ours = rooms.any(|portal| self.portals.has(&portal.room, &puppet.user));
+        let user = &self.puppets[id.0 as usize].user;
+        let mut ours = self.portals.all().filter(|portal| portal.origin == PortalOrigin::Alias);
+        let is_in_ours = ours.any(|portal| self.portals.has(&portal.room, user));
         if self.policy.presence.gate != GateRule::Strict || !is_in_ours {
             return String::new();
         }
