@@ -17,7 +17,7 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
+    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -407,6 +407,7 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
+        moderation: Moderation::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),

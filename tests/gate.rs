@@ -63,6 +63,7 @@ fn policy(gate: GateRule) -> Policy {
         power: Power { to_matrix: Rooms::None, ..Power::default() },
         members: Members { to_matrix: ToMatrix::Off, ..Members::default() },
         presence: PresenceRules { gate, grace_ms: GRACE_MS, join_failure: JoinFailure::Remove },
+        moderation: Moderation::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }

@@ -55,6 +55,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         queries: QueryRules::default(),
         topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
         power: Power { to_matrix: Rooms::None, ..Power::default() },
+        moderation: Moderation::default(),
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
@@ -297,7 +298,12 @@ impl World {
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.events += usize::from(self.ghosts.remove(&ghost));
             }
-            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) | RoomStep::Plate(_) => {
+            RoomStep::Topic(_)
+            | RoomStep::Power(_)
+            | RoomStep::Door(_)
+            | RoomStep::Plate(_)
+            | RoomStep::GhostReturns(_)
+            | RoomStep::JoinRule(_) => {
                 panic!("switched off here: {key:?}")
             }
         }

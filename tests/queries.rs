@@ -54,6 +54,7 @@ fn policy() -> Policy {
         directory: Directory::default(),
         topics: Topics::default(),
         power: Power::default(),
+        moderation: Moderation::default(),
         queries: QueryRules { rooms_per_minute: 1_000, contacts_per_minute: 1_000, ..QueryRules::default() },
     }
 }

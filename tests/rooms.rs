@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use bunraku::bridge::effect::{Effect, Levels, RoomPower, RoomStep};
+use bunraku::bridge::effect::{Effect, JoinRule, Levels, Needs, RoomPower, RoomStep};
 use bunraku::bridge::input::{
-    Before, CloseReason, Input, MatrixEvent, Member, Membership, Opening, PortalOrigin, PortalRow,
+    Before, CloseReason, Doorway, Input, MatrixEvent, Member, Membership, Opening, PortalOrigin, PortalRow,
     StepResult, Successor, Unfit,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
+use bunraku::bridge::portal::modes::{Means, TABLE};
 use bunraku::bridge::portal::topic::{one_line, read};
 use bunraku::bridge::session::isupport::Prefixes;
 use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -53,6 +54,7 @@ fn policy() -> Policy {
         asides: Asides::Hidden,
         topics: Topics::default(),
         power: Power::default(),
+        moderation: Moderation::default(),
         typing: Typing::default(),
         queries: QueryRules::default(),
         members: Members::default(),
@@ -70,6 +72,9 @@ struct Room {
     id: RoomId,
     topic: String,
     levels: Levels,
+    /// Whether who is not invited stays outside, and whether the bridge knows how it was before.
+    is_shut: bool,
+    is_marked: bool,
 }
 
 /// The machine between a model of one channel and models of two of its rooms.
@@ -80,6 +85,8 @@ struct World {
     /// Who is in the channel, with their modes.
     there: BTreeMap<String, BTreeSet<char>>,
     topic: String,
+    /// Its own modes.
+    modes: BTreeSet<char>,
     rooms: Vec<Room>,
     /// Steps that nobody has done yet.
     steps: VecDeque<(RoomId, RoomStep)>,
@@ -89,6 +96,7 @@ struct World {
 const CHANNEL: &str = "#c";
 const PEOPLE: [&str; 5] = ["ada", "bob", "eve", "carl", "dora"];
 const MODES: [char; 5] = ['q', 'a', 'o', 'h', 'v'];
+const OWN_MODES: [char; 6] = ['m', 'i', 'k', 's', 't', 'n'];
 const TOPICS: [&str; 4] = ["", "Tea", "\u{2}Tea\u{2} at five", "Coffee"];
 
 /// Something that happens.
@@ -96,10 +104,14 @@ const TOPICS: [&str; 4] = ["", "Tea", "\u{2}Tea\u{2} at five", "Coffee"];
 enum Happens {
     Grant(usize, usize),
     Revoke(usize, usize),
+    /// A mode of the channel itself is set, or taken back.
+    Mode(usize, bool),
     /// Somebody on IRC sets the topic.
     Topic(usize),
     /// A person of Matrix does, where they may.
     RoomTopic(usize, usize, usize),
+    /// A person of Matrix closes a room or opens it, where they may.
+    RoomDoor(usize, usize, Doorway),
     /// The bridge's operator gives somebody a level in a room.
     Raise(usize, usize, i64),
     Lost(usize),
@@ -126,8 +138,11 @@ impl World {
                 users: [(user("irc_gone"), 50), (user("ada"), 90)].into(),
                 needed: 100,
                 untouchable: [user("bot")].into(),
+                needs: Needs { speak: Some(0), topic: Some(50) },
                 ..Levels::default()
             },
+            is_shut: false,
+            is_marked: false,
         });
         let mut world = Self {
             machine: Network::new(policy(), None, seqs, 1),
@@ -135,6 +150,7 @@ impl World {
             conns: BTreeMap::new(),
             there: ["eve", "carl", "dora"].map(|nick| (nick.to_owned(), BTreeSet::new())).into(),
             topic: "Tea".into(),
+            modes: ['n', 't'].into(),
             rooms: rooms.into(),
             steps: VecDeque::new(),
             seq: 0,
@@ -224,9 +240,12 @@ impl World {
                 self.line(conn, &format!(":srv 331 {nick} {CHANNEL} :No topic is set"));
             }
             ("TOPIC", 1) => self.line(conn, &format!(":srv 332 {nick} {CHANNEL} :{}", self.topic)),
-            ("TOPIC", _)
-                if self.there.get(&nick).is_some_and(|modes| modes.iter().any(|m| "qao".contains(*m))) =>
-            {
+            ("MODE", 1) => self.modes_are(conn, &nick),
+            ("MODE", _) if self.is_operator(&nick) => self.own_mode('i', line.param(1) == "+i"),
+            ("MODE", _) => {
+                self.line(conn, &format!(":srv 482 {nick} {CHANNEL} :You're not channel operator"))
+            }
+            ("TOPIC", _) if !self.modes.contains(&'t') || self.is_operator(&nick) => {
                 self.topic = line.param(1).to_owned();
                 self.all(&format!(":{nick}!{nick}@h TOPIC {CHANNEL} :{}", self.topic));
             }
@@ -237,6 +256,24 @@ impl World {
         }
     }
 
+    fn is_operator(&self, nick: &str) -> bool {
+        self.there.get(nick).is_some_and(|modes| modes.iter().any(|mode| "qaoh".contains(*mode)))
+    }
+
+    fn modes_are(&mut self, conn: ConnId, nick: &str) {
+        let letters: String = self.modes.iter().collect();
+        let key = if self.modes.contains(&'k') { " key" } else { "" };
+        self.line(conn, &format!(":srv 324 {nick} {CHANNEL} +{letters}{key}"));
+    }
+
+    fn own_mode(&mut self, mode: char, is_set: bool) {
+        let is_new = if is_set { self.modes.insert(mode) } else { self.modes.remove(&mode) };
+        if is_new {
+            let (sign, key) = (if is_set { '+' } else { '-' }, if mode == 'k' { " key" } else { "" });
+            self.all(&format!(":eve!eve@h MODE {CHANNEL} {sign}{mode}{key}"));
+        }
+    }
+
     fn names(&mut self, conn: ConnId, nick: &str) {
         let sign = |mode: &char| "~&@%+".chars().nth("qaohv".find(*mode).expect("a rank")).expect("its sign");
         let entry = |(who, modes): (&String, &BTreeSet<char>)| {
@@ -244,7 +281,8 @@ impl World {
             format!("{signs}{who}")
         };
         let list: Vec<String> = self.there.iter().map(entry).collect();
-        self.line(conn, &format!(":srv 353 {nick} = {CHANNEL} :{}", list.join(" ")));
+        let seen = if self.modes.contains(&'s') { '@' } else { '=' };
+        self.line(conn, &format!(":srv 353 {nick} {seen} {CHANNEL} :{}", list.join(" ")));
         self.line(conn, &format!(":srv 366 {nick} {CHANNEL} :End of NAMES"));
     }
 
@@ -259,12 +297,14 @@ impl World {
     fn happens(&mut self, what: Happens) {
         match what {
             Happens::Grant(who, mode) => self.mode(PEOPLE[who], '+', MODES[mode]),
+            Happens::Mode(mode, is_set) => self.own_mode(OWN_MODES[mode], is_set),
             Happens::Revoke(who, mode) => self.mode(PEOPLE[who], '-', MODES[mode]),
             Happens::Topic(topic) => {
                 self.topic = TOPICS[topic].to_owned();
                 self.all(&format!(":eve!eve@h TOPIC {CHANNEL} :{}", self.topic));
             }
             Happens::RoomTopic(room, who, topic) => self.room_topic(room, who, TOPICS[topic]),
+            Happens::RoomDoor(room, who, door) => self.room_door(room, who, door),
             Happens::Raise(room, who, level) => {
                 let room = &mut self.rooms[room];
                 room.levels.users.insert(user(PEOPLE[who]), level);
@@ -304,11 +344,21 @@ impl World {
     /// The homeserver lets those with enough power.
     fn room_topic(&mut self, nth: usize, who: usize, topic: &str) {
         let (room, sender) = (&mut self.rooms[nth], user(PEOPLE[who]));
-        if room.levels.users.get(&sender).is_some_and(|level| *level >= 50) {
+        let level = room.levels.users.get(&sender).copied().unwrap_or_default();
+        if room.levels.needs.topic.is_some_and(|needed| level >= needed) {
             room.topic = topic.to_owned();
             let (room, topic) = (room.id.clone(), topic.to_owned());
             let event_id = EventId::new(&format!("$e{}", self.seq)).expect("an event id");
             self.matrix(MatrixEvent::Topic { room, event_id, sender, topic });
+        }
+    }
+
+    fn room_door(&mut self, nth: usize, who: usize, door: Doorway) {
+        let (room, sender) = (&mut self.rooms[nth], user(PEOPLE[who]));
+        if room.levels.users.get(&sender).is_some_and(|level| *level >= 50) {
+            (room.is_shut, room.is_marked) = (door == Doorway::Shut, false);
+            let event_id = EventId::new(&format!("$e{}", self.seq)).expect("an event id");
+            self.matrix(MatrixEvent::JoinRules { room: self.rooms[nth].id.clone(), event_id, sender, door });
         }
     }
 
@@ -332,10 +382,15 @@ impl World {
                 set(power, &mut room.levels);
                 StepResult::Done
             }
+            (StepFate::Done, RoomStep::JoinRule(door)) => {
+                room.set_join_rule(*door);
+                StepResult::Done
+            }
             (
                 StepFate::Done,
                 RoomStep::GhostJoins(_)
                 | RoomStep::GhostLeaves { .. }
+                | RoomStep::GhostReturns(_)
                 | RoomStep::Door(_)
                 | RoomStep::Plate(_),
             ) => StepResult::Done,
@@ -373,7 +428,16 @@ impl World {
     /// What each room should say, and says.
     fn assert_agreement(&self) {
         for room in &self.rooms {
-            assert_eq!(one_line(&room.topic, 100), read(&self.topic), "topic of {}", room.id);
+            let is_set = |mode| self.modes.contains(&mode);
+            let shown = if is_set('s') { String::new() } else { read(&self.topic) };
+            assert_eq!(one_line(&room.topic, 100), shown, "topic of {}", room.id);
+            let needs =
+                Needs { speak: Some(i64::from(is_set('m'))), topic: Some(if is_set('t') { 25 } else { 0 }) };
+            assert_eq!(room.levels.needs, needs, "what it takes in {}", room.id);
+            let is_closed = is_set('i') || is_set('k');
+            assert!(room.is_shut || !is_closed, "anybody comes into {}", room.id);
+            // What people closed while nobody knew whether they may stays closed.
+            assert!(is_closed || !(room.is_shut && room.is_marked), "nobody comes into {}", room.id);
             let ours = |nick: &str| nick == "ada" || nick == "bob";
             let id = |nick: &str| if ours(nick) { user(nick) } else { user(&format!("irc_{nick}")) };
             let wanted: BTreeMap<UserId, i64> =
@@ -389,7 +453,21 @@ impl World {
     }
 }
 
+impl Room {
+    fn set_join_rule(&mut self, door: JoinRule) {
+        match door {
+            JoinRule::Closed if self.is_shut => {}
+            JoinRule::Closed | JoinRule::Shared => (self.is_shut, self.is_marked) = (true, true),
+            JoinRule::AsBefore if !self.is_marked => {}
+            JoinRule::AsBefore | JoinRule::Open => (self.is_shut, self.is_marked) = (false, false),
+        }
+    }
+}
+
 fn set(power: &RoomPower, levels: &mut Levels) {
+    let needs = power.new_needs(levels).expect("the bot made the room");
+    levels.needs =
+        Needs { speak: needs.speak.or(levels.needs.speak), topic: needs.topic.or(levels.needs.topic) };
     for (user, level) in power.changes(levels).expect("the bot made the room") {
         match level {
             Some(level) => levels.users.insert(user, level),
@@ -402,8 +480,11 @@ fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         6 => (0..5usize, 0..5usize).prop_map(|(who, mode)| Happens::Grant(who, mode)),
         4 => (0..5usize, 0..5usize).prop_map(|(who, mode)| Happens::Revoke(who, mode)),
+        3 => (0..6usize, any::<bool>()).prop_map(|(mode, is_set)| Happens::Mode(mode, is_set)),
         2 => (0..4usize).prop_map(Happens::Topic),
         3 => (0..2usize, 0..2usize, 0..4usize).prop_map(|(room, who, topic)| Happens::RoomTopic(room, who, topic)),
+        2 => (0..2usize, 0..2usize, prop::sample::select(vec![Doorway::Open, Doorway::Shut]))
+            .prop_map(|(room, who, door)| Happens::RoomDoor(room, who, door)),
         1 => (0..2usize, 0..2usize, prop::sample::select(vec![0i64, 1, 50, 90, 100]))
             .prop_map(|(room, who, level)| Happens::Raise(room, who, level)),
         1 => (0..2usize).prop_map(Happens::Lost),
@@ -454,6 +535,24 @@ fn ranks() -> String {
         let setting =
             if setting.is_empty() { "as the next below".to_owned() } else { format!("`power.{setting}`") };
         table.push_str(&format!("| {name} | `{sign}` | {setting} | {level} |\n"));
+    }
+    table
+}
+
+/// What each mode means, as the code has it.
+fn modes() -> String {
+    let shown = |means| match means {
+        Means::Voice => "to say something takes the level of a voice",
+        Means::JoinRule => "only who is invited comes in",
+        Means::Hidden => "its topic is not shown, and nobody finds it by alias or directory",
+        Means::Topic => {
+            "to set the topic takes the level of a half-operator, or of an operator where the network has none; without the mode, none"
+        }
+        Means::Refusal => "nothing: whom the channel refuses is told why",
+    };
+    let mut table = String::from("| mode | on IRC | in the room |\n|---|---|---|\n");
+    for (mode, meaning, means) in TABLE.map(|(mode, means, meaning)| (mode, meaning, means)) {
+        table.push_str(&format!("| `+{mode}` | {meaning} | {} |\n", shown(means)));
     }
     table
 }
@@ -580,6 +679,7 @@ fn the_page_for_room_owners_says_what_the_code_does() {
     let made = frame.replace("{ranks}\n", &ranks()).replace("{topics}\n", &topics());
     let made = made.replace("{absences}\n", &absences());
     let made = made.replace("{upgrades}\n", &upgrades());
+    let made = made.replace("{modes}\n", &modes());
     let page = root.join("docs/ROOMS.md");
     if std::env::var_os("BUNRAKU_BLESS").is_some() {
         std::fs::write(&page, &made).expect("a writable page");

@@ -115,6 +115,14 @@ impl NetworkTask {
             Effect::LeaveQuery { room, ghost, reason } => self.shell.outbox.leave(room, ghost, reason),
             Effect::SaveQuery(row) => self.save_query(row).await,
             Effect::DropQuery { room } => self.drop_query(&room).await,
+            Effect::SaveBan(row) => {
+                let saved = self.shell.store.ban_save(&self.id, &row).await;
+                self.note(saved, "a ban could not be remembered; after a restart it is lifted on irc only");
+            }
+            Effect::DropBan { room, ghost } => {
+                let saved = self.shell.store.ban_remove(&room, &ghost).await;
+                self.note(saved, "the end of a ban could not be remembered");
+            }
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;

@@ -64,6 +64,9 @@ pub async fn remember(
         shell.held.insert(policy.network.clone(), hold.user.clone());
         network.handle(now, Input::Held(hold));
     }
+    for ban in shell.store.bans(&policy.network).await? {
+        network.handle(now, Input::Banned(ban));
+    }
     queries::remember(network, policy, shell).await?;
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });

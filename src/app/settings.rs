@@ -4,8 +4,8 @@
 
 use crate::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Formatting, Forms, GateRule,
-    JoinFailure, Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Ranks,
-    Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    JoinFailure, Members, Mentions, Moderation, Notices, PingPace, Policy, Power, PresenceRules, QueryRules,
+    Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -70,6 +70,10 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         members: members(&network.members),
         presence: presence(&network.presence),
         directory: directory(network),
+        moderation: Moderation {
+            to_irc: rooms(network.moderation.to_irc),
+            to_matrix: rooms(network.moderation.to_matrix),
+        },
     }
 }
 
@@ -238,6 +242,7 @@ mod tests {
         assert_eq!(policy.presence, PresenceRules::default());
         let domains = vec!["irc.libera.chat".to_owned()];
         assert_eq!(policy.directory, Directory { domains, ..Directory::default() });
+        assert_eq!(policy.moderation, Moderation::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

@@ -4,7 +4,7 @@
 //! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
 //! their order.
 
-use super::input::{AskId, BodyKind, HoldRow, PortalRow, QueryRow};
+use super::input::{AskId, BanRow, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
@@ -15,7 +15,8 @@ use crate::text::line::Line;
 pub use super::look_up::Found;
 pub use super::relay::memory::{Author, Life, Said, Saying};
 pub use super::step::{
-    Door, Levels, Listing, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing, StepKey,
+    Door, JoinRule, Levels, Listing, Needs, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing,
+    StepKey,
 };
 pub use super::succession::Succession;
 
@@ -104,6 +105,10 @@ pub enum Effect {
     Invite { room: RoomId, user: UserId, reason: String },
     /// The answer to `Input::LookUp`: exactly one for each.
     Found { ask: AskId, found: Vec<Found> },
+    /// Remember over restarts by which mask a ghost is banned in a channel.
+    SaveBan(BanRow),
+    /// Forget the ban of this ghost.
+    DropBan { room: RoomId, ghost: UserId },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

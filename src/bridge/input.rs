@@ -78,6 +78,16 @@ pub enum Input {
     PairingOver(PortalRow),
     /// Somebody looks something up; answered by one `Effect::Found`.
     LookUp { ask: AskId, what: LookUp },
+    /// A ban of an earlier run that can be lifted; given before `Started`.
+    Banned(BanRow),
+}
+
+/// By which mask a ghost that is banned in a room is banned in its channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanRow {
+    pub room: RoomId,
+    pub ghost: UserId,
+    pub mask: String,
 }
 
 /// A private chat that has a room.
@@ -273,6 +283,8 @@ pub enum MatrixEvent {
     PowerLevels { room: RoomId, sender: UserId },
     /// Somebody closed the room: it goes on in another one.
     Tombstone { room: RoomId, sender: UserId, to: RoomId },
+    /// Somebody said who may come into the room.
+    JoinRules { room: RoomId, event_id: EventId, sender: UserId, door: Doorway },
 }
 
 impl MatrixEvent {
@@ -287,9 +299,17 @@ impl MatrixEvent {
             | Self::Other { room, .. }
             | Self::Topic { room, .. }
             | Self::PowerLevels { room, .. }
-            | Self::Tombstone { room, .. } => room,
+            | Self::Tombstone { room, .. }
+            | Self::JoinRules { room, .. } => room,
         }
     }
+}
+
+/// Whether more people than those invited may come into a room, in whatever way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doorway {
+    Open,
+    Shut,
 }
 
 /// What an earlier run has done with an event.

@@ -68,6 +68,7 @@ pub struct Policy {
     pub power: Power,
     pub presence: PresenceRules,
     pub directory: Directory,
+    pub moderation: Moderation,
 }
 
 /// Whether people are shown that somebody on the other side types.
@@ -145,6 +146,21 @@ pub struct Power {
 impl Default for Power {
     fn default() -> Self {
         Self { to_matrix: Rooms::Portals, ranks: Ranks::default() }
+    }
+}
+
+/// Where moderators of one side are heard on the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moderation {
+    /// Rooms in which removing or banning somebody of IRC does the same in the channel.
+    pub to_irc: Rooms,
+    /// Rooms that follow the modes of their channel. Never people's own, whose doors are theirs.
+    pub to_matrix: Rooms,
+}
+
+impl Default for Moderation {
+    fn default() -> Self {
+        Self { to_irc: Rooms::Portals, to_matrix: Rooms::Portals }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::effect::Ghost;
 pub use super::portal::access::{Levels, Reach, RoomPower};
 pub use super::portal::door::{Door, RoomDoor};
+pub use super::portal::modes::{JoinRule, Needs};
 pub use super::portal::plate::{Listing, Plate, Standing};
 pub use super::portal::topic::RoomTopic;
 use crate::ids::UserId;
@@ -25,6 +26,10 @@ pub enum RoomStep {
     Door(RoomDoor),
     /// The room is to say this of its channel.
     Plate(Plate),
+    /// A ghost that somebody put out is to be in the room again: not banned, and joined.
+    GhostReturns(Ghost),
+    /// Who may come in.
+    JoinRule(JoinRule),
 }
 
 /// What a step is about: of one room and key one step is done at a time, and one waits at most.
@@ -36,6 +41,7 @@ pub enum StepKey {
     Power,
     Door,
     Plate,
+    JoinRule,
 }
 
 /// What became of the last step for a key: exactly one answer for all that took one another's place.
@@ -57,6 +63,8 @@ impl RoomStep {
             Self::Power(_) => StepKey::Power,
             Self::Door(_) => StepKey::Door,
             Self::Plate(_) => StepKey::Plate,
+            Self::GhostReturns(ghost) => StepKey::Ghost(ghost.user.clone()),
+            Self::JoinRule(_) => StepKey::JoinRule,
         }
     }
 }

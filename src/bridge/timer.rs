@@ -53,6 +53,8 @@ pub enum Timer {
     Gate,
     /// The next room's plate may be looked at.
     Plates,
+    /// Whoever speaks for a channel may ask what its modes are.
+    Modes(ChannelName),
 }
 
 /// The armed timers, each at most once.

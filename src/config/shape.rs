@@ -202,6 +202,10 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may(
+        "moderation",
+        Shape::Table(&[may("to_irc", ROOMS), may("to_matrix", Shape::OneOf(&["none", "portals"]))]),
+    ),
+    may(
         "members",
         Shape::Table(&[
             may("to_matrix", Shape::OneOf(&["full", "lazy", "off"])),

@@ -30,7 +30,7 @@ pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
 pub use pace::{Connect, Flood, Ping};
 pub use presence::{Gate, JoinFailure, Presence};
-pub use rooms::{Channel, Power, RoomName, Rooms, Topics};
+pub use rooms::{Channel, Moderation, Power, RoomName, Rooms, Topics};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -225,6 +225,8 @@ pub struct Network {
     pub topics: Topics,
     #[serde(default)]
     pub power: Power,
+    #[serde(default)]
+    pub moderation: Moderation,
     #[serde(default)]
     pub members: Members,
     #[serde(default)]

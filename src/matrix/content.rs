@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::bridge::effect::{Fate, Mark, Redact, Relay, Sign};
+use crate::bridge::effect::{Fate, Mark, Redact, Relay, Sign, Speaker};
 use crate::bridge::input::BodyKind;
 use crate::ids::UserId;
 
@@ -70,12 +70,24 @@ pub(super) fn of_joined(relays: &[Relay]) -> String {
     of_text(first.kind, Body { body: &body, html: html.as_deref(), mentions: &mentions }, about)
 }
 
+/// A line as the bot says it in the name of somebody who may not.
+pub(super) fn quoted(relay: &Relay, nick: &str) -> Relay {
+    let before = match relay.kind {
+        BodyKind::Text | BodyKind::Notice => format!("<{nick}> "),
+        BodyKind::Emote => format!("* {nick} "),
+    };
+    let kind = if relay.kind == BodyKind::Notice { BodyKind::Notice } else { BodyKind::Text };
+    let html = relay.html.as_ref().map(|html| format!("{}{html}", escaped(&before)));
+    Relay { speaker: Speaker::Bot, kind, text: format!("{before}{}", relay.text), html, ..relay.clone() }
+}
+
 /// A line's HTML, or its text as such.
 fn html_of(relay: &Relay) -> String {
-    relay.html.clone().unwrap_or_else(|| {
-        let text = relay.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        text.replace('\n', "<br>")
-    })
+    relay.html.clone().unwrap_or_else(|| escaped(&relay.text))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\n', "<br>")
 }
 
 /// The JSON text of a redaction.

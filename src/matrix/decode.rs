@@ -17,7 +17,7 @@ mod tests;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bridge::input::{MatrixEvent, Member, Membership};
+use crate::bridge::input::{Doorway, MatrixEvent, Member, Membership};
 use crate::ids::{EventId, RoomId, UserId};
 
 /// The longest text taken from one field, in bytes. Events end at 65,536 bytes, so a true one is never cut.
@@ -27,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The types of events that mean something to the machine: those that [`decode`] knows.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     "m.room.message",
     "m.sticker",
     "m.poll.start",
@@ -39,6 +39,7 @@ pub const KINDS: [&str; 11] = [
     "m.room.topic",
     "m.room.power_levels",
     "m.room.tombstone",
+    "m.room.join_rules",
 ];
 
 /// True for the types of events by which people say something.
@@ -63,6 +64,7 @@ pub fn decode(json: &str) -> Option<MatrixEvent> {
         ("m.room.topic", Some(key)) => topic(&event, key, &room, &sender),
         ("m.room.power_levels", Some(key)) => power_levels(key, &room, &sender),
         ("m.room.tombstone", Some(key)) => tombstone(&event, key, &room, &sender),
+        ("m.room.join_rules", Some(key)) => join_rules(&event, key, &room, &sender),
         (_, _) => None,
     };
     Some(known.unwrap_or(MatrixEvent::Other { room, kind }))
@@ -106,6 +108,12 @@ struct MemberContent<'a> {
 struct TopicContent<'a> {
     #[serde(borrow)]
     topic: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct JoinRulesContent<'a> {
+    #[serde(borrow)]
+    join_rule: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -223,6 +231,21 @@ fn tombstone(event: &Envelope<'_>, key: &RawValue, room: &RoomId, sender: &UserI
     let content: TombstoneContent<'_> = object(event.content?.get())?;
     let to = RoomId::new(&text(content.replacement_room)?)?;
     is_only(key).then(|| MatrixEvent::Tombstone { room: room.clone(), sender: sender.clone(), to })
+}
+
+/// What is no rule that we know lets in who is invited, as homeservers have it (client-server API, "m.room.join_rules").
+fn join_rules(event: &Envelope<'_>, key: &RawValue, room: &RoomId, sender: &UserId) -> Option<MatrixEvent> {
+    let content: JoinRulesContent<'_> = event.content.and_then(|raw| object(raw.get())).unwrap_or_default();
+    let door = match name(content.join_rule).unwrap_or_default().as_str() {
+        "public" | "knock" | "restricted" | "knock_restricted" => Doorway::Open,
+        _ => Doorway::Shut,
+    };
+    is_only(key).then_some(MatrixEvent::JoinRules {
+        room: room.clone(),
+        event_id: event_id(event.event_id)?,
+        sender: sender.clone(),
+        door,
+    })
 }
 
 /// A JSON object as `T`. Told from an array by its first character: serde takes an array for a struct too.

@@ -1,4 +1,5 @@
-//! Sets what a room's state is to be, where it is not so: its topic, who may what, and by which alias it is found.
+//! Sets what a room's state is to be, where it is not so: its topic, who may what, who may come in, and by which alias it is
+//! found.
 //!
 //! What is there is read at that moment, and only what differs is changed: whatever else people have written into the same
 //! event stays. Doing it twice is doing it once. In the moment between reading and writing somebody may write too; their
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientError};
-use crate::bridge::effect::{Door, Levels, Reach, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{Door, JoinRule, Levels, Needs, Reach, RoomDoor, RoomPower, RoomTopic};
 use crate::ids::{RoomAlias, RoomId, UserId};
 
 /// Where a room of people's own remembers which levels the bridge gave: in the same event, so that both are always of one
@@ -18,6 +19,12 @@ const GIVEN: &str = "org.bunraku.given";
 const POWER_LEVELS: &str = "m.room.power_levels";
 const TOPIC: &str = "m.room.topic";
 const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
+const MESSAGE: &str = "m.room.message";
+const JOIN_RULES: &str = "m.room.join_rules";
+/// What a room's rule was before the bridge closed its door.
+const BEFORE: &str = "org.bunraku.before";
+/// Rules by which nobody comes in who is not invited.
+const SHUT: [&str; 2] = ["invite", "private"];
 
 type Content = Map<String, Value>;
 
@@ -36,17 +43,22 @@ pub async fn set_power(client: &Client, room: &RoomId, wanted: &RoomPower) -> Re
     // A room without the event would lose what it has by default; there is none.
     let mut content = client.state(room, POWER_LEVELS).await?.ok_or(ClientError::NotFound)?;
     let bot = client.bot();
-    if wanted.changes(&levels(&content, &[], bot)).is_ok_and(|changes| changes.is_empty()) {
+    let there = levels(&content, &[], bot);
+    if wanted.changes(&there).is_ok_and(|changes| changes.is_empty())
+        && wanted.needs.changes(&there.needs, wanted.most).is_empty()
+    {
         return Ok(());
     }
     let creators = client.creation(room).await?.creators;
-    let Ok(changes) = wanted.changes(&levels(&content, &creators, bot)) else {
+    let there = levels(&content, &creators, bot);
+    let (Ok(changes), Ok(needs)) = (wanted.changes(&there), wanted.new_needs(&there)) else {
         let words = "the bot may not change levels here".to_owned();
         return Err(ClientError::Forbidden { errcode: "M_FORBIDDEN".to_owned(), words });
     };
-    if changes.is_empty() {
+    if changes.is_empty() && needs.is_empty() {
         return Ok(());
     }
+    need(&mut content, needs);
     write(&mut content, "users", &changes);
     if wanted.reach == Reach::Given {
         write(&mut content, GIVEN, &changes);
@@ -81,6 +93,75 @@ pub async fn set_door(client: &Client, room: &RoomId, wanted: &RoomDoor) -> Resu
     }
 }
 
+/// Lets in who might come before, or who is invited only. A rule that people made is kept in the event that takes its
+/// place, so nothing else has to remember it; a room that somebody else closed is not opened.
+pub async fn set_join_rule(client: &Client, room: &RoomId, wanted: JoinRule) -> Result<(), ClientError> {
+    let there = client.state(room, JOIN_RULES).await?.unwrap_or_default();
+    match join_rule(&there, wanted) {
+        Some(content) => client.send_state(room, JOIN_RULES, "", &Value::Object(content)).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What `m.room.join_rules` has to say instead of what it says; `None` where it may stay.
+fn join_rule(there: &Content, wanted: JoinRule) -> Option<Content> {
+    // "invite" is what a room without the event has (client-server API, "m.room.join_rules").
+    let rule =
+        |content: &Content| content.get("join_rule").and_then(Value::as_str).unwrap_or("invite").to_owned();
+    let is_shut = |content: &Content| SHUT.contains(&rule(content).as_str());
+    let is_ours = there.contains_key(BEFORE);
+    match wanted {
+        JoinRule::Closed if is_shut(there) => None,
+        JoinRule::Shared if is_shut(there) && is_ours => None,
+        // Rooms that the bridge makes are open.
+        JoinRule::Shared if is_shut(there) => Some(closed(&public())),
+        JoinRule::Open if is_shut(there) => Some(public()),
+        JoinRule::Open => None,
+        JoinRule::Closed | JoinRule::Shared => {
+            let mut before = there.clone();
+            before.remove(BEFORE);
+            Some(closed(&before))
+        }
+        JoinRule::AsBefore => {
+            let before = there.get(BEFORE).and_then(Value::as_object)?;
+            (rule(there) == "invite" && !is_shut(before)).then(|| before.clone())
+        }
+    }
+}
+
+fn closed(before: &Content) -> Content {
+    [("join_rule".to_owned(), json!("invite")), (BEFORE.to_owned(), Value::Object(before.clone()))]
+        .into_iter()
+        .collect()
+}
+
+fn public() -> Content {
+    [("join_rule".to_owned(), json!("public"))].into_iter().collect()
+}
+
+/// Whether somebody who may not speak in a room lacks no more than a level: people there have neither silenced them, nor
+/// said who may send messages.
+pub async fn is_heard(client: &Client, room: &RoomId, user: &UserId) -> Result<bool, ClientError> {
+    let content = client.state(room, POWER_LEVELS).await?.unwrap_or_default();
+    let is_silenced = people(&content, "users").get(user).is_some_and(|level| *level < 0);
+    let events = content.get("events").and_then(Value::as_object);
+    Ok(!is_silenced && events.is_none_or(|events| !events.contains_key(MESSAGE)))
+}
+
+/// Writes what it takes to do something.
+fn need(content: &mut Content, needs: Needs) {
+    if let Some(level) = needs.speak {
+        content.insert("events_default".to_owned(), json!(level));
+    }
+    if let Some(level) = needs.topic {
+        let events = content.entry("events").or_insert_with(|| json!({}));
+        if !events.is_object() {
+            *events = json!({});
+        }
+        events[TOPIC] = json!(level);
+    }
+}
+
 /// What the event says of people's levels.
 fn levels(content: &Content, creators: &[UserId], bot: &UserId) -> Levels {
     let (users, default) = (people(content, "users"), content.get("users_default").and_then(level));
@@ -88,6 +169,9 @@ fn levels(content: &Content, creators: &[UserId], bot: &UserId) -> Levels {
     let of_bot = users.get(bot).copied().unwrap_or(users_default);
     let events = content.get("events").and_then(Value::as_object);
     let needed = events.and_then(|events| events.get(POWER_LEVELS)).or_else(|| content.get("state_default"));
+    let of_state = || content.get("state_default").and_then(level).unwrap_or(50);
+    let topic = events.and_then(|events| events.get(TOPIC)).and_then(level).unwrap_or_else(of_state);
+    let speak = content.get("events_default").and_then(level).unwrap_or(0);
     let untouchable: BTreeSet<UserId> = creators.iter().chain([bot]).cloned().collect();
     Levels {
         users,
@@ -96,6 +180,7 @@ fn levels(content: &Content, creators: &[UserId], bot: &UserId) -> Levels {
         needed: needed.and_then(level).unwrap_or(50),
         untouchable,
         given: people(content, GIVEN),
+        needs: Needs { speak: Some(speak), topic: Some(topic) },
     }
 }
 
@@ -297,6 +382,63 @@ mod tests {
         });
         gets(&server, "m.room.power_levels", then).await;
         set_power(&client, &room(), &power(Reach::Given)).await.expect("set");
+    }
+
+    #[tokio::test]
+    async fn what_it_takes_to_speak_goes_with_who_may_and_admins_have_the_last_word() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        made(&server, "12").await;
+        let now = json!({ "users": { "@bot:hs": 100, "@ada:hs": 50 }, "events": { "m.room.topic": 95, "m.room.name": 50 } });
+        has(&server, "m.room.power_levels", says(now.clone())).await;
+        let mut then = now;
+        then["events_default"] = json!(1);
+        gets(&server, "m.room.power_levels", then).await;
+        let needs = Needs { speak: Some(1), topic: Some(0) };
+        set_power(&client, &room(), &power(Reach::All).with_needs(needs)).await.expect("set");
+        let needs = Needs { speak: Some(0), topic: None };
+        set_power(&client, &room(), &power(Reach::All).with_needs(needs)).await.expect("nothing to do");
+    }
+
+    #[test]
+    fn a_door_that_the_bridge_closed_is_opened_as_it_was() {
+        let content = |value: Value| value.as_object().cloned().expect("an object");
+        let restricted = content(json!({ "join_rule": "restricted", "allow": [{ "room_id": "!space" }] }));
+        let closed = join_rule(&restricted, JoinRule::Closed).expect("closed");
+        assert_eq!(closed["join_rule"], "invite");
+        assert_eq!(join_rule(&closed, JoinRule::Closed), None, "once");
+        assert_eq!(join_rule(&closed, JoinRule::AsBefore), Some(restricted));
+        let open = content(json!({ "join_rule": "public" }));
+        assert_eq!(join_rule(&open, JoinRule::AsBefore), None);
+        for theirs in [json!({ "join_rule": "invite" }), json!({}), json!({ "join_rule": "private" })] {
+            let theirs = content(theirs);
+            assert_eq!(
+                (join_rule(&theirs, JoinRule::Closed), join_rule(&theirs, JoinRule::AsBefore)),
+                (None, None)
+            );
+        }
+        let shut = content(json!({ "join_rule": "invite" }));
+        let shared = join_rule(&shut, JoinRule::Shared).expect("the channel is closed as well");
+        assert_eq!(join_rule(&shared, JoinRule::Shared), None, "once");
+        assert_eq!(
+            (join_rule(&shared, JoinRule::AsBefore), join_rule(&shut, JoinRule::Open)),
+            (Some(open.clone()), Some(open.clone()))
+        );
+        assert_eq!(join_rule(&open, JoinRule::Open), None);
+        let odd = content(json!({ "join_rule": "public", "org.bunraku.before": { "join_rule": "knock" } }));
+        assert_eq!(join_rule(&odd, JoinRule::AsBefore), None, "somebody opened it meanwhile");
+        let deep = join_rule(&odd, JoinRule::Closed).expect("closed");
+        assert_eq!(deep["org.bunraku.before"], json!({ "join_rule": "public" }));
+    }
+
+    #[tokio::test]
+    async fn who_was_silenced_is_not_heard() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        let levels = json!({ "events_default": 1, "users": { "@eve:hs": -1, "@ada:hs": 0 } });
+        has(&server, "m.room.power_levels", says(levels)).await;
+        assert!(!is_heard(&client, &room(), &user("eve")).await.expect("an answer"));
+        assert!(is_heard(&client, &room(), &user("ada")).await.expect("an answer"));
     }
 
     #[tokio::test]

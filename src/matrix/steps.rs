@@ -120,7 +120,9 @@ impl StepsHandle {
         match slot.1 {
             StepKey::Ghost(_) => queue.order.push_back(slot),
             // One for a room, and what people wait for: not behind a thousand ghosts.
-            StepKey::Topic | StepKey::Power | StepKey::Door => queue.order.push_front(slot),
+            StepKey::Topic | StepKey::Power | StepKey::JoinRule | StepKey::Door => {
+                queue.order.push_front(slot)
+            }
             // For programs, and they are patient.
             StepKey::Plate => queue.order.push_back(slot),
         }
@@ -230,6 +232,11 @@ impl<H: Homeserver> Steps<H> {
             RoomStep::Power(power) => self.voice.homeserver.set_power(room, power).await,
             RoomStep::Door(door) => self.voice.homeserver.set_door(room, door).await,
             RoomStep::Plate(plate) => self.voice.homeserver.hang_plate(room, plate).await,
+            RoomStep::GhostReturns(ghost) => {
+                self.voice.pardon(&ghost.user, room).await?;
+                self.voice.let_in(ghost, room).await
+            }
+            RoomStep::JoinRule(door) => self.voice.homeserver.set_join_rule(room, *door).await,
         }
     }
 

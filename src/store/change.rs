@@ -13,10 +13,10 @@ use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings, successions,
+    bans, channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings, successions,
 };
 use crate::bridge::effect::{Outcome, Saying};
-use crate::bridge::input::{HoldRow, PortalRow, QueryRow};
+use crate::bridge::input::{BanRow, HoldRow, PortalRow, QueryRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// One change. Matched without `_`.
@@ -156,6 +156,14 @@ pub(super) enum Write {
     HoldRemove {
         network: NetworkId,
         user: UserId,
+    },
+    BanSave {
+        network: NetworkId,
+        row: BanRow,
+    },
+    BanRemove {
+        room: RoomId,
+        ghost: UserId,
     },
     QuerySave {
         network: NetworkId,
@@ -298,6 +306,8 @@ impl Write {
             }
             Self::HoldSave { network, row } => holds::save(conn, network, row).await,
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
+            Self::BanSave { network, row } => bans::save(conn, network, row).await,
+            Self::BanRemove { room, ghost } => bans::remove(conn, room, ghost).await,
             Self::QuerySave { network, row } => queries::save(conn, network, row).await,
             Self::QueryRemove { room } => queries::remove(conn, room).await,
             Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,

@@ -14,6 +14,7 @@
 //! file here whose `STATEMENTS` are named in the list below. The tests prepare every statement on both
 //! databases and compare the embedded migrations with the folders.
 
+mod bans;
 mod batch;
 mod change;
 mod channel_keys;
@@ -192,6 +193,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     portals::STATEMENTS,
     successions::STATEMENTS,
     queries::STATEMENTS,
+    bans::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,

@@ -14,7 +14,7 @@ use crate::bridge::effect::{
     Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Said, Saying, Sign, Speaker,
 };
 use crate::bridge::input::{
-    Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow, QueryRow, QueryStanding,
+    BanRow, Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow, QueryRow, QueryStanding,
 };
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
@@ -111,6 +111,7 @@ stories![
     everything_is_sealed_anew_after_a_rotation,
     tls_policies_are_remembered_until_they_end,
     private_chats_are_remembered,
+    bans_are_remembered,
     who_stays_away_is_remembered,
     a_link_leads_on_until_it_ends,
     a_redacted_message_has_no_links_whatever_comes_after,
@@ -1192,6 +1193,22 @@ async fn who_stays_away_is_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned")], "the newer one counts");
     assert_eq!(store.holds(&two).await.unwrap(), []);
+}
+
+async fn bans_are_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (NetworkId::new("one").unwrap(), NetworkId::new("two").unwrap());
+    let room = RoomId::new("!r").unwrap();
+    let id = |name: &str| UserId::new(name).unwrap();
+    let ban = |name: &str, mask: &str| BanRow { room: room.clone(), ghost: id(name), mask: mask.into() };
+    store.ban_save(&one, &ban("@eve:hs", "eve!*@*")).await.unwrap();
+    store.ban_save(&one, &ban("@eve:hs", "*!eve@h'")).await.unwrap();
+    store.ban_save(&one, &ban("@carl:hs", "carl!*@*")).await.unwrap();
+    store.ban_remove(&room, &id("@carl:hs")).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.bans(&one).await.unwrap(), [ban("@eve:hs", "*!eve@h'")], "the newer one counts");
+    assert_eq!(store.bans(&two).await.unwrap(), []);
 }
 
 async fn private_chats_are_remembered(place: Place) {

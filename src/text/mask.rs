@@ -29,6 +29,19 @@ pub fn matches(mask: &str, text: &str, map: CaseMap) -> bool {
     mask[at_mask..].iter().all(|&c| c == '*')
 }
 
+/// Longest user name and host that a mask is made of, in bytes.
+const HOST_BYTES_MAX: usize = 100;
+
+/// A mask that means who is `user@host`, by any nick. The user name counts as it is shown, with the sign that servers put before
+/// one that nobody confirmed: `*eve` would mean Steve as well. `None` where it would mean others, or nobody.
+pub fn of_host(user_host: &str) -> Option<String> {
+    let (user, host) = user_host.split_once('@')?;
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "*?!@,".contains(c);
+    let is_good = |part: &str| part.contains(char::is_alphanumeric) && !part.contains(is_odd);
+    let is_short = user_host.len() <= HOST_BYTES_MAX;
+    (is_short && is_good(user) && is_good(host)).then(|| format!("*!{user}@{host}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +53,19 @@ mod tests {
         assert!(fits("*!*@*.example.org", "a!b@c.example.org"));
         assert!(fits("a*b*c", "aXbYbZc") && !fits("a*b*c", "aXbYbZ"));
         assert!(fits("Foo[x]!*@*", "foo{X}!u@h") && !matches("foo[x]", "foo{x}", CaseMap::Ascii));
+    }
+
+    #[test]
+    fn a_ban_means_one_person_or_is_not_made() {
+        let of = |host: &str| of_host(host).unwrap_or_default();
+        assert_eq!(of("~eve@example.org"), "*!~eve@example.org");
+        assert_eq!(of("eve@2001:db8::1"), "*!eve@2001:db8::1");
+        for bad in ["", "eve", "~@host", "eve@", "e*e@host", "eve@h?st", "eve@a b", &"e@h".repeat(50)] {
+            assert_eq!(of_host(bad), None, "{bad:?}");
+        }
+        let mask = of("~eve@h");
+        let fits = |person| matches(&mask, person, CaseMap::Ascii);
+        assert!(fits("evelyn!~eve@h") && !fits("steve!~steve@h") && !fits("eve!~eve@g"));
     }
 
     #[test]

@@ -141,6 +141,15 @@ stories! {
     message_expires
     message_forms
     message_waits
+    moderation_ban
+    moderation_banned
+    moderation_door
+    moderation_door_off
+    moderation_kick
+    moderation_modes
+    moderation_of_people
+    moderation_off
+    moderation_unban
     multiline
     netsplit
     netsplit_joined_in

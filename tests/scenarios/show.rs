@@ -1,9 +1,9 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, Mark, Meanwhile, Outcome, Plate,
-    Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker, Succession,
-    Verdict,
+    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Outcome,
+    Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker,
+    Succession, Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
@@ -64,6 +64,8 @@ pub fn effect(effect: &Effect) -> String {
             format!("save query {room} {user} {nick} {standing:?} {account} {mask} {name}")
         }
         Effect::DropQuery { room } => format!("drop query {room}"),
+        Effect::SaveBan(row) => format!("save ban {} {} {}", row.room, row.ghost, row.mask),
+        Effect::DropBan { room, ghost } => format!("drop ban {room} {ghost}"),
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),
@@ -78,6 +80,18 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Duty { channel, conn, epoch, why } => format!("duty {channel} {conn} {} {why:?}", epoch.0),
         Effect::Step { room, step: RoomStep::GhostJoins(ghost) } => {
             format!("step {room} {} joins as {}", ghost.user, ghost.display_name)
+        }
+        Effect::Step { room, step: RoomStep::GhostReturns(ghost) } => {
+            format!("step {room} {} returns as {}", ghost.user, ghost.display_name)
+        }
+        Effect::Step { room, step: RoomStep::JoinRule(door) } => {
+            let door = match door {
+                JoinRule::Closed => "closed",
+                JoinRule::Shared => "closed with the channel",
+                JoinRule::AsBefore => "as before",
+                JoinRule::Open => "open",
+            };
+            format!("join rule of {room}: {door}")
         }
         Effect::Step { room, step: RoomStep::GhostLeaves { ghost, reason } } => {
             format!("step {room} {ghost} leaves: {}", reason.as_deref().unwrap_or("-"))
@@ -123,7 +137,9 @@ fn query(step: &QueryStep) -> String {
 fn levels(power: &RoomPower) -> String {
     let reach = if power.reach == Reach::Given { " of those given" } else { "" };
     let people = power.levels.iter().map(|(user, level)| format!(" {}={level}", user.localpart()));
-    format!("{reach}:{}", people.collect::<String>())
+    let need = |what: &str, level: Option<i64>| level.map(|level| format!(" {what} needs {level}"));
+    let needs = [need("to speak", power.needs.speak), need("the topic", power.needs.topic)];
+    format!("{reach}:{}{}", people.collect::<String>(), needs.into_iter().flatten().collect::<String>())
 }
 
 fn published(publication: &Publication) -> String {

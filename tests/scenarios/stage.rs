@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use bunraku::bridge::effect::{Effect, QueryStep, RoomStep, StepKey};
 use bunraku::bridge::input::{
-    AskId, Before, BodyKind, Certificate, CloseReason, HoldRow, Input, Login, LookUp, MatrixEvent, Member,
-    Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow,
-    QueryStanding, Relation, StepResult, Successor, Unfit, Wire,
+    AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Doorway, HoldRow, Input, Login, LookUp,
+    MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom,
+    QueryRow, QueryStanding, Relation, StepResult, Successor, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, GateRule, JoinFailure,
-    Members, Mentions, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms, Services, Shown,
-    StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Members, Mentions, Moderation, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms,
+    Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -77,6 +77,8 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
+        // A question for modes more would be in each story; those about modes say so.
+        moderation: Moderation { to_matrix: Rooms::None, ..Moderation::default() },
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
@@ -176,6 +178,7 @@ impl Stage {
             "times" => self.times(rest),
             "held" => self.give(held(rest)),
             "kicked" => self.give(kicked(rest)),
+            "banned" => self.give(banned(rest)),
             "query" => self.give(query(rest)),
             "done" => self.done(rest),
             "ghosts" => self.give(ghosts(rest)),
@@ -234,6 +237,8 @@ impl Stage {
                     _ => JoinFailure::Remove,
                 }
             }
+            "moderation_to_irc" => self.policy.moderation.to_irc = rooms(value),
+            "moderation_to_matrix" => self.policy.moderation.to_matrix = rooms(value),
             "power_to_matrix" => self.policy.power.to_matrix = rooms(value),
             "members" => {
                 self.policy.members.to_matrix = match value {
@@ -472,9 +477,12 @@ impl Stage {
             "emotes" => self.message(sender, BodyKind::Emote, rest),
             "notices" => self.message(sender, BodyKind::Notice, rest),
             "joins" | "leaves" | "knocks" => membership(sender, verb, rest),
-            "removes" => removal(sender, rest),
+            "removes" => removal(sender, rest, Membership::Leave),
+            "bans" => removal(sender, rest, Membership::Ban),
             "invites" => invitation(sender, rest),
             "topics" => self.topic(sender, rest),
+            "shuts" => self.door(sender, rest, Doorway::Shut),
+            "opens" => self.door(sender, rest, Doorway::Open),
             "empowers" => MatrixEvent::PowerLevels { room: room(rest), sender: user(sender) },
             "sends" | "replies" | "edits" | "threads" | "reacts" | "redacts" | "encrypts" => {
                 content::event(sender, verb, rest, self.seq, self.now)
@@ -484,6 +492,11 @@ impl Stage {
             _ => panic!("nobody can {verb:?}"),
         };
         self.give(Input::Matrix { seq: InboxSeq(self.seq), event, before });
+    }
+
+    fn door(&self, sender: &str, rest: &str, door: Doorway) -> MatrixEvent {
+        let event_id = EventId::new(&format!("$e{}", self.seq)).expect("an event id");
+        MatrixEvent::JoinRules { room: room(rest), event_id, sender: user(sender), door }
     }
 
     /// `in !r: text`.
@@ -528,6 +541,7 @@ fn stepped(words: &str) -> Input {
         "power" => StepKey::Power,
         "door" => StepKey::Door,
         "plate" => StepKey::Plate,
+        "join_rule" => StepKey::JoinRule,
         ghost => StepKey::Ghost(user(ghost)),
     };
     let result = word();
@@ -597,17 +611,17 @@ fn membership(sender: &str, verb: &str, rest: &str) -> MatrixEvent {
 }
 
 /// `@ada from !r: reason`.
-fn removal(sender: &str, rest: &str) -> MatrixEvent {
+fn removal(sender: &str, rest: &str, membership: Membership) -> MatrixEvent {
     let (target, rest) = rest.split_once(" from ").expect("USER from ROOM");
     let (in_room, reason) = match rest.split_once(": ") {
-        Some((in_room, reason)) => (in_room, Some(reason.to_owned())),
+        Some((in_room, reason)) => (in_room, Some(unescaped(reason))),
         None => (rest, None),
     };
     MatrixEvent::Member {
         room: room(in_room),
         sender: user(sender),
         target: Member { user: user(target), display_name: None },
-        membership: Membership::Leave,
+        membership,
         reason,
         is_direct: false,
     }
@@ -712,6 +726,12 @@ fn kicked(words: &str) -> Input {
     let (in_room, result) = rest.split_once(' ').expect("ROOM RESULT");
     let result = result.split_once(": ").map_or(Ok(()), |(_, words)| Err(words.to_owned()));
     Input::KickDone { room: room(in_room), user: user(who), result }
+}
+
+/// `!r @irc_eve *!eve@h`: an earlier run has banned them.
+fn banned(words: &str) -> Input {
+    let [in_room, ghost, mask] = words.split(' ').collect::<Vec<_>>()[..] else { panic!("ROOM GHOST MASK") };
+    Input::Banned(BanRow { room: room(in_room), ghost: user(ghost), mask: mask.to_owned() })
 }
 
 /// `@ada banned: words`.

@@ -233,6 +233,8 @@ impl Storm {
                 | Effect::Query(_)
                 | Effect::LeaveQuery { .. }
                 | Effect::SaveQuery(_)
+                | Effect::SaveBan(_)
+                | Effect::DropBan { .. }
                 | Effect::DropQuery { .. }
                 | Effect::Pardon { .. }
                 | Effect::Succeed(_)

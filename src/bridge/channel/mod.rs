@@ -107,6 +107,7 @@ pub struct Channel {
     target: Arc<str>,
     roster: Roster,
     topic: profile::Topic,
+    modes: profile::Modes,
     epoch: Epoch,
 }
 
@@ -131,6 +132,7 @@ impl Channel {
             asides: Asides::default(),
             roster: Roster::default(),
             topic: profile::Topic::default(),
+            modes: profile::Modes::default(),
             epoch: Epoch::default(),
         }
     }

@@ -11,6 +11,8 @@ use crate::text::modes::{Change, Sign, Takes};
 
 /// Modes by which a channel keeps what it is from those who are not in it: secret and private.
 const HIDING: [char; 2] = ['s', 'p'];
+/// Modes by which a channel lets in who is invited or knows a word.
+const CLOSING: [char; 2] = ['i', 'k'];
 
 /// A channel's topic, as far as it is known.
 #[derive(Debug, Default)]
@@ -25,6 +27,48 @@ pub(super) struct Topic {
     changes: u64,
 }
 
+/// The modes of a channel itself, as far as they are known: neither lists, nor what its people are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// `None` until the server has told them all.
+    set: Option<BTreeSet<char>>,
+    changes: u64,
+}
+
+impl Modes {
+    /// True once all of them are known.
+    pub fn are_known(&self) -> bool {
+        self.set.is_some()
+    }
+
+    /// Whether this one is set; `None` while that is not known.
+    pub fn has(&self, mode: char) -> Option<bool> {
+        self.set.as_ref().map(|set| set.contains(&mode))
+    }
+
+    fn are(&mut self, set: BTreeSet<char>) {
+        if self.set.as_ref() != Some(&set) {
+            self.set = Some(set);
+            self.changes += 1;
+        }
+    }
+
+    fn change(&mut self, mode: char, sign: Sign) {
+        let Some(set) = &mut self.set else { return };
+        let is_new = match sign {
+            Sign::Plus => set.insert(mode),
+            Sign::Minus => set.remove(&mode),
+        };
+        self.changes += u64::from(is_new);
+    }
+}
+
+/// Whether this is a mode that a channel itself has. There are 62 letters and digits: no server makes the set grow beyond.
+fn is_own(change: &Change) -> bool {
+    let is_own = matches!(change.takes, Takes::Always | Takes::WhenSet | Takes::Never);
+    is_own && change.mode.is_ascii_alphanumeric()
+}
+
 /// How often what a channel's rooms are shown of it may have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -32,12 +76,14 @@ pub struct Profile {
     pub topic: u64,
     /// Who has which rank.
     pub ranks: u64,
+    /// Its modes.
+    pub modes: u64,
 }
 
 impl Channel {
     /// To be compared with what it was.
     pub fn profile(&self) -> Profile {
-        Profile { topic: self.topic.changes, ranks: self.roster.ranks() }
+        Profile { topic: self.topic.changes, ranks: self.roster.ranks(), modes: self.modes.changes }
     }
 
     /// The topic for people who are in a room of the channel's, empty for none; `None` where it is not known. That of a
@@ -53,6 +99,34 @@ impl Channel {
         self.topic.hidden_by.as_ref().is_none_or(|modes| !modes.is_empty())
     }
 
+    /// The channel's own modes.
+    pub fn modes(&self) -> &Modes {
+        &self.modes
+    }
+
+    /// True unless people outside may know of the channel: it is not known that it is no secret, or it is known to let
+    /// nobody in without an invitation or a key.
+    pub fn is_shut(&self) -> bool {
+        self.is_hidden() || CLOSING.iter().any(|mode| self.modes.has(*mode) == Some(true))
+    }
+
+    /// All of the channel's modes, on this connection's stream.
+    pub fn modes_told(&mut self, conn: ConnId, changes: &[Change]) {
+        if !self.is_owner(conn) {
+            return;
+        }
+        let set: BTreeSet<char> = changes
+            .iter()
+            .filter(|change| is_own(change) && change.sign == Sign::Plus)
+            .map(|change| change.mode)
+            .collect();
+        // A list of names tells one of two only. What it told stands: a server may keep modes to itself here.
+        for mode in set.iter().filter(|mode| HIDING.contains(mode)) {
+            self.topic.hides(*mode, Sign::Plus);
+        }
+        self.modes.are(set);
+    }
+
     /// The topic, on this connection's stream.
     pub fn topic_shown(&mut self, conn: ConnId, text: String) {
         if self.is_owner(conn) {
@@ -66,6 +140,9 @@ impl Channel {
             return;
         }
         for change in changes {
+            if is_own(change) {
+                self.modes.change(change.mode, change.sign);
+            }
             let nick = change.param.as_ref().and_then(|param| Nick::new(param, map));
             match (change.takes, change.sign, nick) {
                 (Takes::Member, Sign::Plus, Some(nick)) => self.roster.grant(&nick, change.mode, prefixes),
@@ -106,6 +183,7 @@ impl Channel {
     /// Nobody of ours is there any more.
     pub(super) fn topic_unknown(&mut self) {
         self.topic = Topic { changes: self.topic.changes, ..Topic::default() };
+        self.modes.set = None;
     }
 }
 
@@ -120,10 +198,10 @@ impl Topic {
 
     fn hides(&mut self, mode: char, sign: Sign) {
         let Some(modes) = &mut self.hidden_by else { return };
-        self.changes += 1;
-        match sign {
+        let is_new = match sign {
             Sign::Plus => modes.insert(mode),
             Sign::Minus => modes.remove(&mode),
         };
+        self.changes += u64::from(is_new);
     }
 }

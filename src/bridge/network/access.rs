@@ -46,6 +46,7 @@ impl Network {
 
     /// Ranks have changed a moment ago.
     pub(super) fn access_due(&mut self, name: &ChannelName) {
+        self.join_rules_to_rooms(name);
         let given = self.policy.power.to_matrix;
         let rooms = self.portals.of_channel(name).filter(|portal| given.has(portal.origin));
         let rooms: Vec<(RoomId, PortalOrigin)> = rooms.map(|p| (p.room.clone(), p.origin)).collect();
@@ -58,6 +59,7 @@ impl Network {
             };
             let first = |user: &UserId| !self.is_ours(user);
             let power = RoomPower::new(levels.clone(), self.policy.power.ranks.most(), reach, first);
+            let power = power.with_needs(self.needs_in(name, &room));
             if self.access.asked.get(&room) != Some(&power) {
                 self.access.asked.insert(room.clone(), power.clone());
                 self.out.push(Effect::Step { room, step: RoomStep::Power(power) });

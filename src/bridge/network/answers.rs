@@ -126,10 +126,12 @@ impl Network {
             ) => {}
             (Asker::Topic(channel), verdict) => self.topic_answered(conn, &channel, verdict),
             (Asker::Invite(channel, nick), verdict) => self.invite_answered(conn, &channel, &nick, verdict),
+            (Asker::Deed(deed), verdict) => self.deed_answered(deed.number, verdict),
             (
                 Asker::Notice(_)
                 | Asker::Names(_)
                 | Asker::TopicRead(_)
+                | Asker::ModesRead(_)
                 | Asker::Modes(_)
                 | Asker::Listing(_),
                 _,
@@ -185,6 +187,7 @@ impl Network {
         match giver {
             Giver::Outside(ask) => self.tell_refusal(conn, Unexplained::Command(ask, answer)),
             Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
+            Giver::Deed(number) => self.host_heard(number, &answer.lines),
         }
     }
 
@@ -217,6 +220,8 @@ impl Network {
                     match giver {
                         Giver::Outside(ask) => self.out.push(Effect::CommandAnswered { ask, answer }),
                         Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
+                        // With all else that this connection was to do, below.
+                        Giver::Deed(_) => {}
                     }
                 }
                 Asker::Line(part) if verdict != Verdict::Unknown => {
@@ -234,10 +239,13 @@ impl Network {
                 | Asker::Nick(_)
                 | Asker::Names(_)
                 | Asker::TopicRead(_)
+                | Asker::ModesRead(_)
                 | Asker::Modes(_) => {}
+                Asker::Deed(deed) => self.deed_answered(deed.number, verdict),
             }
         }
         self.topics_unanswered(conn);
         self.invites_unanswered(conn);
+        self.deeds_unanswered(conn);
     }
 }

@@ -20,8 +20,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, plates, reasons, topic,
-    typing, upgrades, wishes,
+    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, kicks, plates, reasons,
+    room_modes, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -73,6 +73,8 @@ impl Network {
             plates: plates::Plates::default(),
             invites: invites::Invites::default(),
             upgrades: upgrades::Upgrades::default(),
+            removals: kicks::Removals::default(),
+            room_modes: room_modes::RoomModes::default(),
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),

@@ -303,14 +303,18 @@ impl Network {
         self.with_session(conn.puppet, |session, out| session.observe(chat, out));
     }
 
-    /// Leaves a channel: the duty moves first, then PART goes behind what is still to be said there.
     pub(super) fn leave_channel(&mut self, id: PuppetId, name: &ChannelName) {
+        self.leave_channel_saying(id, name, "");
+    }
+
+    /// Leaves a channel: the duty moves first, then PART goes behind what is still to be said there. `why` is one line.
+    pub(super) fn leave_channel_saying(&mut self, id: PuppetId, name: &ChannelName, why: &str) {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let conn = session.conn;
         if !matches!(session.standing(name), Some(Standing::Asked(_) | Standing::In)) {
             // Not there, or on the way out: then nobody wants it back.
             let now = self.now;
-            self.with_session(id, |session, out| session.part(now, name, out));
+            self.with_session(id, |session, out| session.part(now, name, why, out));
             return;
         }
         self.in_channel(name, |channel, now, _, heard| {
@@ -318,7 +322,7 @@ impl Network {
             Vec::new()
         });
         let now = self.now;
-        self.with_session(id, |session, out| session.part(now, name, out));
+        self.with_session(id, |session, out| session.part(now, name, why, out));
         self.out_of_channel(conn, name);
     }
 

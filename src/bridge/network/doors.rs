@@ -1,4 +1,4 @@
-//! Whether people outside find the rooms that we made: not those of hidden channels. See [`RoomDoor`].
+//! Whether people outside find the rooms that we made: not those of hidden channels, nor of those that let nobody in. See [`RoomDoor`].
 
 use std::collections::BTreeSet;
 
@@ -12,19 +12,19 @@ use crate::ids::{ChannelName, RoomId};
 pub(super) type Doors = BTreeSet<RoomId>;
 
 impl Network {
-    /// Whether a channel is hidden may be known, or have changed: its room's door follows.
+    /// Whether people outside may know of a channel may have changed: its room's door follows.
     pub(super) fn door_follows(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.get(name).filter(|channel| channel.roster().is_known()) else {
             return;
         };
-        let is_hidden = channel.is_hidden();
+        let is_shut = channel.is_shut();
         let ours = self.portals.of_channel(name).filter(|portal| portal.origin == PortalOrigin::Alias);
         let rooms: Vec<RoomId> = ours.map(|portal| portal.room.clone()).collect();
         for room in rooms {
             // One that an earlier run shut is opened when somebody asks for it.
-            let is_news = if is_hidden { self.doors.insert(room.clone()) } else { self.doors.remove(&room) };
+            let is_news = if is_shut { self.doors.insert(room.clone()) } else { self.doors.remove(&room) };
             if is_news {
-                self.set_door(name, room, if is_hidden { Door::Shut } else { Door::Open });
+                self.set_door(name, room, if is_shut { Door::Shut } else { Door::Open });
             }
         }
     }
@@ -35,11 +35,11 @@ impl Network {
         self.out.push(Effect::Step { room, step: RoomStep::Door(RoomDoor { door, alias, aliases }) });
     }
 
-    /// True while nobody outside is to learn that there is a room of ours for this channel: it is hidden, or its people are
+    /// True while nobody outside is to learn that there is a room of ours for this channel: it is shut, or its people are
     /// on their way there and it is not known yet.
     pub(super) fn is_shut(&self, name: &ChannelName, room: &RoomId) -> bool {
         match self.channels.get(name).filter(|channel| channel.roster().is_known()) {
-            Some(channel) => channel.is_hidden(),
+            Some(channel) => channel.is_shut(),
             None => self.doors.contains(room) || self.portals.members(room).next().is_some(),
         }
     }

@@ -106,6 +106,7 @@ impl Network {
             Seen::Topic { channel, text, .. } => self.topic_seen(conn, &channel, &text),
             Seen::Invited { channel, who, by } => self.invited_on_irc(conn, &who, &by, &channel),
             Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
+            Seen::ModesAre { channel, changes } => self.modes_are(conn, &channel, &changes),
         }
     }
 

@@ -43,6 +43,7 @@ impl Network {
         let Some(channel) = self.portals.add(row, map).map(|portal| portal.channel.clone()) else { return };
         self.compare_room(&row.room);
         self.plate_of(&row.room, before.as_ref().filter(|before| **before != channel));
+        self.modes_wanted(&channel);
         let Some(before) = before.filter(|before| *before != channel) else { return };
         let members: Vec<UserId> = self.portals.members(&row.room).cloned().collect();
         for user in members {
@@ -124,6 +125,10 @@ impl Network {
                     self.tombstone(seq, &room, sender, to);
                 }
             }
+            MatrixEvent::JoinRules { room, event_id, sender, door } => {
+                self.settle(seq, Outcome::Delivered);
+                self.room_door(room, event_id, sender, door);
+            }
         }
     }
 
@@ -146,7 +151,7 @@ impl Network {
             return;
         }
         if self.is_ours(&target.user) {
-            return self.ghost_moved(room, sender, &target.user, membership);
+            return self.ghost_changed(room, sender, &target.user, membership, reason);
         }
         self.portals.note_change(room, &target.user);
         match membership {
@@ -157,7 +162,8 @@ impl Network {
                     Some(reason) => format!("were removed from the room ({reason})"),
                     None => "were removed from the room".to_owned(),
                 };
-                self.left_room(room, &target.user, &words);
+                let farewell = self.farewell_of(sender, &target.user, membership, reason);
+                self.left_room_saying(room, &target.user, &words, &farewell);
             }
             Membership::Invite | Membership::Knock => {}
         }
@@ -193,6 +199,11 @@ impl Network {
     /// Somebody is no longer in a room: where it was their last of the channel, their puppet leaves it. `words`
     /// follow a "you".
     pub(super) fn left_room(&mut self, room: &RoomId, user: &UserId, words: &str) {
+        self.left_room_saying(room, user, words, "");
+    }
+
+    /// As [`left_room`](Self::left_room); `farewell` is what the channel is told, one line, empty for nothing.
+    pub(super) fn left_room_saying(&mut self, room: &RoomId, user: &UserId, words: &str, farewell: &str) {
         if self.portals.has(room, user) {
             self.save_member(room, user, None, Presence::Out);
         }
@@ -203,7 +214,7 @@ impl Network {
         self.puppet(id).wanted.remove(&channel);
         self.puppet(id).forgive(&channel);
         self.fail_waiting(id, &channel, &format!("you {words} before it could be sent"));
-        self.leave_channel(id, &channel);
+        self.leave_channel_saying(id, &channel, farewell);
         if self.puppet(id).wanted.is_empty() {
             let now = self.now;
             self.puppet(id).alone_since = Some(now);

@@ -17,7 +17,7 @@ use crate::ids::{ChannelName, Nick, RoomId, UserId};
 
 /// Where the person of a nick is, seen from one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Whereabouts {
+pub(super) enum Whereabouts {
     /// In the channel, and of IRC; as they spell themselves.
     Here(Nick),
     /// In the channel as the puppet of somebody who is not in the room: a ghost of theirs speaks for them there.
@@ -118,7 +118,12 @@ impl Network {
     }
 
     /// `nick` is `None` for a ghost of another case mapping, or of another time: nobody can be meant.
-    fn whereabouts(&self, channel: &ChannelName, room: &RoomId, nick: Option<&Nick>) -> Whereabouts {
+    pub(super) fn whereabouts(
+        &self,
+        channel: &ChannelName,
+        room: &RoomId,
+        nick: Option<&Nick>,
+    ) -> Whereabouts {
         let Some(channel) = self.channels.get(channel).filter(|channel| channel.roster().is_known()) else {
             return Whereabouts::Unknown;
         };
@@ -272,6 +277,8 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::Pardon { .. }
         | Effect::Succeed(_)
         | Effect::Invite { .. }
-        | Effect::Found { .. } => None,
+        | Effect::Found { .. }
+        | Effect::SaveBan(_)
+        | Effect::DropBan { .. } => None,
     }
 }

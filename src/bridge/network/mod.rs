@@ -4,10 +4,10 @@
 //! that one needs from another is handed over here. The routes are in files by where the input comes
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
-//! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access` and
-//! `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced), `directory` (what is
-//! looked up), `removed` (who may not be in a channel), `gate` (who may not read on in a room), `doors`
-//! (which rooms are found from outside). `begin` makes one. `figures` counts.
+//! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access`,
+//! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
+//! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
+//! (who may not read on in a room), `doors` (which rooms are found from outside). `begin` makes one. `figures` counts.
 
 mod access;
 mod afterwards;
@@ -26,6 +26,7 @@ mod from_irc;
 mod from_matrix;
 mod gate;
 mod invites;
+mod kicks;
 mod membership;
 mod notices;
 mod plates;
@@ -34,6 +35,7 @@ mod queries;
 mod reasons;
 mod refold;
 mod removed;
+mod room_modes;
 mod say;
 mod spoken;
 mod told;
@@ -140,6 +142,8 @@ pub struct Network {
     plates: plates::Plates,
     invites: invites::Invites,
     upgrades: upgrades::Upgrades,
+    removals: kicks::Removals,
+    room_modes: room_modes::RoomModes,
     /// Answers to programs.
     ctcp: ctcp::Answers,
     /// Reactions, so that they can be taken back.
@@ -188,13 +192,16 @@ impl Network {
             Input::Typing { room, users } => self.room_types(&room, &users),
             Input::Query(row) => self.query_known(row),
             Input::QueryDone { step, result } => self.query_done(step, result),
+            Input::Banned(row) => self.ban_known(row),
             Input::GhostsIn { room, ghosts } => self.ghosts_known(&room, &ghosts),
             Input::StepDone { room, key: StepKey::Ghost(user), result } => {
                 self.step_done(&room, &user, &result)
             }
-            Input::StepDone { room, key: key @ (StepKey::Topic | StepKey::Power), result } => {
-                self.state_set(&room, &key, &result);
-            }
+            Input::StepDone {
+                room,
+                key: key @ (StepKey::Topic | StepKey::Power | StepKey::JoinRule),
+                result,
+            } => self.state_set(&room, &key, &result),
             Input::StepDone { room, key: StepKey::Door, result } => self.door_set(&room, &result),
             Input::KickDone { room, user, result } => self.kick_done(&room, &user, &result),
             Input::StepDone { room, key: StepKey::Plate, result } => self.plate_done(&room, &result),
@@ -241,6 +248,7 @@ impl Network {
                 Timer::Members => self.members_due(),
                 Timer::Gate => self.gate_due(),
                 Timer::Plates => self.plates_due(),
+                Timer::Modes(channel) => self.modes_due(&channel),
             }
         }
         self.goodbye_if_all_is_answered();
@@ -320,8 +328,10 @@ impl Network {
             let why = after.why_moved(&before);
             self.out.push(Effect::Duty { channel: name.clone(), conn, epoch: after.epoch, why });
         }
+        let has_moved = after.owner.is_some() && after.epoch != before.epoch;
         let is_new = (channel.profile().topic != profile.topic, channel.profile().ranks != profile.ranks);
         let (news, is_read) = (channel.take_news(), channel.is_read());
+        let has_new_modes = channel.profile().modes != profile.modes;
         self.timers.arm_if(Timer::Ledger(name.clone()), channel.poll_timeout());
         let is_over = channel.is_idle();
         if is_over {
@@ -336,13 +346,21 @@ impl Network {
         }
         if is_new.0 {
             self.topic_to_rooms(name);
+        }
+        if is_new.0 || has_new_modes {
             self.door_follows(name);
         }
-        if is_new.0 || is_over {
+        if is_new.0 || has_new_modes || is_over {
             self.plate_changed(name);
         }
         if is_new.1 {
             self.ranks_changed(name);
+        }
+        if has_new_modes {
+            self.modes_to_rooms(name);
+        }
+        if has_moved {
+            self.modes_wanted(name);
         }
         if !news.is_empty() {
             self.roster_changed(name, &news);

@@ -124,7 +124,7 @@ impl Network {
     fn listing(&self, channel: &str) -> Listing {
         let name = ChannelName::new(channel, self.map()).filter(|name| !self.is_excluded(name));
         let channel = name.and_then(|name| self.channels.get(&name));
-        let is_open = channel.is_some_and(|channel| !channel.is_hidden());
+        let is_open = channel.is_some_and(|channel| !channel.is_shut());
         if is_open && self.policy.directory.publish == Shown::On { Listing::Public } else { Listing::Private }
     }
 

@@ -105,6 +105,7 @@ impl Network {
             channel.modes_changed(conn, changes, &prefixes, map);
             Vec::new()
         });
+        self.bans_changed(conn, channel, changes);
     }
 
     /// The message as one that may be changed while it waits.

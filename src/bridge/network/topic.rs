@@ -221,6 +221,10 @@ impl Network {
                 self.access.forget(room);
                 "give people here the power that they have in the channel"
             }
+            StepKey::JoinRule => {
+                self.room_modes.forget(room);
+                "say who may come into this room"
+            }
             // Who of IRC is in a room is not asked of the bot, and plates are for programs.
             StepKey::Ghost(_) | StepKey::Door | StepKey::Plate => return,
         };

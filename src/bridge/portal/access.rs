@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::modes::Needs;
 use crate::bridge::session::isupport::Prefixes;
 use crate::ids::UserId;
 
@@ -69,6 +70,8 @@ pub struct RoomPower {
     /// Higher ones are none of ours.
     pub most: i64,
     pub reach: Reach,
+    /// What it takes to do something, in a room that the bridge made.
+    pub needs: Needs,
 }
 
 /// What a room says of its people's levels (client-server API, "m.room.power_levels").
@@ -84,6 +87,8 @@ pub struct Levels {
     pub untouchable: BTreeSet<UserId>,
     /// What the bridge has given, as far as the room remembers.
     pub given: BTreeMap<UserId, i64>,
+    /// What it takes to do something.
+    pub needs: Needs,
 }
 
 impl Levels {
@@ -117,7 +122,24 @@ impl RoomPower {
             bytes += user.as_str().len() + ENTRY_BYTES;
             bytes <= BYTES_MAX
         };
-        Self { levels: levels.into_iter().take_while(fits).collect(), most, reach }
+        let levels = levels.into_iter().take_while(fits).collect();
+        Self { levels, most, reach, needs: Needs::default() }
+    }
+
+    /// The same, with what it takes to do something.
+    pub fn with_needs(self, needs: Needs) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// What it has to take to do something where it takes something else.
+    ///
+    /// # Errors
+    /// Something has to change, and the bot may not.
+    pub fn new_needs(&self, room: &Levels) -> Result<Needs, Powerless> {
+        // Nobody asks for more than they have (room version 1, authorization rule 10).
+        let most = room.bound().map_or(self.most, |bot| self.most.min(bot));
+        let changes = self.needs.changes(&room.needs, most);
+        if room.bot_may() || changes.is_empty() { Ok(changes) } else { Err(Powerless) }
     }
 
     /// What has to change: new levels, and `None` for who is to be named no more.
@@ -283,7 +305,7 @@ mod tests {
             let reach = if all { Reach::All } else { Reach::Given };
             let wanted = RoomPower::new(wanted.into_iter().map(|(u, level)| (u, level.min(90))), 90, reach, |_| true);
             let untouchable = [user("a")].into();
-            let before = Levels { users, users_default: default, of_bot: bot, needed: 50, untouchable, given };
+            let before = Levels { users, users_default: default, of_bot: bot, needed: 50, untouchable, given, needs: Needs::default() };
             let Ok(changes) = wanted.changes(&before) else { return Ok(()) };
             let mut after = before.clone();
             for (user, level) in &changes {

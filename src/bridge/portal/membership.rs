@@ -189,7 +189,9 @@ impl Memberships {
 
     fn grace_ms(&self, state: &Room, cause: &Cause, now: Time) -> u64 {
         match cause {
-            Cause::Went(Going::Parted | Going::Kicked { .. } | Going::Renamed(_)) => self.rules.grace_ms,
+            // Whoever put them out wants them to be seen out.
+            Cause::Went(Going::Kicked { .. }) => 0,
+            Cause::Went(Going::Parted | Going::Renamed(_)) => self.rules.grace_ms,
             Cause::Went(Going::Quit(Quitting::Gone | Quitting::ThrownOff)) if !state.storm.rages(now) => {
                 self.rules.grace_ms
             }
@@ -232,6 +234,11 @@ impl Memberships {
     /// The ghosts that are in a room, as far as we know.
     pub fn ghosts(&self, room: &RoomId) -> impl Iterator<Item = &UserId> {
         self.rooms.get(room).into_iter().flat_map(|state| &state.ghosts)
+    }
+
+    /// True when this ghost is in the room, as far as we know.
+    pub fn has(&self, room: &RoomId, user: &UserId) -> bool {
+        self.rooms.get(room).is_some_and(|state| state.ghosts.contains(user))
     }
 
     /// The next step, while there is a place for one under way. It is forgotten here, unless [`begin`](Self::begin) follows.

@@ -8,6 +8,7 @@ pub mod birth;
 pub mod door;
 pub mod gate;
 pub mod membership;
+pub mod modes;
 pub mod plate;
 pub mod topic;
 

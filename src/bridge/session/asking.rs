@@ -3,7 +3,7 @@
 use super::Session;
 use super::ask::Asks;
 use super::labels::Offer;
-use super::question::{Answered, Asker, Command};
+use super::question::{Answered, Asker, Command, Deed};
 use super::send::Full;
 use crate::bridge::effect::{Effect, Refusal, Verdict};
 use crate::ids::{ChannelName, Nick};
@@ -87,6 +87,18 @@ impl Session {
     pub fn invite(&mut self, nick: &Nick, channel: &ChannelName, out: &mut Vec<Effect>) -> Result<(), Full> {
         let line = Line::new("INVITE", &[nick.as_str(), channel.as_str()]).build();
         let queued = self.queue.push_command(line, Some(Asker::Invite(channel.clone(), nick.clone())));
+        self.pump(out);
+        queued.map_err(|_| Full)
+    }
+
+    /// Asks what the channel's modes are.
+    pub fn read_modes(&mut self, channel: &ChannelName, out: &mut Vec<Effect>) {
+        self.command("MODE", &[channel.as_str()], Asker::ModesRead(channel.clone()), out);
+    }
+
+    /// Does what somebody wants done in a channel. `Err` where no room is left to wait.
+    pub fn act(&mut self, deed: Deed, line: String, out: &mut Vec<Effect>) -> Result<(), Full> {
+        let queued = self.queue.push_command(line, Some(Asker::Deed(Box::new(deed))));
         self.pump(out);
         queued.map_err(|_| Full)
     }

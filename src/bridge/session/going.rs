@@ -14,10 +14,10 @@ impl Session {
         }
     }
 
-    /// Leaves, after what was said there before.
-    pub fn part(&mut self, now: Time, channel: &ChannelName, out: &mut Vec<Effect>) {
+    /// Leaves, after what was said there before; `why` is one line, empty for none.
+    pub fn part(&mut self, now: Time, channel: &ChannelName, why: &str, out: &mut Vec<Effect>) {
         if self.places.leave(now, channel) {
-            self.queue.push_part(channel);
+            self.queue.push_part(channel, why);
             self.pump(out);
         }
     }

@@ -4,7 +4,7 @@
 //! refuses nothing.
 
 use super::ask::{Asks, QUESTIONS_MAX, TOKEN};
-use super::question::{Asker, Proof, Question, Told};
+use super::question::{Asker, Deed, Proof, Question, Told};
 use super::replies;
 use super::send::Part;
 use crate::bridge::effect::{Refusal, Verdict};
@@ -147,8 +147,10 @@ impl Asks {
             | Asker::Names(_)
             | Asker::TopicRead(_)
             | Asker::Topic(_)
-            | Asker::Modes(_)
-            | Asker::Invite(..) => self.refuse_whole(at, refusal),
+            | Asker::Invite(..)
+            | Asker::ModesRead(_)
+            | Asker::Deed(_)
+            | Asker::Modes(_) => self.refuse_whole(at, refusal),
         }
     }
 
@@ -263,18 +265,26 @@ impl Asks {
                 command.targets().iter().any(|target| question.asker.is_about(target, CaseMap::default()))
             }),
             // A refusal of one topic would be taken for one of the topic before.
-            Asker::Topic(channel) => uncovered.any(|question| {
-                matches!(&question.asker, Asker::Topic(other) | Asker::Invite(other, _) if other == channel)
+            Asker::Topic(channel) => uncovered.any(|question| match &question.asker {
+                Asker::Topic(other) | Asker::Invite(other, _) => other == channel,
+                Asker::Deed(deed) => deed.channel == *channel,
+                _ => false,
             }),
             Asker::Invite(channel, nick) => uncovered.any(|question| {
                 let names = [channel.as_str(), nick.as_str()];
                 names.iter().any(|name| question.asker.is_about(name, CaseMap::default()))
+            }),
+            // 482 refuses nearly everything.
+            Asker::Deed(deed) => uncovered.any(|question| {
+                question.can_be_refused()
+                    && question.asker.is_about(deed.channel.as_str(), CaseMap::default())
             }),
             Asker::Notice(_)
             | Asker::Listing(_)
             | Asker::Nick(_)
             | Asker::Names(_)
             | Asker::TopicRead(_)
+            | Asker::ModesRead(_)
             | Asker::Modes(_) => false,
         }
     }
@@ -321,6 +331,12 @@ impl Asks {
         self.echoed(|asker| matches!(asker, Asker::Topic(name) if name == channel));
     }
 
+    /// Our own KICK came back.
+    pub fn kicked(&mut self, channel: &ChannelName, who: &Nick) {
+        let is_it = |deed: &Deed| deed.channel == *channel && deed.kicks.as_ref() == Some(who);
+        self.echoed(|asker| matches!(asker, Asker::Deed(deed) if is_it(deed)));
+    }
+
     fn echoed(&mut self, is_it: impl Fn(&Asker) -> bool) {
         if let Some(at) = self.open.iter().position(|question| is_it(&question.asker)) {
             self.close(at);
@@ -344,8 +360,10 @@ fn is_ended_by(question: &Question, code: &str) -> bool {
         | Asker::Nick(_)
         | Asker::TopicRead(_)
         | Asker::Topic(_)
-        | Asker::Modes(_)
-        | Asker::Invite(..) => false,
+        | Asker::Invite(..)
+        | Asker::ModesRead(_)
+        | Asker::Deed(_)
+        | Asker::Modes(_) => false,
     }
 }
 

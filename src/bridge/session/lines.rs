@@ -12,6 +12,7 @@ use super::multiline::Whole;
 use super::seen::{
     Audience, NickRefusal, Person, Quitting, Seen, Speaking, Stamp, Typing, Uttered, Visibility, Words,
 };
+use crate::bridge::ending;
 use crate::bridge::input::BodyKind;
 use crate::ids::{ChannelName, Nick};
 use crate::text::casemap::CaseMap;
@@ -70,6 +71,7 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         Some(Response::RPL_NAMREPLY) => reader.names(),
         Some(Response::RPL_TOPIC) => reader.topic(1),
         Some(Response::RPL_NOTOPIC) => reader.no_topic(),
+        Some(Response::RPL_CHANNELMODEIS) => reader.modes_are(),
         Some(Response::RPL_ENDOFNAMES) => Some(Seen::NamesEnd { channel: reader.channel(1)? }),
         Some(Response::ERR_NICKNAMEINUSE | Response::ERR_NICKCOLLISION | Response::ERR_UNAVAILRESOURCE)
             if reader.channel(1).is_none() =>
@@ -202,7 +204,7 @@ impl Reader<'_> {
             channel: self.channel(0)?,
             who: self.nick_at(1)?,
             by: self.line.source.as_ref().map(|source| source.name.clone()).unwrap_or_default(),
-            reason: self.line.param(2).to_owned(),
+            reason: ending::clean(self.line.param(2)),
         })
     }
 
@@ -210,6 +212,12 @@ impl Reader<'_> {
     fn modes(&self) -> Option<Seen> {
         let words = self.line.params.get(1..).unwrap_or_default();
         Some(Seen::ModesChanged { channel: self.channel(0)?, changes: self.isupport.mode_changes(words) })
+    }
+
+    /// `324 me #chan +ntk key` (RFC 2812 section 5.1). A key may be missing, or hidden behind any word.
+    fn modes_are(&self) -> Option<Seen> {
+        let words = self.line.params.get(2..).unwrap_or_default();
+        Some(Seen::ModesAre { channel: self.channel(1)?, changes: self.isupport.mode_changes(words) })
     }
 
     /// `TOPIC #chan :text`, and `332 me #chan :text` (RFC 2812 sections 3.2.4, 5.1).

@@ -229,6 +229,7 @@ impl Session {
             }
             Seen::Left { channel, who } if self.is_me(who) => self.asks.left(channel),
             Seen::Topic { channel, by: Some(who), .. } if self.is_me(who) => self.asks.topic_set(channel),
+            Seen::Kicked { channel, who, by, .. } if self.is_called(by) => self.asks.kicked(channel, who),
             Seen::Joined { .. }
             | Seen::Left { .. }
             | Seen::Kicked { .. }
@@ -251,6 +252,7 @@ impl Session {
             | Seen::Away { .. }
             | Seen::Killed { .. }
             | Seen::Typing { .. }
+            | Seen::ModesAre { .. }
             | Seen::Topic { .. }
             | Seen::Invited { .. } => {}
         }
@@ -368,7 +370,7 @@ impl Session {
             },
         }
         let late = self.places.take_late(now);
-        late.parts.iter().for_each(|channel| self.queue.push_part(channel));
+        late.parts.iter().for_each(|channel| self.queue.push_part(channel, ""));
         self.pump(out);
         if late.joins.is_empty() { Woken::Fine } else { Woken::Late(late.joins) }
     }

@@ -39,6 +39,24 @@ pub enum Asker {
     Command(Box<Command>),
     /// Somebody is to come into a channel.
     Invite(ChannelName, Nick),
+    /// What the modes of a channel are.
+    ModesRead(ChannelName),
+    /// What somebody of Matrix wants done in a channel.
+    Deed(Box<Deed>),
+}
+
+/// What somebody wants done in a channel, to somebody else there or to the channel itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// By which whoever waits for its answer knows it.
+    pub number: u64,
+    /// KICK or MODE.
+    pub command: &'static str,
+    pub channel: ChannelName,
+    /// Who is put out, where somebody is.
+    pub kicks: Option<Nick>,
+    /// The mask that is set or taken back; empty for none.
+    pub mask: String,
 }
 
 impl Asker {
@@ -53,9 +71,10 @@ impl Asker {
             Self::Nick(_) => "NICK",
             Self::Names(_) => "NAMES",
             Self::TopicRead(_) | Self::Topic(_) => "TOPIC",
-            Self::Modes(_) => "MODE",
+            Self::Modes(_) | Self::ModesRead(_) => "MODE",
             Self::Command(command) => &command.command,
             Self::Invite(..) => "INVITE",
+            Self::Deed(deed) => deed.command,
         }
     }
 
@@ -70,7 +89,13 @@ impl Asker {
             | Self::Part(channel)
             | Self::Names(channel)
             | Self::TopicRead(channel)
+            | Self::ModesRead(channel)
             | Self::Topic(channel) => is_channel(channel),
+            Self::Deed(deed) => {
+                is_channel(&deed.channel)
+                    || deed.kicks.as_ref().is_some_and(is_nick)
+                    || map.eq(&deed.mask, word)
+            }
             Self::Notice(nick) | Self::Nick(nick) | Self::Modes(nick) => is_nick(nick),
             Self::Command(command) => command.targets.iter().any(|target| map.eq(target, word)),
             Self::Invite(channel, nick) => is_channel(channel) || is_nick(nick),
@@ -104,6 +129,8 @@ pub enum Giver {
     Outside(AskId),
     /// The machine itself, to learn why this channel took no message.
     Reason(ChannelName),
+    /// The machine itself, for the deed of this number.
+    Deed(u64),
 }
 
 /// A line whose whole answer is wanted, and what came back so far.
@@ -218,7 +245,7 @@ pub struct Question {
 impl Question {
     /// True unless the server has taken it already.
     pub fn can_be_refused(&self) -> bool {
-        !matches!(self.asker, Asker::Listing(_) | Asker::TopicRead(_))
+        !matches!(self.asker, Asker::Listing(_) | Asker::TopicRead(_) | Asker::ModesRead(_))
     }
 
     /// True when this was a line of `command`, in any letter case, and can be refused.

@@ -84,6 +84,7 @@ pub fn ends(code: &str, command: &str) -> bool {
         "WHO" => code == 315,
         "WHOIS" => code == 318,
         "WHOWAS" => code == 369,
+        "USERHOST" => code == 302,
         "LIST" => code == 323,
         "LINKS" => code == 365,
         "STATS" => code == 219,

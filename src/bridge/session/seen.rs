@@ -155,6 +155,11 @@ pub enum Seen {
         who: Nick,
         by: String,
     },
+    /// All that is set of the channel's own modes; lists and people's ranks are not told with it.
+    ModesAre {
+        channel: ChannelName,
+        changes: Vec<Change>,
+    },
 }
 
 /// What somebody does with words they have not said yet (client tag `+typing`).
@@ -313,6 +318,7 @@ impl Seen {
             | Self::Away { .. }
             | Self::Supports
             | Self::Typing { .. }
+            | Self::ModesAre { .. }
             | Self::Topic { .. }
             | Self::Invited { .. } => None,
         }
@@ -346,6 +352,7 @@ impl Seen {
             | Self::Supports
             | Self::Killed { .. }
             | Self::Typing { .. }
+            | Self::ModesAre { .. }
             | Self::Topic { .. }
             | Self::Invited { .. } => None,
         }

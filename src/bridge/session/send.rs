@@ -149,8 +149,9 @@ impl SendQueue {
 
     /// Queues a PART behind what is said; beyond the bound, because staying is no answer to a full queue. There
     /// are no more of them than channels.
-    pub fn push_part(&mut self, channel: &ChannelName) {
-        let line = Line::new("PART", &[channel.as_str()]).build();
+    pub fn push_part(&mut self, channel: &ChannelName, why: &str) {
+        let params: Vec<&str> = [channel.as_str(), why].into_iter().filter(|word| !word.is_empty()).collect();
+        let line = Line::new("PART", &params).build();
         self.chat.push_back(Queued { line, asker: Some(Asker::Part(channel.clone())) });
     }
 

@@ -30,6 +30,11 @@ impl Session {
         self.nick.as_ref() == Some(nick)
     }
 
+    /// True for our present nick, as servers spell it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.nick.as_ref().is_some_and(|nick| nick.as_str() == name)
+    }
+
     /// Our present nick, once there is one.
     pub fn nick(&self) -> Option<&Nick> {
         self.nick.as_ref()

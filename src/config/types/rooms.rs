@@ -1,4 +1,5 @@
-//! Rooms and their channels: which belong together, and what they have in common: topics, and who may what.
+//! Rooms and their channels: which belong together, and what they have in common: topics, who may what, and whom nobody
+//! wants there.
 
 use serde::{Deserialize, Serialize};
 
@@ -83,5 +84,21 @@ impl RoomName {
     /// Accepts a room id or an alias; `None` for anything else.
     pub fn new(text: &str) -> Option<Self> {
         RoomId::new(text).map(Self::Id).or_else(|| RoomAlias::new(text).map(Self::Alias))
+    }
+}
+
+/// Moderators of one side, heard on the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Moderation {
+    /// Rooms in which removing or banning somebody of IRC does the same in the channel.
+    pub to_irc: Rooms,
+    /// Rooms that follow the modes and bans of their channel: those that the bridge made, or none.
+    pub to_matrix: Rooms,
+}
+
+impl Default for Moderation {
+    fn default() -> Self {
+        Self { to_irc: Rooms::Portals, to_matrix: Rooms::Portals }
     }
 }

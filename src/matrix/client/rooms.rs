@@ -173,6 +173,12 @@ impl Client {
         }
     }
 
+    /// Lifts the ban of a user, as the bot. [`ClientError::Forbidden`] where there is none, too.
+    pub async fn unban(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
+        let url = self.url("/v3/rooms").segment(room.as_str()).path("/unban").acting_as(self.bot());
+        self.post(url, &json!({ "user_id": user.as_str() })).await.map(drop)
+    }
+
     /// Gives a room one more alias, as the bot. [`ClientError::Exists`] when the alias is taken, be it by
     /// this room.
     pub async fn add_alias(&self, room: &RoomId, alias: &RoomAlias) -> Result<(), ClientError> {

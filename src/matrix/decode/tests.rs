@@ -150,6 +150,23 @@ fn a_room_is_replaced_by_one_that_is_named_as_its_state_and_by_nothing_else() {
 }
 
 #[test]
+fn a_door_is_open_or_shut() {
+    let door = |content: &str| match decode(&event("m.room.join_rules", r#","state_key":"""#, content)) {
+        Some(MatrixEvent::JoinRules { door, .. }) => door,
+        other => panic!("a rule: {other:?}"),
+    };
+    for rule in ["public", "knock", "restricted", "knock_restricted"] {
+        assert_eq!(door(&format!(r#"{{"join_rule":"{rule}"}}"#)), Doorway::Open, "{rule}");
+    }
+    for shut in [r#"{"join_rule":"invite"}"#, r#"{"join_rule":"private"}"#, r#"{"join_rule":[1]}"#, "{}", "7"]
+    {
+        assert_eq!(door(shut), Doorway::Shut, "{shut}");
+    }
+    let of_somebody = event("m.room.join_rules", r#","state_key":"x""#, r#"{"join_rule":"public"}"#);
+    assert!(matches!(decode(&of_somebody), Some(MatrixEvent::Other { .. })));
+}
+
+#[test]
 fn without_a_room_or_a_sender_there_is_no_event() {
     for json in [
         "",

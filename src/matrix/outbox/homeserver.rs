@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::bridge::effect::{Plate, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic};
 use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
 use crate::matrix::{plates, room_state};
@@ -56,6 +56,19 @@ pub trait Homeserver: Send + Sync + 'static {
         room: &RoomId,
         plate: &Plate,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Lets in who might come into a room before, or who is invited only.
+    fn set_join_rule(
+        &self,
+        room: &RoomId,
+        door: JoinRule,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    fn unban(&self, room: &RoomId, user: &UserId) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Whether nobody in the room has silenced this user.
+    fn is_heard(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> impl Future<Output = Result<bool, ClientError>> + Send;
     fn send_event(
         &self,
         who: As<'_>,
@@ -116,6 +129,17 @@ impl Homeserver for Client {
     }
     async fn hang_plate(&self, room: &RoomId, plate: &Plate) -> Result<(), ClientError> {
         plates::hang(self, room, plate).await
+    }
+    async fn set_join_rule(&self, room: &RoomId, door: JoinRule) -> Result<(), ClientError> {
+        room_state::set_join_rule(self, room, door).await
+    }
+
+    async fn unban(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
+        Client::unban(self, room, user).await
+    }
+
+    async fn is_heard(&self, room: &RoomId, user: &UserId) -> Result<bool, ClientError> {
+        room_state::is_heard(self, room, user).await
     }
 
     async fn send_event(

@@ -55,17 +55,36 @@ fn txn(seq: RelaySeq) -> String {
 
 impl<H: Homeserver> Voice<H> {
     pub(super) async fn say(&self, relay: &Relay) -> Result<EventId, ClientError> {
-        let (txn, content) = (txn(relay.seq), content::of_relay(relay).into());
-        let event = Event { kind: MESSAGE, txn: &txn, content, at_ms: relay.said_ms };
-        self.say_as(self.mouth(&relay.speaker), &relay.room, event).await
+        self.say_all(&txn(relay.seq), std::slice::from_ref(relay)).await
     }
 
     /// Says several lines of one person as one event, whose transaction id is that of the first of them there ever was.
     pub(super) async fn say_joined(&self, first: RelaySeq, relays: &[Relay]) -> Result<EventId, ClientError> {
-        let (relay, txn) = (relays.first().expect("nothing is never joined"), txn(first));
-        let content = content::of_joined(relays).into();
-        let event = Event { kind: MESSAGE, txn: &txn, content, at_ms: relay.said_ms };
-        self.say_as(self.mouth(&relay.speaker), &relay.room, event).await
+        self.say_all(&txn(first), relays).await
+    }
+
+    /// Lines of one person as one event. The levels of a room follow its channel, where it is moderated, a moment late: who
+    /// may speak there and is in the room, and is refused here, is quoted by the bot.
+    async fn say_all(&self, txn: &str, relays: &[Relay]) -> Result<EventId, ClientError> {
+        let relay = relays.first().expect("nothing is never said");
+        let content = |relays: &[Relay]| match relays {
+            [relay] => content::of_relay(relay).into(),
+            relays => content::of_joined(relays).into(),
+        };
+        let event = Event { kind: MESSAGE, txn, content: content(relays), at_ms: relay.said_ms };
+        let said = self.say_as(self.mouth(&relay.speaker), &relay.room, event).await;
+        let (Err(ClientError::Forbidden { .. }), Speaker::Ghost(ghost)) = (&said, &relay.speaker) else {
+            return said;
+        };
+        let is_in = self.book.is_joined(&relay.room, &ghost.user);
+        if !is_in || !self.homeserver.is_heard(&relay.room, &ghost.user).await? {
+            return said;
+        }
+        let quoted: Vec<Relay> =
+            relays.iter().map(|relay| content::quoted(relay, &ghost.display_name)).collect();
+        let txn = format!("{txn}.quoted");
+        let event = Event { kind: MESSAGE, txn: &txn, content: content(&quoted), at_ms: relay.said_ms };
+        self.say_as(self.bot_mouth(), &relay.room, event).await
     }
 
     /// A reaction that is there already is as good as made: an earlier run, or a transaction that was forgotten. Its event
@@ -122,6 +141,14 @@ impl<H: Homeserver> Voice<H> {
         self.join(mouth, room, device).await?;
         self.book.learn_room(GhostFact::Joined { room: room.clone(), user: ghost.user.clone() });
         Ok(())
+    }
+
+    /// Lifts a ghost's ban. Where there is none, or the bot may not, the join that follows tells.
+    pub(in crate::matrix) async fn pardon(&self, user: &UserId, room: &RoomId) -> Result<(), ClientError> {
+        match self.homeserver.unban(room, user).await {
+            Err(ClientError::Forbidden { .. }) => Ok(()),
+            lifted => lifted,
+        }
     }
 
     /// Lets a ghost leave. One that may not is not in the room, or the room is no more.

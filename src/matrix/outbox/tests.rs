@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{
-    Fate, Ghost, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, Speaker,
+    Fate, Ghost, JoinRule, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, Speaker,
 };
 use crate::bridge::input::{BodyKind, Input};
 use crate::ids::{EventId, NetworkId};
@@ -79,6 +79,15 @@ impl Homeserver for Arc<Model> {
     }
     async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
         unreachable!("nobody asks for plates here")
+    }
+    async fn set_join_rule(&self, _: &RoomId, _: JoinRule) -> Result<(), ClientError> {
+        unreachable!("nobody asks for doors here")
+    }
+    async fn unban(&self, _: &RoomId, _: &UserId) -> Result<(), ClientError> {
+        unreachable!("nothing that is said lifts a ban")
+    }
+    async fn is_heard(&self, room: &RoomId, user: &UserId) -> Result<bool, ClientError> {
+        self.called(format!("heard {room} {user}")).await.map(|()| true)
     }
     async fn send_event(
         &self,
@@ -337,11 +346,24 @@ async fn a_ghost_that_was_removed_joins_again_and_says_it_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ghost_that_may_not_speak_gives_up_after_one_more_try() {
-    let mut scene = Scene::settled(vec![("send", forbidden()), ("send", forbidden())], &[("!a", "@g:s")]);
+    let faults = vec![("send", forbidden()), ("send", forbidden()), ("heard", forbidden())];
+    let mut scene = Scene::settled(faults, &[("!a", "@g:s")]);
     scene.handle.submit(line(1, "!a", "@g:s"));
     scene.handle.submit(line(2, "!a", "@g:s"));
-    assert_eq!(scene.play().await.len(), 4);
+    assert_eq!(scene.play().await.len(), 5);
     assert_eq!(scene.outcome(), ["failed 1: not allowed: M_FORBIDDEN: no", "done 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lacks_no_more_than_a_level_is_quoted() {
+    let faults = vec![("send", forbidden()), ("send", forbidden())];
+    let mut scene = Scene::settled(faults, &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let emote = Relay { kind: BodyKind::Emote, html: Some("<b>waves</b>".into()), ..line(1, "!a", "@g:s") };
+    scene.handle.submit(emote);
+    scene.handle.submit(line(2, "!a", "@g:s"));
+    let calls = scene.play().await;
+    assert_eq!(calls[3..5], ["heard !a @g:s", "send !a bunraku.1.quoted @bot:s: * g line 1"], "{calls:?}");
+    assert_eq!(scene.outcome(), ["done 1", "done 2"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::bridge::effect::Ghost;
-use crate::bridge::effect::{Plate, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic};
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
 use crate::matrix::outbox::{GhostFact, GhostLog};
@@ -76,6 +76,15 @@ impl Homeserver for Arc<Model> {
     }
     async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
         unreachable!("nobody asks for plates here")
+    }
+    async fn set_join_rule(&self, _: &RoomId, _: JoinRule) -> Result<(), ClientError> {
+        unreachable!("nobody asks for doors here")
+    }
+    async fn unban(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {
+        self.called(format!("unban {} {room}", user.localpart())).await
+    }
+    async fn is_heard(&self, _: &RoomId, _: &UserId) -> Result<bool, ClientError> {
+        unreachable!("nothing is said here")
     }
     async fn send_event(
         &self,
@@ -151,6 +160,12 @@ impl Scene {
         self.steps.submit(RoomId::new("!r").unwrap(), step, self.asker.clone());
     }
 
+    fn returns(&self, name: &str) {
+        let user = UserId::new(&format!("@{name}:hs")).unwrap();
+        let step = RoomStep::GhostReturns(Ghost { user, display_name: name.to_uppercase() });
+        self.steps.submit(RoomId::new("!r").unwrap(), step, self.asker.clone());
+    }
+
     fn leaves(&self, name: &str, reason: Option<&str>) {
         let ghost = UserId::new(&format!("@{name}:hs")).unwrap();
         let step = RoomStep::GhostLeaves { ghost, reason: reason.map(str::to_owned) };
@@ -205,6 +220,20 @@ async fn a_ghost_is_made_and_let_in_and_out_and_the_worker_rests_as_long() {
     assert_eq!(scene.answered().await, "ann done");
     assert_eq!(scene.facts.0.lock().unwrap().last().unwrap(), "ann out of !r");
     assert!(scene.steps.is_empty());
+    scene.cancel.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_put_out_by_mistake_is_let_in_again_banned_or_not() {
+    let mut scene = Scene::new(vec![("unban", forbidden())]);
+    for name in ["ann", "bob"] {
+        scene.returns(name);
+    }
+    assert_eq!(scene.answered().await, "ann done");
+    assert_eq!(scene.answered().await, "bob done");
+    let calls = scene.calls().into_iter();
+    let calls: Vec<String> = calls.filter(|call| call.contains("ban") || call.contains("join")).collect();
+    assert_eq!(calls, ["0 unban ann !r", "400 join ann !r", "1000 unban bob !r", "1400 join bob !r"]);
     scene.cancel.cancel();
 }
 

@@ -15,6 +15,7 @@ mod login;
 mod media;
 mod members;
 mod messages;
+mod moderation;
 mod power;
 mod private;
 mod removed;

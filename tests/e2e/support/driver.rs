@@ -15,7 +15,7 @@ use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, Portal
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
+    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -239,6 +239,7 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
+        moderation: Moderation::default(),
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),

@@ -297,7 +297,47 @@ impl MatrixUser {
         .await;
     }
 
-    async fn wait_state(
+    /// Does something to somebody in a room (`kick`, `ban`, `unban`), or is not allowed to.
+    pub async fn moderate(&self, room: &str, what: &str, who: &str, reason: &str) -> StatusCode {
+        let path = format!("rooms/{}/{what}", escape(room));
+        self.api.call(Method::POST, &path, &json!({ "user_id": who, "reason": reason })).await.0
+    }
+
+    /// Joins, or is not let in.
+    pub async fn try_join(&self, room_or_alias: &str) -> StatusCode {
+        self.api.call(Method::POST, &format!("join/{}", escape(room_or_alias)), &json!({})).await.0
+    }
+
+    /// Says something, or is not allowed to.
+    pub async fn try_text(&self, room: &str, body: &str, txn: &str) -> StatusCode {
+        let path = format!("rooms/{}/send/m.room.message/{txn}", escape(room));
+        self.api.call(Method::PUT, &path, &json!({ "msgtype": "m.text", "body": body })).await.0
+    }
+
+    /// Says who may come into a room, or is not allowed to.
+    pub async fn set_join_rule(&self, room: &str, rule: &str) -> StatusCode {
+        let path = format!("rooms/{}/state/m.room.join_rules", escape(room));
+        self.api.call(Method::PUT, &path, &json!({ "join_rule": rule })).await.0
+    }
+
+    /// Puts a room into the homeserver's directory.
+    pub async fn list(&self, room: &str) {
+        let path = format!("directory/list/room/{}", escape(room));
+        self.api.ok(Method::PUT, &path, &json!({ "visibility": "public" })).await;
+    }
+
+    /// Waits until a room is not in the homeserver's directory.
+    pub async fn wait_unlisted(&self, room: &str, limit: Duration) {
+        let path = format!("directory/list/room/{}", escape(room));
+        eventually(&format!("{room} is in no directory"), limit, || async {
+            let (_, answer) = self.api.call(Method::GET, &path, &Value::Null).await;
+            (answer["visibility"] == "private").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a state event of a room is what `is_wanted` says.
+    pub async fn wait_state(
         &self,
         room: &str,
         kind: &str,

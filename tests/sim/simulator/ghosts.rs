@@ -34,11 +34,15 @@ impl Ghosts {
     /// The homeserver does the step that waits for this key.
     pub fn done(&mut self, room: &RoomId, key: &StepKey) {
         match self.waiting.remove(&(room.clone(), key.clone())).expect("it was asked for") {
-            RoomStep::GhostJoins(ghost) => self.joins(room, ghost.user),
+            RoomStep::GhostJoins(ghost) | RoomStep::GhostReturns(ghost) => self.joins(room, ghost.user),
             RoomStep::GhostLeaves { ghost, .. } => {
                 self.inside.entry(room.clone()).or_default().remove(&ghost);
             }
-            RoomStep::Topic(_) | RoomStep::Power(_) | RoomStep::Door(_) | RoomStep::Plate(_) => {}
+            RoomStep::Topic(_)
+            | RoomStep::Power(_)
+            | RoomStep::Door(_)
+            | RoomStep::Plate(_)
+            | RoomStep::JoinRule(_) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics, Typing,
+    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -83,6 +83,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         members: Members { to_matrix: shown, grace_ms: 5_000, split_grace_ms: 40_000, ..Members::default() },
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
+        moderation: Moderation::default(),
         connections_max: 100,
     }
 }
@@ -788,6 +789,8 @@ impl World {
                     Presence::Out => Change::Leave(room, user),
                 });
             }
+            // Nobody bans anybody here.
+            Effect::SaveBan(_) | Effect::DropBan { .. } => {}
             Effect::SaveHold(row) => {
                 assert!(self.held.insert(row.user.clone()), "held twice");
                 self.write(Change::Hold(row));

@@ -63,12 +63,15 @@ fn who(asker: &Asker) -> String {
         Asker::Names(channel) => format!("names {channel}"),
         Asker::Listing(channel) => format!("listing {channel}"),
         Asker::TopicRead(channel) => format!("topic? {channel}"),
+        Asker::ModesRead(channel) => format!("modes? {channel}"),
+        Asker::Deed(deed) => format!("{} {} {}", deed.command, deed.channel, deed.mask),
         Asker::Topic(channel) => format!("topic {channel}"),
         Asker::Modes(nick) => format!("modes {}", nick.as_str()),
         Asker::Invite(channel, nick) => format!("invite {} to {channel}", nick.as_str()),
         Asker::Notice(nick) => format!("notice {}", nick.as_str()),
         Asker::Command(command) => match &command.giver {
             Giver::Outside(ask) => format!("c{}", ask.0),
+            Giver::Deed(number) => format!("deed {number}"),
             Giver::Reason(channel) => format!("why {channel}"),
         },
     }
