@@ -60,6 +60,7 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
+        operators: Operators::off(),
     }
 }
 struct W {

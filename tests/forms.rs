@@ -17,7 +17,7 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
+    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -411,5 +411,6 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
+        operators: Operators::off(),
     }
 }

@@ -64,6 +64,7 @@ fn policy(gate: GateRule) -> Policy {
         members: Members { to_matrix: ToMatrix::Off, ..Members::default() },
         presence: PresenceRules { gate, grace_ms: GRACE_MS, join_failure: JoinFailure::Remove },
         moderation: Moderation::default(),
+        operators: Operators::off(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }

@@ -59,6 +59,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
+        operators: Operators::off(),
     }
 }
 

@@ -52,6 +52,7 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
+        operators: Operators::off(),
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),

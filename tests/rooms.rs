@@ -60,6 +60,7 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
+        operators: Operators::off(),
     }
 }
 

@@ -134,6 +134,22 @@ impl NetworkTask {
             Effect::Found { ask, found } => self.shell.looked_up.answer(ask, found),
             Effect::Step { room, step } => self.shell.steps.submit(room, step, self.inputs.clone()),
             Effect::Pardon { room, user } => self.shell.outbox.pardon(&room, &user),
+            Effect::SaveRule(rule) => {
+                tracing::info!(network = %self.id, channel = rule.channel, rule = rule.asked.kind(), "an operator of a channel set a rule");
+                let saved = self.shell.store.rule_save(&self.id, &rule).await;
+                self.note(
+                    saved,
+                    "what an operator asked for could not be remembered; it lasts until the next start",
+                );
+            }
+            Effect::DropRule { channel, asked } => {
+                tracing::info!(network = %self.id, channel, rule = asked.kind(), "an operator of a channel lifted a rule");
+                let saved = self.shell.store.rule_remove(&self.id, &channel, &asked).await;
+                self.note(
+                    saved,
+                    "what an operator lifted could not be forgotten; it is back at the next start",
+                );
+            }
         }
     }
 

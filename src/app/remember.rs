@@ -47,6 +47,9 @@ pub async fn remember(
     };
     let is_mapped =
         |row: &PortalRow| settings.channels.iter().any(|m| m.channel == row.channel && names(m, &row.room));
+    for rule in shell.store.rules(&policy.network).await? {
+        network.handle(now, Input::Rule(rule));
+    }
     for row in shell.store.portals(&policy.network).await? {
         if row.origin == PortalOrigin::Config && !is_mapped(&row) {
             shell.store.portal_remove(&policy.network, &row.room).await?;

@@ -3,9 +3,9 @@
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
 use crate::bridge::policy::{
-    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Formatting, Forms, GateRule,
-    JoinFailure, Members, Mentions, Moderation, Notices, PingPace, Policy, Power, PresenceRules, QueryRules,
-    Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Formatting, Forms,
+    GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, PingPace, Policy, Power,
+    PresenceRules, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -70,6 +70,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         members: members(&network.members),
         presence: presence(&network.presence),
         directory: directory(network),
+        operators: operators(network),
         moderation: Moderation {
             to_irc: rooms(network.moderation.to_irc),
             to_matrix: rooms(network.moderation.to_matrix),
@@ -102,6 +103,18 @@ fn directory(network: &Network) -> Directory {
         invites: shown(directory.invites),
         invites_per_minute: directory.invites_per_minute,
         others: directory.other_bridges.clone(),
+    }
+}
+
+fn operators(network: &Network) -> Operators {
+    let operators = &network.operators;
+    Operators {
+        nick: Some(operators.nick.clone()).filter(|_| operators.enabled),
+        contact: operators.contact.clone(),
+        consent: match network.portals.consent {
+            config::Consent::Open => Consent::Open,
+            config::Consent::ByConsent => Consent::ByConsent,
+        },
     }
 }
 
@@ -243,6 +256,7 @@ mod tests {
         let domains = vec!["irc.libera.chat".to_owned()];
         assert_eq!(policy.directory, Directory { domains, ..Directory::default() });
         assert_eq!(policy.moderation, Moderation::default());
+        assert_eq!(policy.operators, Operators::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");

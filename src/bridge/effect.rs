@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::look_up::Found;
+pub use super::operators::rules::{Asked, Rule};
 pub use super::relay::memory::{Author, Life, Said, Saying};
 pub use super::step::{
     Door, JoinRule, Levels, Listing, Needs, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing,
@@ -109,6 +110,10 @@ pub enum Effect {
     SaveBan(BanRow),
     /// Forget the ban of this ghost.
     DropBan { room: RoomId, ghost: UserId },
+    /// Remember over restarts what an operator of a channel asked for, in place of the same with another number or reason.
+    SaveRule(Rule),
+    /// Forget it.
+    DropRule { channel: String, asked: Asked },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

@@ -8,6 +8,7 @@ use std::fmt;
 use super::effect::QueryStep;
 use super::ending::Ending;
 use super::media::Media;
+use super::operators::rules::Rule;
 use super::relay::memory::Saying;
 use super::step::StepKey;
 use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
@@ -80,6 +81,8 @@ pub enum Input {
     LookUp { ask: AskId, what: LookUp },
     /// A ban of an earlier run that can be lifted; given before `Started`.
     Banned(BanRow),
+    /// What an operator of a channel asked of an earlier run; given before `Started`, and before the members of rooms.
+    Rule(Rule),
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.

@@ -21,6 +21,7 @@ pub mod look_up;
 pub mod media;
 pub mod network;
 pub mod nicks;
+pub mod operators;
 pub mod pacer;
 pub mod policy;
 pub mod portal;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use self::directory::Directory;
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
+pub use super::operators::settings::{Consent, Operators};
 pub use super::portal::access::Ranks;
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::secret::Secret;
@@ -69,6 +70,7 @@ pub struct Policy {
     pub presence: PresenceRules,
     pub directory: Directory,
     pub moderation: Moderation,
+    pub operators: Operators,
 }
 
 /// Whether people are shown that somebody on the other side types.

@@ -55,6 +55,8 @@ pub enum Timer {
     Plates,
     /// Whoever speaks for a channel may ask what its modes are.
     Modes(ChannelName),
+    /// Something may be said in a channel that has a limit, or has waited too long for that.
+    Limit(ChannelName),
 }
 
 /// The armed timers, each at most once.

@@ -7,6 +7,7 @@ mod identity;
 mod listeners;
 mod members;
 mod messages;
+mod operators;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -168,6 +169,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     connect(&network.connect, &here.with("connect"), findings);
     messages::failures(&network.failures, &here.with("failures"), findings);
     members::check(&network.members, &here.with("members"), findings);
+    operators::check(network, &here.with("operators"), findings);
     messages::mentions(&network.mentions, &here.with("mentions"), findings);
 }
 

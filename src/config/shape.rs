@@ -132,6 +132,7 @@ static NETWORK: Shape = Shape::Table(&[
         Shape::Table(&[
             may("dynamic", Shape::YesNo),
             may("alias", Shape::Text),
+            may("consent", Shape::OneOf(&["open", "by_consent"])),
             may("exclude", TEXTS),
             may("federate", Shape::YesNo),
             may("room_version", Shape::Text),
@@ -240,6 +241,10 @@ static NETWORK: Shape = Shape::Table(&[
             may("rooms_per_minute", whole(1, 1_000)),
             may("contacts_per_minute", whole(1, 1_000)),
         ]),
+    ),
+    may(
+        "operators",
+        Shape::Table(&[may("enabled", Shape::YesNo), may("nick", Shape::Text), may("contact", Shape::Text)]),
     ),
 ]);
 

@@ -356,6 +356,26 @@ fn settings_that_do_not_fit_together_are_told() {
 }
 
 #[test]
+fn the_nick_of_the_bridge_is_a_nick_and_is_there_to_ask() {
+    network_faults("    operators: { nick: 'br-1[x]', contact: 'irc@example.org, #bridge' }\n", &[]);
+    for bad in ["''", "'a b'", "'9lives'", "'#bridge'", "'brücke'", "'abcdefghijklmnopqrstuvwxyzabcde'"] {
+        let sentence = "must be a nick of at most 30 letters, such as bunraku";
+        let fault = format!("config.yaml:7: networks.libera.operators.nick: {sentence}");
+        network_faults(&format!("    operators: {{ nick: {bad} }}\n"), &[&fault]);
+    }
+    network_faults(
+        "    operators: { contact: \"a\\nQUIT\" }\n",
+        &["config.yaml:7: networks.libera.operators.contact: must be one line of at most 100 characters"],
+    );
+    network_faults(
+        "    portals: { consent: by_consent }\n    operators: { enabled: false }\n",
+        &[
+            "config.yaml:8: networks.libera.operators.enabled: must be true where portals.consent is by_consent: nobody else asks",
+        ],
+    );
+}
+
+#[test]
 fn channels_and_rooms_are_mapped_once() {
     network_faults(
         "    portals: { exclude: ['#C'] }

@@ -10,6 +10,7 @@ mod identity;
 mod listeners;
 mod members;
 mod messages;
+mod operators;
 mod pace;
 mod presence;
 mod rooms;
@@ -28,9 +29,10 @@ pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
 pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
+pub use operators::Operators;
 pub use pace::{Connect, Flood, Ping};
 pub use presence::{Gate, JoinFailure, Presence};
-pub use rooms::{Channel, Moderation, Power, RoomName, Rooms, Topics};
+pub use rooms::{Channel, Consent, Moderation, Portals, Power, RoomName, Rooms, Topics};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,6 +235,8 @@ pub struct Network {
     pub presence: Presence,
     #[serde(default)]
     pub directory: Directory,
+    #[serde(default)]
+    pub operators: Operators,
 }
 
 fn default_encoding() -> String {
@@ -277,33 +281,5 @@ pub struct Ghosts {
 impl Default for Ghosts {
     fn default() -> Self {
         Self { user: "@irc_$NETWORK_$NICK".into() }
-    }
-}
-
-/// Rooms the bridge makes for channels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Portals {
-    /// Whether anybody may make one by joining its alias.
-    pub dynamic: bool,
-    /// Template of their aliases, without the server part.
-    pub alias: String,
-    /// Channels never bridged.
-    pub exclude: Vec<String>,
-    /// Whether users of other homeservers may join (`m.federate`).
-    pub federate: bool,
-    /// Room version to ask for; none for the homeserver's own choice.
-    pub room_version: Option<String>,
-}
-
-impl Default for Portals {
-    fn default() -> Self {
-        Self {
-            dynamic: true,
-            alias: "#irc_$NETWORK_$CHANNEL".into(),
-            exclude: Vec::new(),
-            federate: true,
-            room_version: None,
-        }
     }
 }

@@ -13,9 +13,10 @@ use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    bans, channel_keys, ghosts, holds, members, meta, networks, now, portals, queries, sayings, successions,
+    bans, channel_keys, ghosts, holds, members, meta, networks, now, operators, portals, queries, sayings,
+    successions,
 };
-use crate::bridge::effect::{Outcome, Saying};
+use crate::bridge::effect::{Asked, Outcome, Rule, Saying};
 use crate::bridge::input::{BanRow, HoldRow, PortalRow, QueryRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
@@ -208,6 +209,15 @@ pub(super) enum Write {
         from: RoomId,
         row: PortalRow,
     },
+    RuleSave {
+        network: NetworkId,
+        rule: Rule,
+    },
+    RuleRemove {
+        network: NetworkId,
+        channel: String,
+        asked: Asked,
+    },
 }
 
 /// What a change gives back.
@@ -330,6 +340,10 @@ impl Write {
             Self::SayingsName(names) => sayings::name(conn, names).await,
             Self::PortalMove { network, from, row } => {
                 successions::portal_move(conn, network, from, row).await
+            }
+            Self::RuleSave { network, rule } => operators::save(conn, network, rule).await,
+            Self::RuleRemove { network, channel, asked } => {
+                operators::remove(conn, network, channel, asked).await
             }
         }
         .map(|()| Reply::Nothing)

@@ -28,6 +28,7 @@ mod logins;
 mod members;
 mod meta;
 mod networks;
+mod operators;
 mod outbox;
 mod portals;
 mod queries;
@@ -194,6 +195,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     successions::STATEMENTS,
     queries::STATEMENTS,
     bans::STATEMENTS,
+    operators::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,

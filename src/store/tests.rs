@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
 use crate::bridge::effect::{
-    Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Said, Saying, Sign, Speaker,
+    Asked, Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Rule, Said, Saying, Sign, Speaker,
 };
 use crate::bridge::input::{
     BanRow, Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow, QueryRow, QueryStanding,
@@ -113,6 +113,7 @@ stories![
     private_chats_are_remembered,
     bans_are_remembered,
     who_stays_away_is_remembered,
+    what_operators_asked_for_is_remembered,
     a_link_leads_on_until_it_ends,
     a_redacted_message_has_no_links_whatever_comes_after,
     links_have_one_key_for_good,
@@ -1236,6 +1237,39 @@ async fn private_chats_are_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.queries(&one).await.unwrap(), [renamed]);
     assert_eq!(store.queries(&two).await.unwrap(), []);
+}
+
+async fn what_operators_asked_for_is_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (NetworkId::new("one").unwrap(), NetworkId::new("two").unwrap());
+    let rule = |channel: &str, asked: Asked, since: u64| {
+        let (by, reason) = ("eve".to_owned(), Some("caf\u{e9} \u{0} noise".to_owned()));
+        Rule { channel: channel.to_owned(), asked, by, reason, since: Time(since) }
+    };
+    let ada = Asked::Mute(UserId::new("@ada:hs").unwrap());
+    let bob = Asked::Mute(UserId::new("@bob:hs").unwrap());
+    let other = Rule { reason: None, by: "carl".into(), ..rule("#C", ada.clone(), 1) };
+    store.rule_save(&one, &rule("#C", ada.clone(), 1)).await.unwrap();
+    store.rule_save(&one, &other).await.unwrap();
+    store.rule_save(&one, &rule("#C", bob.clone(), 2)).await.unwrap();
+    store.rule_save(&one, &rule("#C", Asked::Limit(5), 3)).await.unwrap();
+    store.rule_save(&one, &rule("#C", Asked::Limit(9), 4)).await.unwrap();
+    store.rule_save(&one, &rule("#C", Asked::Block("evil.example".into()), 5)).await.unwrap();
+    store.rule_save(&one, &rule("#d", Asked::Dismissed, 6)).await.unwrap();
+    store.rule_save(&two, &rule("#C", ada.clone(), 7)).await.unwrap();
+    store.rule_remove(&one, "#C", &bob).await.unwrap();
+    store.rule_remove(&one, "#nowhere", &bob).await.unwrap();
+    store.rule_remove(&two, "#C", &ada).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let kept = [
+        other,
+        rule("#C", Asked::Limit(9), 4),
+        rule("#C", Asked::Block("evil.example".into()), 5),
+        rule("#d", Asked::Dismissed, 6),
+    ];
+    assert_eq!(store.rules(&one).await.unwrap(), kept);
+    assert_eq!(store.rules(&two).await.unwrap(), []);
 }
 
 fn link(seq: i64, part: LinkPart) -> LinkId {

@@ -160,6 +160,22 @@ stories! {
     nick_wished_by_us_is_theirs
     noted_first
     opens_too_late
+    operators_block
+    operators_bot
+    operators_commands
+    operators_consent
+    operators_consent_kept
+    operators_dismiss
+    operators_flood
+    operators_hostile
+    operators_limit
+    operators_limit_lifted
+    operators_limit_order
+    operators_mute
+    operators_outside
+    operators_rank
+    operators_refuse_first
+    operators_restart
     own_lines
     password_refused
     ping

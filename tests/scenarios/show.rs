@@ -2,7 +2,7 @@
 
 use bunraku::bridge::effect::{
     Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Outcome,
-    Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Sign, Speaker,
+    Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign, Speaker,
     Succession, Verdict,
 };
 use bunraku::bridge::input::{BodyKind, QueryRow};
@@ -66,6 +66,16 @@ pub fn effect(effect: &Effect) -> String {
         Effect::DropQuery { room } => format!("drop query {room}"),
         Effect::SaveBan(row) => format!("save ban {} {} {}", row.room, row.ghost, row.mask),
         Effect::DropBan { room, ghost } => format!("drop ban {room} {ghost}"),
+        Effect::SaveRule(Rule { channel, asked, by, reason, .. }) => {
+            let (kind, subject, number) = (asked.kind(), asked.subject(), asked.number());
+            format!(
+                "save rule {channel} {kind} {subject} {number} by {by}: {}",
+                reason.as_deref().unwrap_or("-")
+            )
+        }
+        Effect::DropRule { channel, asked } => {
+            format!("drop rule {channel} {} {}", asked.kind(), asked.subject())
+        }
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),

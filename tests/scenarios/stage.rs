@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bunraku::bridge::effect::{Effect, QueryStep, RoomStep, StepKey};
+use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
 use bunraku::bridge::input::{
     AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Doorway, HoldRow, Input, Login, LookUp,
     MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom,
@@ -15,9 +15,9 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, GateRule, JoinFailure,
-    Members, Mentions, Moderation, Notices, PingPace, Policy, Power, PresenceRules, QueryRules, Rooms,
-    Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Forms, GateRule,
+    JoinFailure, Members, Mentions, Moderation, Notices, Operators, PingPace, Policy, Power, PresenceRules,
+    QueryRules, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -82,6 +82,7 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
+        operators: Operators::off(),
     }
 }
 
@@ -180,6 +181,7 @@ impl Stage {
             "kicked" => self.give(kicked(rest)),
             "banned" => self.give(banned(rest)),
             "query" => self.give(query(rest)),
+            "rule" => self.give(rule(rest)),
             "done" => self.done(rest),
             "ghosts" => self.give(ghosts(rest)),
             "stepped" => self.give(stepped(rest)),
@@ -254,6 +256,9 @@ impl Stage {
             "invites" => self.policy.directory.invites = Shown::Off,
             "other_bridge" => self.policy.directory.others.push(value.to_owned()),
             "never" => self.policy.mentions.never.extend([user(value)]),
+            "bot" => self.policy.operators.nick = Some(value.to_owned()),
+            "consent" => self.policy.operators.consent = Consent::ByConsent,
+            "contact" => self.policy.operators.contact = value.to_owned(),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
@@ -522,6 +527,17 @@ impl Stage {
             origin_ms: self.now.0 - age,
         }
     }
+}
+
+/// `#c mute @ada:hs 0 eve: reason`, with `-` for no subject; an earlier run was asked so.
+fn rule(words: &str) -> Input {
+    let mut parts = words.splitn(5, ' ');
+    let mut part = || parts.next().expect("CHANNEL KIND SUBJECT NUMBER NICK");
+    let (channel, kind, subject, number, by) = (part().to_owned(), part(), part(), part(), part());
+    let asked = Asked::read(kind, subject.trim_matches('-'), number.parse().expect("a number"));
+    let (by, reason) = by.split_once(": ").map_or((by, None), |(by, reason)| (by, Some(reason.to_owned())));
+    let (asked, by) = (asked.expect("a rule"), by.to_owned());
+    Input::Rule(Rule { channel, asked, by, reason, since: Time(0) })
 }
 
 /// `!r @irc_bob @irc_eve`: an earlier run left these in the room.

@@ -240,6 +240,8 @@ impl Storm {
                 | Effect::Succeed(_)
                 | Effect::Invite { .. }
                 | Effect::Found { .. }
+                | Effect::SaveRule(_)
+                | Effect::DropRule { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. } => {}

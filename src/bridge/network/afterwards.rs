@@ -275,7 +275,8 @@ impl Network {
             Target::Channel(channel) => self.standing(id, channel) == Some(Standing::In),
             Target::Nick(_) => self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready),
         };
-        may && self.with_session(id, act) == Some(true)
+        let is_silent = self.silenced(&self.puppets[id.0 as usize].user, target).is_some();
+        may && !is_silent && self.with_session(id, act) == Some(true)
     }
 
     fn author_name(&self, author: &Author) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
+use super::super::effect::{Asked, CommandAnswer, Effect, Extent, Refusal, Verdict};
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
@@ -188,6 +188,8 @@ impl Network {
             Giver::Outside(ask) => self.tell_refusal(conn, Unexplained::Command(ask, answer)),
             Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
             Giver::Deed(number) => self.host_heard(number, &answer.lines),
+            Giver::Rank(number) => self.rank_heard(conn, number, &answer),
+            Giver::Operators(channel) => self.operators_heard(conn, &channel, &answer),
         }
     }
 
@@ -222,6 +224,8 @@ impl Network {
                         Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
                         // With all else that this connection was to do, below.
                         Giver::Deed(_) => {}
+                        Giver::Rank(number) => self.rank_unheard(conn, number),
+                        Giver::Operators(channel) => self.forget_rule(&channel, &Asked::Requested),
                     }
                 }
                 Asker::Line(part) if verdict != Verdict::Unknown => {

@@ -183,7 +183,8 @@ impl Network {
 
     pub(super) fn arm_idle(&mut self, id: PuppetId) {
         let idle_ms_max = self.policy.connect.idle_ms_max;
-        if let Some(since) = self.puppet(id).active_at.filter(|_| idle_ms_max > 0) {
+        let may = idle_ms_max > 0 && !self.is_bot(id);
+        if let Some(since) = self.puppet(id).active_at.filter(|_| may) {
             self.timers.arm(Timer::Idle(id), since.plus_ms(idle_ms_max));
         }
     }
@@ -244,7 +245,8 @@ impl Network {
             let session = puppet.session.as_ref().filter(|session| session.is_ready())?;
             let since = puppet.active_at.filter(|at| self.now.since_ms(*at) >= SHED_IDLE_MS_MIN)?;
             let alone = |name| self.channels.get(name).is_some_and(|channel| channel.is_alone(session.conn));
-            (!puppet.has_waiting()).then(|| (session.channels().any(alone), since, puppet.id))
+            (!puppet.has_waiting() && !self.is_bot(puppet.id))
+                .then(|| (session.channels().any(alone), since, puppet.id))
         };
         self.puppets.iter().filter_map(rank).min().map(|(_, _, id)| id)
     }

@@ -20,8 +20,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, kicks, plates, reasons,
-    room_modes, topic, typing, upgrades, wishes,
+    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, kicks, operators,
+    plates, reasons, room_modes, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -75,6 +75,7 @@ impl Network {
             upgrades: upgrades::Upgrades::default(),
             removals: kicks::Removals::default(),
             room_modes: room_modes::RoomModes::default(),
+            operators: operators::Desk::default(),
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),

@@ -78,11 +78,13 @@ impl Network {
         let base = self.wished_nick(&self.puppets[id.0 as usize]);
         let (now, map, nick_bytes_max) = (self.now, self.map(), self.isupport.nick_bytes_max);
         self.nicks.introduced(conn, &opening.identity.ident);
-        let display = self.puppets[id.0 as usize].display_name.as_deref();
         // Said in 005, after the realname: what the network said last time.
-        let realname_bytes_max = self.isupport.realname_bytes_max.unwrap_or(REALNAME_BYTES_GUESS);
-        let realname = self.policy.realnames.render(&user, display, realname_bytes_max);
-        let nick_ascii = self.policy.nicks.fill(display, &user, nick_bytes_max);
+        let realname = self.realname(id, self.isupport.realname_bytes_max.unwrap_or(REALNAME_BYTES_GUESS));
+        let display = self.puppets[id.0 as usize].display_name.as_deref();
+        let nick_ascii = match self.is_bot(id) {
+            true => base.clone(),
+            false => self.policy.nicks.fill(display, &user, nick_bytes_max),
+        };
         let applicant = Applicant { nick: base, nick_ascii, nick_bytes_max, realname, map };
         let registration = Registration::new(now, applicant, opening, &self.policy);
         self.with_session(id, |session, out| session.opened(now, registration, out));
@@ -277,7 +279,8 @@ impl Network {
     }
 
     /// Joins channels, where the connection may talk already; else it will when it may.
-    pub(super) fn join_channels(&mut self, id: PuppetId, names: Vec<ChannelName>) {
+    pub(super) fn join_channels(&mut self, id: PuppetId, mut names: Vec<ChannelName>) {
+        names.retain(|name| !self.is_dismissed(name));
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let is_stopping = matches!(self.life, Life::Finishing | Life::Stopping);
         if !session.is_ready() || names.is_empty() || is_stopping {

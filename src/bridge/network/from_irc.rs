@@ -165,7 +165,8 @@ impl Network {
     pub(super) fn connection_ready(&mut self, conn: ConnId) {
         let id = conn.puppet;
         let mut modes = self.policy.user_modes.clone();
-        if let (BotMode::Shown, Some(mode)) = (self.policy.bot_mode, self.isupport.bot_mode) {
+        let is_bot = self.policy.bot_mode == BotMode::Shown || self.is_bot(id);
+        if let (true, Some(mode)) = (is_bot, self.isupport.bot_mode) {
             modes.extend(['+', mode]);
         }
         if !modes.is_empty() {

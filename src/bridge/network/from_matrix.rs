@@ -15,6 +15,7 @@ use super::topic::RoomSays;
 use super::{Life, Network};
 use crate::ids::{ChannelName, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
 use crate::text::casemap::CaseMap;
+use crate::text::split::first_letters;
 
 /// A puppet may ask for another nick once in so many milliseconds.
 const RENAME_MS_MIN: u64 = 30_000;
@@ -26,6 +27,7 @@ impl Network {
     pub(super) fn started(&mut self) {
         self.life = Life::Running;
         self.began = self.memory.now();
+        self.begin_bot();
         for id in 0..self.puppets.len() as u32 {
             self.ask_to_dial(PuppetId(id));
         }
@@ -186,6 +188,9 @@ impl Network {
             return self.gate_entered(id, room);
         };
         self.save_member(room, user, display_name, Presence::In);
+        if self.is_dismissed(&channel) {
+            return self.tell_dismissed(room, &channel, user);
+        }
         self.came_or_spoke(id);
         self.puppet(id).alone_since = None;
         self.puppet(id).forgive(&channel);
@@ -215,6 +220,11 @@ impl Network {
         self.puppet(id).forgive(&channel);
         self.fail_waiting(id, &channel, &format!("you {words} before it could be sent"));
         self.leave_channel_saying(id, &channel, farewell);
+        self.linger_if_alone(id);
+    }
+
+    /// A puppet may have left its last channel: then its connection stays for a while.
+    pub(super) fn linger_if_alone(&mut self, id: PuppetId) {
         if self.puppet(id).wanted.is_empty() {
             let now = self.now;
             self.puppet(id).alone_since = Some(now);
@@ -260,6 +270,9 @@ impl Network {
     /// The nick this puppet's name makes.
     pub(super) fn wished_nick(&self, puppet: &Puppet) -> String {
         let bytes_max = self.isupport.nick_bytes_max;
+        if let Some(nick) = self.bot_nick(puppet.id) {
+            return first_letters(&nick, bytes_max).to_owned();
+        }
         self.policy.nicks.fill_in(self.alphabet(), puppet.display_name.as_deref(), &puppet.user, bytes_max)
     }
 
@@ -283,7 +296,8 @@ impl Network {
 
     /// The homeserver asks whether an alias of ours exists: it shall, if it names a channel we may bridge.
     pub(super) fn alias_asked(&mut self, ask: AskId, alias: RoomAlias) {
-        let Some(channel) = self.bridgeable(&alias) else {
+        let channel = self.bridgeable(&alias);
+        let Some(channel) = channel.filter(|channel| self.has_consent(channel)) else {
             return self.answer(ask, Existence::Absent);
         };
         match self.births.ask(ask, &alias, &channel) {
@@ -315,6 +329,7 @@ impl Network {
         let channel = channel.refolded(map);
         let may = self.policy.dynamic_portals == DynamicPortals::On
             && !self.is_excluded(&channel)
+            && !self.is_dismissed(&channel)
             && self.isupport.is_channel(channel.as_str());
         may.then_some(channel)
     }

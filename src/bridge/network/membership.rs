@@ -279,6 +279,8 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::Invite { .. }
         | Effect::Found { .. }
         | Effect::SaveBan(_)
-        | Effect::DropBan { .. } => None,
+        | Effect::DropBan { .. }
+        | Effect::SaveRule(_)
+        | Effect::DropRule { .. } => None,
     }
 }

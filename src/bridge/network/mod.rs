@@ -7,7 +7,8 @@
 //! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access`,
 //! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
-//! (who may not read on in a room), `doors` (which rooms are found from outside). `begin` makes one. `figures` counts.
+//! (who may not read on in a room), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
+//! for). `begin` makes one. `figures` counts.
 
 mod access;
 mod afterwards;
@@ -29,6 +30,7 @@ mod invites;
 mod kicks;
 mod membership;
 mod notices;
+mod operators;
 mod plates;
 mod progress;
 mod queries;
@@ -144,6 +146,8 @@ pub struct Network {
     upgrades: upgrades::Upgrades,
     removals: kicks::Removals,
     room_modes: room_modes::RoomModes,
+    /// The bot, and what operators of channels have asked for.
+    operators: operators::Desk,
     /// Answers to programs.
     ctcp: ctcp::Answers,
     /// Reactions, so that they can be taken back.
@@ -194,6 +198,7 @@ impl Network {
             Input::QueryDone { step, result } => self.query_done(step, result),
             Input::Banned(row) => self.ban_known(row),
             Input::GhostsIn { room, ghosts } => self.ghosts_known(&room, &ghosts),
+            Input::Rule(rule) => self.rule_known(rule),
             Input::StepDone { room, key: StepKey::Ghost(user), result } => {
                 self.step_done(&room, &user, &result)
             }
@@ -249,6 +254,7 @@ impl Network {
                 Timer::Gate => self.gate_due(),
                 Timer::Plates => self.plates_due(),
                 Timer::Modes(channel) => self.modes_due(&channel),
+                Timer::Limit(channel) => self.limit_due(&channel),
             }
         }
         self.goodbye_if_all_is_answered();

@@ -85,6 +85,9 @@ impl Network {
             // Our own words come back (IRCv3 "echo-message").
             return self.ours_shown(conn, conn, &Target::Nick(to), &heard.what, &heard.stamp);
         }
+        if self.is_bot(conn.puppet) {
+            return self.bot_told(conn, from, account, &heard);
+        }
         // Servers have no user and host.
         let Some(mask) = from.mask().filter(|_| !self.nicks.is_ours(&from.nick)) else { return };
         let pair = (self.puppet(conn.puppet).user.clone(), from.nick.clone());
@@ -331,7 +334,7 @@ impl Network {
 }
 
 /// Services speak unasked, to everybody who connects.
-fn is_service(nick: &Nick, who: &Who) -> bool {
+pub(super) fn is_service(nick: &Nick, who: &Who) -> bool {
     let nick = nick.folded();
     let host = who.mask.as_deref().and_then(|mask| mask.split_once('@')).map_or("", |(_, host)| host);
     nick.ends_with("serv") || nick == "global" || host.starts_with("services.")

@@ -21,11 +21,13 @@ impl Network {
         }
         self.portals.refold(map);
         self.refold_queries();
+        self.refold_operators();
         for id in 0..self.puppets.len() as u32 {
             let puppet = self.puppet(PuppetId(id));
             puppet.refold(map);
             let user = puppet.user.clone();
-            let wanted = self.portals.wanted_by(&user);
+            let mut wanted = self.portals.wanted_by(&user);
+            wanted.retain(|channel| !self.is_dismissed(channel));
             self.puppet(PuppetId(id)).wanted = wanted;
             self.note_nicks(PuppetId(id));
         }

@@ -97,8 +97,9 @@ impl Network {
     }
 
     /// Sends a message, or lets it wait for the connection and the channel.
-    fn say(&mut self, id: PuppetId, saying: Arc<Saying>) {
-        if let Some(why) = self.held_words(id) {
+    pub(super) fn say(&mut self, id: PuppetId, saying: Arc<Saying>) {
+        let silenced = self.silenced(&saying.sender, &saying.target);
+        if let Some(why) = silenced.or_else(|| self.held_words(id)) {
             return self.failed(&saying, &why);
         }
         let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
@@ -138,6 +139,11 @@ impl Network {
         self.puppets[id.0 as usize].doubts.is_none() && matches!(self.life, Life::Loading | Life::Running)
     }
 
+    /// Whether a puppet may say something in the channel at once.
+    pub(super) fn may_say_in(&self, id: PuppetId, channel: &ChannelName) -> bool {
+        self.standing(id, channel) == Some(Standing::In) && self.may_talk(id)
+    }
+
     /// Asks a channel that we are not in once more. `false` when it refused us just now.
     pub(super) fn ask_again(&mut self, id: PuppetId, channel: &ChannelName) -> bool {
         let now = self.now;
@@ -162,6 +168,9 @@ impl Network {
                 let spoken = self.spoken(&saying);
                 let (limits, link) = (self.limits(id), self.text_link(&saying));
                 let composed = compose(&saying, &spoken, &limits, link.as_deref());
+                if self.is_over_limit(id, &saying, composed.lines.len()) {
+                    return;
+                }
                 self.publish_file(&saying);
                 if composed.rest == Rest::Linked {
                     self.publish_text(&saying, spoken);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Puppet, Waiting};
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::{Nick, Target};
+use crate::ids::{InboxSeq, Nick, Target};
 
 impl Puppet {
     /// The first message for which `is_meant` holds of which nothing was said yet, here or in the connection's queue.
@@ -26,6 +26,17 @@ impl Puppet {
         let Some(waiting) = self.waiting.iter_mut().find(is_it) else { return false };
         (waiting.saying, waiting.lines) = (Arc::clone(changed), None);
         true
+    }
+
+    /// True when this message waits here.
+    pub fn has_message(&self, seq: InboxSeq) -> bool {
+        self.waiting.iter().any(|waiting| waiting.saying.seq == seq)
+    }
+
+    /// Takes one message that waits.
+    pub fn take_message(&mut self, seq: InboxSeq) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|waiting| waiting.saying.seq == seq)?;
+        self.waiting.remove(at)
     }
 
     /// What waits for a nick is for this one now.

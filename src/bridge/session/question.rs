@@ -131,6 +131,10 @@ pub enum Giver {
     Reason(ChannelName),
     /// The machine itself, for the deed of this number.
     Deed(u64),
+    /// The machine itself, to learn whether somebody may give the command that has this number.
+    Rank(u64),
+    /// The machine itself, to learn who of this channel can be asked whether it may be bridged.
+    Operators(ChannelName),
 }
 
 /// A line whose whole answer is wanted, and what came back so far.

@@ -102,3 +102,42 @@ impl Default for Moderation {
         Self { to_irc: Rooms::Portals, to_matrix: Rooms::Portals }
     }
 }
+
+/// Rooms the bridge makes for channels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Portals {
+    /// Whether anybody may make one by joining its alias.
+    pub dynamic: bool,
+    /// Template of their aliases, without the server part.
+    pub alias: String,
+    /// Whether a channel's operators are asked first.
+    pub consent: Consent,
+    /// Channels never bridged.
+    pub exclude: Vec<String>,
+    /// Whether users of other homeservers may join (`m.federate`).
+    pub federate: bool,
+    /// Room version to ask for; none for the homeserver's own choice.
+    pub room_version: Option<String>,
+}
+
+impl Default for Portals {
+    fn default() -> Self {
+        Self {
+            dynamic: true,
+            alias: "#irc_$NETWORK_$CHANNEL".into(),
+            consent: Consent::Open,
+            exclude: Vec::new(),
+            federate: true,
+            room_version: None,
+        }
+    }
+}
+
+/// Whether rooms are made for channels whose operators were not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    Open,
+    ByConsent,
+}

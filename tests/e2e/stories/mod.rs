@@ -16,6 +16,7 @@ mod media;
 mod members;
 mod messages;
 mod moderation;
+mod operators;
 mod power;
 mod private;
 mod removed;

@@ -80,7 +80,7 @@ impl BridgeConfig {
             ping: PING.to_owned(),
             database_url: format!("sqlite:{}", dir.join("bunraku.db").display()),
             channels: Vec::new(),
-            network_lines: vec!["asides: true".to_owned()],
+            network_lines: vec!["asides: true".to_owned(), "operators: { enabled: false }".to_owned()],
             admins: Vec::new(),
             top_lines: Vec::new(),
         }

@@ -15,7 +15,7 @@ use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, Portal
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
+    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -243,6 +243,7 @@ fn policy() -> Policy {
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
+        operators: Operators::off(),
         connections_max: 100,
     }
 }

@@ -15,7 +15,8 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics, Typing,
+    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics,
+    Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -84,6 +85,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         moderation: Moderation::default(),
+        operators: Operators::off(),
         connections_max: 100,
     }
 }
@@ -767,6 +769,7 @@ impl World {
             Effect::Succeed(_) | Effect::Invite { .. } | Effect::Found { .. } => {
                 panic!("no room is replaced, and nobody is invited or looked up")
             }
+            Effect::SaveRule(_) | Effect::DropRule { .. } => panic!("no operator asks for anything"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

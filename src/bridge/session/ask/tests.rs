@@ -73,6 +73,8 @@ fn who(asker: &Asker) -> String {
             Giver::Outside(ask) => format!("c{}", ask.0),
             Giver::Deed(number) => format!("deed {number}"),
             Giver::Reason(channel) => format!("why {channel}"),
+            Giver::Rank(number) => format!("rank {number}"),
+            Giver::Operators(channel) => format!("operators {channel}"),
         },
     }
 }
