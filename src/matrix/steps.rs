@@ -52,15 +52,15 @@ pub struct Steps<H = Client> {
 
 /// What waits to be said.
 pub trait Live: Send + Sync {
-    /// How much, in all rooms.
-    fn len(&self) -> usize;
+    /// How much waits or is in hand, in all rooms.
+    fn waiting(&self) -> usize;
     /// True when nothing does in this room.
     fn is_quiet(&self, room: &RoomId) -> bool;
 }
 
 impl Live for OutboxHandle {
-    fn len(&self) -> usize {
-        OutboxHandle::len(self)
+    fn waiting(&self) -> usize {
+        self.len()
     }
 
     fn is_quiet(&self, room: &RoomId) -> bool {
@@ -212,7 +212,7 @@ impl<H: Homeserver> Steps<H> {
     /// Waits while much waits to be said.
     async fn give_way(&self) {
         let end = Instant::now() + PAUSE_MAX;
-        while self.live.len() > LIVE_MAX && Instant::now() < end {
+        while self.live.waiting() > LIVE_MAX && Instant::now() < end {
             sleep(LOOK).await;
         }
     }

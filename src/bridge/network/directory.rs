@@ -52,8 +52,8 @@ impl Network {
         match self.policy.dynamic_portals {
             DynamicPortals::On => self.bridgeable(&alias).map(|_| alias),
             DynamicPortals::Off => {
-                let is_hidden = self.channels.get(name).is_none_or(Channel::is_hidden);
-                (self.portals.own_room(name).is_some() && !is_hidden && !self.is_excluded(name))
+                let is_shut = self.channels.get(name).is_none_or(Channel::is_shut);
+                (self.portals.own_room(name).is_some() && !is_shut && !self.is_excluded(name))
                     .then_some(alias)
             }
         }

@@ -40,7 +40,8 @@ struct Asked {
 impl Network {
     /// Somebody on IRC invites a puppet to a channel.
     pub(super) fn invited_on_irc(&mut self, conn: ConnId, who: &Nick, by: &str, channel: &ChannelName) {
-        if !self.is_me(conn, who) {
+        // The bot goes where it is asked to by nobody.
+        if !self.is_me(conn, who) || self.is_bot(conn.puppet) {
             return;
         }
         let id = conn.puppet;
@@ -60,7 +61,8 @@ impl Network {
         let (is_on, per_minute) = (rules.invites == Shown::On, rules.invites_per_minute);
         let room = self.portals.own_room(channel).map(|portal| portal.room.clone());
         let may_make = self.policy.dynamic_portals == DynamicPortals::On;
-        if !is_on || self.is_excluded(channel) || (room.is_none() && !may_make) {
+        let is_barred = self.is_excluded(channel) || self.is_dismissed(channel);
+        if !is_on || is_barred || (room.is_none() && !may_make) {
             return;
         }
         if self.invites.pace.take(self.now, id, per_minute, ALL_MAX).is_err() {
@@ -70,7 +72,8 @@ impl Network {
         let reason = format!("{by} invites you to {channel} on {network}");
         match room {
             Some(room) => self.out.push(Effect::Invite { room, user, reason }),
-            None => self.invite_when_made(channel, user, reason),
+            None if self.has_consent(channel) => self.invite_when_made(channel, user, reason),
+            None => {}
         }
     }
 

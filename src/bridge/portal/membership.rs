@@ -11,11 +11,13 @@
 //! It knows rooms and ghosts; who is in a channel, and who of them is one of ours, it is told. It never asks for a leave
 //! while nobody knows who is in the channel.
 
+mod open;
 mod storm;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::open::{Class, Open, Place, Turn};
 use self::storm::Storm;
 pub use self::wish::{Arrival, Cause, Counts, Due, Wish};
 use crate::bridge::channel::roster::Going;
@@ -72,30 +74,6 @@ struct Room {
     /// Somebody found no place.
     is_crowded: bool,
     storm: Storm,
-}
-
-#[derive(Debug)]
-struct Open {
-    wish: Wish,
-    since: Time,
-    place: Place,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Waiting(Time),
-    Ready(Turn),
-}
-
-/// In which order those that are ready go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn(Class, u64);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    CameLately,
-    Listed,
-    Leaves,
 }
 
 impl Memberships {

@@ -34,7 +34,7 @@ impl Model {
 }
 
 impl Live for Arc<Model> {
-    fn len(&self) -> usize {
+    fn waiting(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
 
