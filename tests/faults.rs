@@ -56,7 +56,7 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
-        moderation: Moderation::default(),
+        moderation: Moderation { to_matrix: Rooms::None, ..Moderation::default() },
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
