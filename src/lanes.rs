@@ -70,6 +70,18 @@ impl<K: Clone + Eq + Hash, V> Lanes<K, V> {
         Ok(())
     }
 
+    /// Puts back, before all that waits, what [`drop_oldest`](Self::drop_oldest) took: the last one first. It has its place.
+    pub fn push_front(&mut self, key: &K, item: V) {
+        self.len += 1;
+        match self.lanes.get_mut(key) {
+            Some(lane) => lane.waiting.push_front(item),
+            None => {
+                self.turns.push_back(key.clone());
+                self.lanes.insert(key.clone(), Lane { waiting: VecDeque::from([item]), state: State::Ready });
+            }
+        }
+    }
+
     /// The head of the lane whose turn it is; that lane is busy until [`done`](Self::done) or
     /// [`retry`](Self::retry). `None` when no lane is ready.
     #[expect(clippy::should_implement_trait, reason = "an iterator would promise to be driven to its end")]

@@ -176,6 +176,7 @@ stories! {
     operators_rank
     operators_refuse_first
     operators_restart
+    operators_signs
     own_lines
     password_refused
     ping

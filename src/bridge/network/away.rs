@@ -211,7 +211,8 @@ impl Network {
     pub(super) fn make_room(&mut self) {
         let closing = |puppet: &&Puppet| puppet.session.as_ref().is_some_and(Session::is_closing);
         let leaving = self.puppets.iter().filter(closing).count();
-        let waiting = self.pacer.eager().filter(|id| self.puppets[id.0 as usize].has_waiting()).count();
+        let needs = |id: &PuppetId| self.puppets[id.0 as usize].has_waiting() || self.is_bot(*id);
+        let waiting = self.pacer.eager().filter(needs).count();
         if waiting <= leaving {
             return;
         }

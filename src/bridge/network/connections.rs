@@ -23,12 +23,13 @@ impl Network {
     /// Gets a puppet in line to dial, if it wants to be anywhere and has no connection.
     pub(super) fn ask_to_dial(&mut self, id: PuppetId) {
         let is_running = self.life == Life::Running;
+        let is_bot = self.is_bot(id);
         let puppet = self.puppet(id);
         if !is_running || !puppet.may_dial() {
             return;
         }
         let not_before = puppet.not_before;
-        let haste = if puppet.has_waiting() { Haste::Eager } else { Haste::Calm };
+        let haste = if puppet.has_waiting() || is_bot { Haste::Eager } else { Haste::Calm };
         if not_before > self.now {
             return self.timers.arm(Timer::Dial(id), not_before);
         }

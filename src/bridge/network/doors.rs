@@ -20,7 +20,11 @@ impl Network {
         let is_shut = channel.is_shut();
         let ours = self.portals.of_channel(name).filter(|portal| portal.origin == PortalOrigin::Alias);
         let rooms: Vec<RoomId> = ours.map(|portal| portal.room.clone()).collect();
+        let is_sure = channel.modes().are_known();
         for room in rooms {
+            if !is_shut && !is_sure && self.doors.contains(&room) && self.asks_modes(name) {
+                continue;
+            }
             // One that an earlier run shut is opened when somebody asks for it.
             let is_news = if is_shut { self.doors.insert(room.clone()) } else { self.doors.remove(&room) };
             if is_news {
@@ -47,8 +51,8 @@ impl Network {
     /// What became of the step. What found no place is found again with the next whole list of names.
     pub(super) fn door_set(&mut self, room: &RoomId, result: &StepResult) {
         match result {
-            StepResult::Done | StepResult::Refused(_) => {}
-            StepResult::NotTaken => {
+            StepResult::Done => {}
+            StepResult::Refused(_) | StepResult::NotTaken => {
                 if !self.doors.remove(room) {
                     self.doors.insert(room.clone());
                 }

@@ -194,7 +194,8 @@ impl Network {
         self.came_or_spoke(id);
         self.puppet(id).alone_since = None;
         self.puppet(id).forgive(&channel);
-        if self.puppet(id).wanted.insert(channel.clone()) {
+        let is_new = self.puppet(id).wanted.insert(channel.clone());
+        if is_new || self.standing(id, &channel).is_none() {
             self.join_channels(id, vec![channel]);
         }
         self.ask_to_dial(id);

@@ -9,6 +9,7 @@ use super::super::portal::birth::Step;
 use super::super::queries::pace::{ALL_MAX, Pace};
 use super::super::session::places::Standing;
 use super::Network;
+use super::removed::sentence;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, UserId};
 
 /// People who wait for one room that is being made, at most.
@@ -123,6 +124,9 @@ impl Network {
 
     /// Lets somebody's puppet invite a nick; if it cannot, why.
     fn ask_in(&mut self, sender: &UserId, channel: &ChannelName, nick: &Nick) -> Result<ConnId, String> {
+        if let Some(why) = self.silenced(sender, &channel.clone().into()) {
+            return Err(sentence(&why));
+        }
         let id = self.puppet_ids.get(sender).copied();
         let place = id.filter(|id| self.standing(*id, channel) == Some(Standing::In));
         let network = &self.policy.network_name;

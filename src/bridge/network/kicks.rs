@@ -10,7 +10,7 @@
 //! It is done by the puppet of whoever did it in the room, so the channel decides whether they may. A person of Matrix who is
 //! put out just leaves the channel, with the reason. Nothing of it outlives the process but which masks were set for whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::effect::{Effect, Ghost, Refusal, RoomStep, Verdict};
 use super::super::input::{BanRow, Membership};
@@ -19,11 +19,16 @@ use super::super::session::places::Standing;
 use super::super::session::question::{Command, Deed, Giver};
 use super::Network;
 use super::membership::Whereabouts;
-use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, UserId};
+use super::removed::sentence;
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, Time, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 use crate::text::mask;
 
+/// Returns of ghosts that are remembered, at most, and for so long; and those of one ghost after which it stays out.
+const RETURNED_MAX: usize = 256;
+const RETURNED_MS: u64 = 3_600_000;
+const RETURNS_MAX: usize = 3;
 /// What waits for an answer in one network, at most. Full: a further removal is undone, and its moderator told.
 const OPEN_MAX: usize = 256;
 /// Bans that can be lifted from Matrix, at most. Full: a further one is lifted on IRC only.
@@ -42,6 +47,8 @@ pub(super) struct Removals {
     open: BTreeMap<u64, Removal>,
     /// The masks set for ghosts that are banned in rooms.
     bans: BTreeMap<(RoomId, UserId), String>,
+    /// Who was let in again lately, the latest last. Full: the oldest is forgotten.
+    returned: VecDeque<(Time, RoomId, UserId)>,
 }
 
 /// Something that a moderator did to a ghost.
@@ -64,6 +71,21 @@ impl Removals {
     pub(super) fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+
+    /// A ghost that was put out is in the room again.
+    fn note_returned(&mut self, now: Time, room: &RoomId, ghost: &UserId) {
+        if self.returned.len() >= RETURNED_MAX {
+            self.returned.pop_front();
+        }
+        self.returned.push_back((now, room.clone(), ghost.clone()));
+    }
+
+    fn is_returned_enough(&self, now: Time, room: &RoomId, ghost: &UserId) -> bool {
+        let is_it = |(at, of, who): &(Time, RoomId, UserId)| {
+            of == room && who == ghost && now.since_ms(*at) < RETURNED_MS
+        };
+        self.returned.iter().filter(|returned| is_it(returned)).count() >= RETURNS_MAX
     }
 
     /// A ban that is under way is to be lifted when it is there.
@@ -151,6 +173,9 @@ impl Network {
         if removal.stage == Stage::Kick(None) && !is_there {
             return;
         }
+        if let Some(why) = self.silenced(&removal.by, &removal.channel.clone().into()) {
+            return self.not_removed(removal, &sentence(&why));
+        }
         let id = self.puppet_ids.get(&removal.by).copied();
         let id = id.filter(|id| self.standing(*id, &removal.channel) == Some(Standing::In));
         let session = id.and_then(|id| self.puppets[id.0 as usize].session.as_ref());
@@ -167,8 +192,11 @@ impl Network {
         }
     }
 
-    /// Asks what the stage of a removal asks for.
+    /// Asks what the stage of a removal asks for. Where somebody of Matrix has the nick by now, nothing: they are not meant.
     fn removal_goes_on(&mut self, removal: Removal) {
+        if !matches!(removal.stage, Stage::Unban(_)) && self.is_one_of_ours(&removal.nick).is_some() {
+            return self.not_removed(removal, "Somebody of this bridge has that nick now");
+        }
         let number = self.removals.number();
         let (id, conn) = (removal.conn.puppet, removal.conn);
         let Removal { channel, nick, reason, .. } = &removal;
@@ -263,7 +291,9 @@ impl Network {
     fn not_removed(&mut self, removal: Removal, why: &str) {
         let Removal { by, room, ghost, channel, nick, .. } = &removal;
         let whereabouts = self.whereabouts(channel, room, Some(nick));
-        let is_here = matches!(whereabouts, Whereabouts::Here(_));
+        // Whoever puts them out again means it: two who disagree do not fill a room with events.
+        let is_again = self.removals.is_returned_enough(self.now, room, ghost);
+        let is_here = matches!(whereabouts, Whereabouts::Here(_)) && !is_again;
         let what = match &removal.stage {
             Stage::Unban(mask) => {
                 self.ban_set(room, ghost, mask);
@@ -287,7 +317,10 @@ impl Network {
             Stage::Kick(Some(mask)) if is_here => self.lift(&removal, mask),
             Stage::Kick(_) | Stage::Host | Stage::Ban(_) => {}
         }
-        if let Whereabouts::Here(nick) = whereabouts {
+        if let Whereabouts::Here(nick) = whereabouts
+            && is_here
+        {
+            self.removals.note_returned(self.now, room, ghost);
             self.members.inside(room, ghost);
             let ghost = Ghost { user: ghost.clone(), display_name: nick.as_str().to_owned() };
             self.out.push(Effect::Step { room: room.clone(), step: RoomStep::GhostReturns(ghost) });

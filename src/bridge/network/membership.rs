@@ -172,7 +172,10 @@ impl Network {
             return;
         }
         match membership {
-            Membership::Leave | Membership::Ban => self.members.put_out(self.now, room, user),
+            // Nobody but people put a ghost out: the bot lifts bans, which is a leave too.
+            Membership::Leave | Membership::Ban if *sender != self.policy.bot => {
+                self.members.put_out(self.now, room, user);
+            }
             Membership::Invite if *sender != self.policy.bot => {
                 self.members.welcome(room, user);
                 self.ghost_invited(room, sender, user);
@@ -182,7 +185,11 @@ impl Network {
                 }
                 self.take_steps();
             }
-            Membership::Invite | Membership::Join | Membership::Knock => {}
+            Membership::Leave
+            | Membership::Ban
+            | Membership::Invite
+            | Membership::Join
+            | Membership::Knock => {}
         }
     }
 

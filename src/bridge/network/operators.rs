@@ -294,12 +294,32 @@ impl Network {
         if self.speaker_of(&open.channel).is_some() {
             return Standing::Moved;
         }
-        let prefixes = &self.isupport.prefixes;
         let entries = lines().filter(|line| line.command == WHOIS_CHANNELS);
-        let mut entries =
-            entries.flat_map(|line| line.param(2).split(' ')).map(|entry| prefixes.split(entry));
-        let entry = entries.find(|(_, name)| map.eq(name, open.channel.as_str()));
-        entry.map_or(Standing::Hidden, |(modes, _)| Standing::Modes(modes))
+        let entries: Vec<&str> = entries.flat_map(|line| line.param(2).split(' ')).collect();
+        let is_it = |name: &str| map.eq(name, open.channel.as_str());
+        let sure = entries.iter().map(|entry| self.signs_and_channel(entry)).find(|(_, name)| is_it(name));
+        match sure {
+            Some((modes, _)) => Standing::Modes(modes),
+            // With a sign that may be a rank or the beginning of another channel's name: it counts as no rank.
+            None if entries.iter().any(|entry| is_it(self.isupport.prefixes.split(entry).1)) => {
+                Standing::Modes(String::new())
+            }
+            None => Standing::Hidden,
+        }
+    }
+
+    /// The ranks and the channel of an entry of RPL_WHOISCHANNELS. A sign may begin channels too: `&#x` is a channel of its
+    /// own and no rank in `#x`.
+    fn signs_and_channel<'a>(&self, entry: &'a str) -> (String, &'a str) {
+        let prefixes = &self.isupport.prefixes;
+        let mut name = entry;
+        while !self.isupport.is_channel(name)
+            && let Some(sign) = name.chars().next()
+            && prefixes.split(&name[..sign.len_utf8()]).1.is_empty()
+        {
+            name = &name[sign.len_utf8()..];
+        }
+        (prefixes.split(&entry[..entry.len() - name.len()]).0, name)
     }
 
     /// What the stream that has just answered has shown of them in the channel.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::super::channel::Channel;
 use super::super::effect::{Effect, Listing, Plate, RoomStep, Standing};
 use super::super::input::{PortalOrigin, PortalRow, StepResult};
 use super::super::policy::Shown;
@@ -123,8 +124,10 @@ impl Network {
 
     fn listing(&self, channel: &str) -> Listing {
         let name = ChannelName::new(channel, self.map()).filter(|name| !self.is_excluded(name));
-        let channel = name.and_then(|name| self.channels.get(&name));
-        let is_open = channel.is_some_and(|channel| !channel.is_shut());
+        let is_open = name.is_some_and(|name| {
+            let is_sure = |channel: &Channel| channel.modes().are_known() || !self.asks_modes(&name);
+            self.channels.get(&name).is_some_and(|channel| !channel.is_shut() && is_sure(channel))
+        });
         if is_open && self.policy.directory.publish == Shown::On { Listing::Public } else { Listing::Private }
     }
 

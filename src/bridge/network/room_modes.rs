@@ -70,6 +70,11 @@ impl Network {
         self.portals.of_channel(name).filter(|p| self.follows(p)).map(|portal| portal.room.clone()).collect()
     }
 
+    /// True where the channel's modes are asked for, so that they are known soon.
+    pub(super) fn asks_modes(&self, name: &ChannelName) -> bool {
+        !self.rooms_that_follow(name).is_empty()
+    }
+
     /// Another connection speaks for a channel, or it has a room more.
     pub(super) fn modes_wanted(&mut self, name: &ChannelName) {
         let is_heard = self.channels.get(name).is_some_and(|channel| channel.owner().is_some());

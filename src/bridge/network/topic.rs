@@ -16,6 +16,7 @@ use super::super::portal::topic::{self, RoomTopic};
 use super::super::session::places::Standing;
 use super::super::step::{RoomStep, StepKey};
 use super::Network;
+use super::removed::sentence;
 use crate::ids::{ChannelName, ConnId, EventId, InboxSeq, PuppetId, RoomId, UserId};
 
 /// `TOPIC`, blanks, a colon, and the line's end.
@@ -114,6 +115,9 @@ impl Network {
         let id = self.puppet_ids.get(&said.sender).copied();
         let place = id.filter(|id| self.standing(*id, &name) == Some(Standing::In));
         let is_wanted = self.policy.topics.to_irc.has(origin);
+        if let Some(why) = self.silenced(&said.sender, &name.clone().into()).filter(|_| is_wanted) {
+            return self.topic_not_set(&said.room, &said.event_id, &name, &sentence(&why));
+        }
         match place {
             Some(id) if is_wanted => self.wish(id, &name, said),
             None if is_wanted => {

@@ -107,6 +107,7 @@ impl Network {
     /// A room says that another one replaces it.
     pub(super) fn tombstone(&mut self, seq: InboxSeq, room: &RoomId, sender: UserId, to: RoomId) {
         if self.portals.of_room(room).is_none() {
+            self.leave_alone(&to);
             return self.settle(seq, Outcome::Delivered);
         }
         self.look_at(room, Some(seq), sender, to);
@@ -208,6 +209,8 @@ impl Network {
         self.members_known(to, members);
         let known: Vec<UserId> = self.portals.members(from).cloned().collect();
         for user in known {
+            // What was kept from them is not said behind them in the room that they may still read.
+            self.gate.forget(from, &user);
             self.left_room(from, &user, &format!("are not in {to}, where {channel} goes on"));
         }
         // Before the room is forgotten.
@@ -216,6 +219,7 @@ impl Network {
         self.members.forget(from);
         self.access.forget(from);
         self.topics.forget(from);
+        self.room_modes.forget(from);
         self.upgrades.replaced.insert(from.clone());
         self.topic_to_rooms(&channel);
         self.ranks_changed(&channel);

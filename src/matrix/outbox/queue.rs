@@ -151,10 +151,12 @@ impl Queue {
         }
         let Err(work) = self.lanes.push(room.clone(), work) else { return Vec::new() };
         let (spared, mut left_out) = self.make_place(room);
-        for work in spared.into_iter().chain([work]) {
-            if let Err(work) = self.lanes.push(room.clone(), work) {
-                left_out.extend(work.into_jobs());
-            }
+        // Where they were: what waits behind a removal is not said before it.
+        for work in spared.into_iter().rev() {
+            self.lanes.push_front(room, work);
+        }
+        if let Err(work) = self.lanes.push(room.clone(), work) {
+            left_out.extend(work.into_jobs());
         }
         let missed = left_out.iter().filter(|job| matches!(job, Job::Say(_))).count() as u64;
         if missed > 0 {
@@ -452,7 +454,7 @@ mod tests {
         let mut queue = Queue::new(3, 100);
         let pushed = [kick(), say(1), say(2), say(3)].map(|job| push(&mut queue, job));
         assert_eq!(pushed, [vec![], vec![], vec![], vec![say(1)]]);
-        assert_eq!(play(&mut queue), ["2", "kick", "3", "missed 1"]);
+        assert_eq!(play(&mut queue), ["kick", "2", "3", "missed 1"]);
     }
 
     #[test]

@@ -153,8 +153,9 @@ impl Network {
     }
 
     fn limit(&mut self, open: &Open, lines: u32) -> Answer {
-        // One of each channel: it finds its place.
-        let _ = self.set(open, Asked::Limit(lines), None);
+        if self.set(open, Asked::Limit(lines), None) == Err(Full) {
+            return Answer::NoMoreChannels;
+        }
         Answer::Limited { channel: open.order.channel.clone(), lines }
     }
 
