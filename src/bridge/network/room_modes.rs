@@ -248,36 +248,34 @@ impl Network {
         Needs { topic, ..needs }
     }
 
-    /// Bans were set or lifted. Only those that mean one person of Matrix say something to us: all else is the channel's
-    /// to keep, which refuses whoever it does not want.
+    /// Bans were set or lifted. A ban puts nobody out, here as on IRC: who is in the channel is seen there, and whom it
+    /// keeps from speaking or from coming in is told so by the server's answer. One that is lifted lets its people ask again
+    /// at once.
     pub(super) fn bans_changed(&mut self, conn: ConnId, name: &ChannelName, changes: &[Change]) {
         let is_owner = self.channels.get(name).is_some_and(|channel| channel.owner() == Some(conn));
         if !is_owner || self.policy.moderation.to_matrix == Rooms::None {
             return;
         }
-        for change in changes.iter().filter(|change| change.mode == 'b' && change.takes == Takes::Entry) {
+        let is_lifted = |change: &&Change| {
+            change.mode == 'b' && change.takes == Takes::Entry && change.sign == Sign::Minus
+        };
+        for change in changes.iter().filter(is_lifted) {
             let Some(mask) = change.param.as_deref().filter(|mask| is_narrow(mask)) else { continue };
-            let meant = self.meant_by(mask);
-            match (change.sign, &meant[..]) {
-                (Sign::Plus, [id]) if self.standing(*id, name) == Some(Standing::In) => {
-                    let words = format!("banned from {name} on {} ({mask})", self.policy.network_name);
-                    self.leave_channel(*id, name);
-                    self.put_out(*id, name, &words);
-                }
-                (Sign::Plus, _) => {}
-                (Sign::Minus, meant) => meant.iter().for_each(|id| self.puppet(*id).forgive(name)),
+            for id in self.meant_by(mask, name) {
+                self.puppet(id).forgive(name);
             }
         }
     }
 
-    /// The puppets that a mask means.
-    fn meant_by(&self, mask: &str) -> Vec<PuppetId> {
+    /// The puppets that a mask means, of those that the channel has refused.
+    fn meant_by(&self, mask: &str, name: &ChannelName) -> Vec<PuppetId> {
         let is_meant = |id: &PuppetId| {
-            let session = self.puppets[id.0 as usize].session.as_ref();
-            let nick = session.and_then(|session| session.nick());
-            let rest = session.and_then(|session| self.nicks.mask(session.conn));
-            nick.zip(rest)
-                .is_some_and(|(nick, rest)| mask::matches(mask, &format!("{nick}!{rest}"), self.map()))
+            let puppet = &self.puppets[id.0 as usize];
+            let Some(session) = puppet.session.as_ref().filter(|_| puppet.refused_at(name).is_some()) else {
+                return false;
+            };
+            let person = session.nick().zip(self.nicks.mask(session.conn));
+            person.is_some_and(|(nick, rest)| mask::matches(mask, &format!("{nick}!{rest}"), self.map()))
         };
         (0..self.puppets.len() as u32).map(PuppetId).filter(is_meant).collect()
     }

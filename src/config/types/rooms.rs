@@ -93,7 +93,7 @@ impl RoomName {
 pub struct Moderation {
     /// Rooms in which removing or banning somebody of IRC does the same in the channel.
     pub to_irc: Rooms,
-    /// Rooms that follow the modes and bans of their channel: those that the bridge made, or none.
+    /// Rooms that follow the modes of their channel: those that the bridge made, or none.
     pub to_matrix: Rooms,
 }
 
