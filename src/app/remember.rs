@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use super::queries;
 use super::shell::Shell;
 use super::upgrades;
-use crate::bridge::effect::Speaker;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
 use crate::bridge::policy::Policy;
@@ -19,13 +18,8 @@ pub type GhostRooms = HashMap<RoomId, Vec<UserId>>;
 /// All of them, of whatever network. Whose lines are still to be said comes in with them.
 pub async fn ghosts_by_room(store: &Store) -> anyhow::Result<GhostRooms> {
     let mut rooms: HashMap<RoomId, BTreeSet<UserId>> = HashMap::new();
-    for (room, user) in store.ghost_rooms().await? {
+    for (room, user) in store.ghost_rooms().await?.into_iter().chain(store.outbox_speakers().await?) {
         rooms.entry(room).or_default().insert(user);
-    }
-    for row in store.outbox_load().await? {
-        if let Speaker::Ghost(ghost) = row.post.speaker() {
-            rooms.entry(row.post.room().clone()).or_default().insert(ghost.user.clone());
-        }
     }
     Ok(rooms.into_iter().map(|(room, users)| (room, users.into_iter().collect())).collect())
 }

@@ -58,8 +58,16 @@ impl Store {
 
     /// Which ghost is in which room.
     pub async fn ghost_rooms(&self) -> Result<Vec<(RoomId, UserId)>, StoreError> {
+        self.ghosts_in_rooms(ALL_ROOMS).await
+    }
+
+    /// Rooms and ghosts, as a statement has them in its first two columns.
+    pub(super) async fn ghosts_in_rooms(
+        &self,
+        sql: &'static str,
+    ) -> Result<Vec<(RoomId, UserId)>, StoreError> {
         let mut pairs = Vec::new();
-        for row in self.read(ALL_ROOMS, &[]).await? {
+        for row in self.read(sql, &[]).await? {
             let (room, user) = (row.text(0)?, row.text(1)?);
             match (RoomId::new(&room), UserId::new(&user)) {
                 (Some(room), Some(user)) => pairs.push((room, user)),

@@ -42,6 +42,7 @@ const JOIN_POSTGRES: &str = "UPDATE outbox SET joined = $2 WHERE seq IN \
     (SELECT value::bigint FROM json_array_elements_text($1::json))";
 const LOAD: &str = "SELECT seq, network, room, speaker, display_name, kind, text, about, created, html, mentions, \
     said, joined FROM outbox ORDER BY seq";
+const SPEAKERS: &str = "SELECT DISTINCT room, speaker FROM outbox WHERE speaker IS NOT NULL";
 const MARK: &str = "INSERT INTO outbox_mark (id, reserved) VALUES (1, $1) ON CONFLICT (id) DO UPDATE \
     SET reserved = excluded.reserved WHERE outbox_mark.reserved < excluded.reserved";
 const MARKED: &str = "SELECT reserved FROM outbox_mark WHERE id = 1";
@@ -62,6 +63,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("JOIN_SQLITE", JOIN_SQLITE),
     ("JOIN_POSTGRES", JOIN_POSTGRES),
     ("LOAD", LOAD),
+    ("SPEAKERS", SPEAKERS),
     ("MARK", MARK),
     ("MARKED", MARKED),
     ("BURY", BURY),
@@ -134,6 +136,11 @@ impl Store {
     pub async fn outbox_load(&self) -> Result<Vec<OutboxRow>, StoreError> {
         let rows = self.read(LOAD, &[]).await?;
         rows.iter().filter_map(|row| outbox_row(row).transpose()).map(|row| row.map_err(Into::into)).collect()
+    }
+
+    /// Whose lines are still to be said, and in which rooms.
+    pub async fn outbox_speakers(&self) -> Result<Vec<(RoomId, UserId)>, StoreError> {
+        self.ghosts_in_rooms(SPEAKERS).await
     }
 
     /// A number no lower than any that was ever put, or `None` for a new database: start above it. To be

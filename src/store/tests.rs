@@ -296,7 +296,10 @@ async fn lines_wait_in_the_outbox_over_a_restart(place: Place) {
     store.outbox_put(line(4, Speaker::Bot, "in and out")).await.unwrap();
     store.outbox_done(RelaySeq(4)).await.unwrap();
     store.close().await.unwrap();
-    assert_eq!(place.open().await.outbox_load().await.unwrap(), lines);
+    let store = place.open().await;
+    assert_eq!(store.outbox_load().await.unwrap(), lines);
+    let speakers = [(lines[1].post.room().clone(), user("irc_nick"))];
+    assert_eq!(store.outbox_speakers().await.unwrap(), speakers);
 }
 
 async fn marks_wait_in_the_outbox_over_a_restart(place: Place) {

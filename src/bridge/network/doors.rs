@@ -20,9 +20,10 @@ impl Network {
         let is_shut = channel.is_shut();
         let ours = self.portals.of_channel(name).filter(|portal| portal.origin == PortalOrigin::Alias);
         let rooms: Vec<RoomId> = ours.map(|portal| portal.room.clone()).collect();
-        let is_sure = channel.modes().are_known();
+        let is_sure = self.are_modes_settled(name);
         for room in rooms {
-            if !is_shut && !is_sure && self.doors.contains(&room) && self.asks_modes(name) {
+            // It may be closed: until that is known it is not opened again.
+            if !is_shut && !is_sure && self.doors.contains(&room) {
                 continue;
             }
             // One that an earlier run shut is opened when somebody asks for it.

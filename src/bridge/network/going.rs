@@ -49,18 +49,18 @@ impl Network {
     pub(super) fn leave_channel_saying(&mut self, id: PuppetId, name: &ChannelName, why: &str) {
         let Some(session) = &self.puppets[id.0 as usize].session else { return };
         let conn = session.conn;
-        if !matches!(session.standing(name), Some(Standing::Asked(_) | Standing::In)) {
-            // Not there, or on the way out: then nobody wants it back.
-            let now = self.now;
-            self.with_session(id, |session, out| session.part(now, name, why, out));
-            return;
+        // Else it is not there, or on the way out: then nobody wants it back.
+        let is_there = matches!(session.standing(name), Some(Standing::Asked(_) | Standing::In));
+        if is_there {
+            self.in_channel(name, |channel, now, _, heard| {
+                channel.leaving(now, conn, heard);
+                Vec::new()
+            });
         }
-        self.in_channel(name, |channel, now, _, heard| {
-            channel.leaving(now, conn, heard);
-            Vec::new()
-        });
         let now = self.now;
         self.with_session(id, |session, out| session.part(now, name, why, out));
-        self.out_of_channel(conn, name);
+        if is_there {
+            self.out_of_channel(conn, name);
+        }
     }
 }

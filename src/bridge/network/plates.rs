@@ -125,8 +125,8 @@ impl Network {
     fn listing(&self, channel: &str) -> Listing {
         let name = ChannelName::new(channel, self.map()).filter(|name| !self.is_excluded(name));
         let is_open = name.is_some_and(|name| {
-            let is_sure = |channel: &Channel| channel.modes().are_known() || !self.asks_modes(&name);
-            self.channels.get(&name).is_some_and(|channel| !channel.is_shut() && is_sure(channel))
+            let is_shut = self.channels.get(&name).is_none_or(Channel::is_shut);
+            !is_shut && self.are_modes_settled(&name)
         });
         if is_open && self.policy.directory.publish == Shown::On { Listing::Public } else { Listing::Private }
     }

@@ -70,9 +70,10 @@ impl Network {
         self.portals.of_channel(name).filter(|p| self.follows(p)).map(|portal| portal.room.clone()).collect()
     }
 
-    /// True where the channel's modes are asked for, so that they are known soon.
-    pub(super) fn asks_modes(&self, name: &ChannelName) -> bool {
-        !self.rooms_that_follow(name).is_empty()
+    /// True where the channel's modes are known, or are never asked for: nothing more is to be waited for.
+    pub(super) fn are_modes_settled(&self, name: &ChannelName) -> bool {
+        self.channels.get(name).is_some_and(|channel| channel.modes().are_known())
+            || self.rooms_that_follow(name).is_empty()
     }
 
     /// Another connection speaks for a channel, or it has a room more.
