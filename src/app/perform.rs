@@ -81,7 +81,7 @@ impl NetworkTask {
             Effect::CreateRoom { channel, alias } => self.create_room(&channel, alias),
             Effect::AddAlias { room, alias } => self.add_alias(room, alias),
             Effect::Answer { ask, existence } => self.shell.asks.answer(ask, existence),
-            Effect::CommandAnswered { ask, answer } => self.shell.commands.answer(ask, answer),
+            Effect::Reported { ask, report } => self.shell.errands.answer(ask, report),
             Effect::SavePortal(row) => self.save_portal(row).await,
             Effect::SaveMember { room, user, display_name, presence } => {
                 let saved = match presence {

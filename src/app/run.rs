@@ -123,7 +123,7 @@ impl Bridge {
             routes,
             asks: Asks::default(),
             held: Held::default(),
-            commands: Asks::default(),
+            errands: Asks::default(),
             looked_up: Asks::default(),
             churn: Churn::default(),
             vault,

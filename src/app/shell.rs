@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 use super::clock::Clock;
 use super::heap::Churn;
 use super::host::Intake;
-use crate::bridge::effect::{CommandAnswer, Existence, Found, Outcome};
+use crate::bridge::effect::{Existence, Found, Outcome};
+use crate::bridge::errand::Report;
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::network::figures::Figures;
 use crate::bridge::policy::Policy;
@@ -38,8 +39,8 @@ pub struct Shell {
     pub held: Held,
     /// The homeserver's questions for aliases.
     pub asks: Asks<Existence>,
-    /// Lines that people let their puppets say.
-    pub commands: Asks<CommandAnswer>,
+    /// What people ask of networks.
+    pub errands: Asks<Report>,
     /// What people look up.
     pub looked_up: Asks<Vec<Found>>,
     /// Opens stored passwords and keys.

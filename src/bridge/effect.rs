@@ -4,6 +4,7 @@
 //! comes of it returns as an [`Input`](super::input::Input). Effects of one `handle` call are performed in
 //! their order.
 
+use super::errand::Report;
 use super::input::{AskId, BanRow, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
 use crate::ids::{
@@ -70,8 +71,8 @@ pub enum Effect {
     AddAlias { room: RoomId, alias: RoomAlias },
     /// Answer the homeserver's question.
     Answer { ask: AskId, existence: Existence },
-    /// What became of `Input::Command`: exactly one for each.
-    CommandAnswered { ask: AskId, answer: CommandAnswer },
+    /// What became of `Input::Errand`: exactly one for each.
+    Reported { ask: AskId, report: Report },
     /// Remember this portal over restarts.
     SavePortal(PortalRow),
     /// Remember over restarts who is in a portal's room.

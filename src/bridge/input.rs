@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::effect::QueryStep;
 use super::ending::Ending;
+use super::errand::Errand;
 use super::media::Media;
 use super::operators::rules::Rule;
 use super::relay::memory::Saying;
@@ -33,8 +34,8 @@ pub enum Input {
     Matrix { seq: InboxSeq, event: MatrixEvent, before: Before },
     /// The homeserver asks whether an alias of ours exists; answered by one `Effect::Answer`.
     AliasAsked { ask: AskId, alias: RoomAlias },
-    /// Somebody lets their puppet say one IRC line; answered by one `Effect::CommandAnswered`.
-    Command { ask: AskId, user: UserId, line: String },
+    /// Somebody asks something of the network; answered by one `Effect::Reported`.
+    Errand { ask: AskId, user: UserId, errand: Errand },
     /// What became of `Effect::CreateRoom`: the room, or words on why not.
     RoomCreated { alias: RoomAlias, result: Result<RoomId, String> },
     /// What became of `Effect::AddAlias`.

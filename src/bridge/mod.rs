@@ -16,6 +16,7 @@ pub mod channel;
 pub mod clock;
 pub mod effect;
 pub mod ending;
+pub mod errand;
 pub mod input;
 pub mod look_up;
 pub mod media;

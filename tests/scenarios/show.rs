@@ -5,6 +5,7 @@ use bunraku::bridge::effect::{
     Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign, Speaker,
     Succession, Verdict,
 };
+use bunraku::bridge::errand::Report;
 use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
@@ -46,7 +47,10 @@ pub fn effect(effect: &Effect) -> String {
         Effect::AddAlias { room, alias } => format!("add alias {alias} to {room}"),
         Effect::Answer { ask, existence: Existence::Exists } => format!("answer {} exists", ask.0),
         Effect::Answer { ask, existence: Existence::Absent } => format!("answer {} absent", ask.0),
-        Effect::CommandAnswered { ask, answer } => format!("command {} {}", ask.0, answered(answer)),
+        Effect::Reported { ask, report: Report::Line(answer) } => {
+            format!("command {} {}", ask.0, answered(answer))
+        }
+        Effect::Reported { ask, report } => format!("report {} {report:?}", ask.0),
         Effect::SavePortal(row) => format!("save portal {} {} {:?}", row.room, row.channel, row.origin),
         Effect::SaveMember { room, user, display_name, presence: Presence::In } => {
             format!("save member {room} {user} in as {}", display_name.as_deref().unwrap_or("-"))

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
+use bunraku::bridge::errand::Errand;
 use bunraku::bridge::input::{
     AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Doorway, HoldRow, Input, Login, LookUp,
     MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom,
@@ -419,7 +420,7 @@ impl Stage {
         let (ask, by, line) = (parts.next(), parts.next(), parts.next());
         let (Some(ask), Some(by), Some(line)) = (ask, by, line) else { panic!("command: {words:?}") };
         let ask = AskId(ask.parse().expect("a number"));
-        self.give(Input::Command { ask, user: user(by), line: unescaped(line) });
+        self.give(Input::Errand { ask, user: user(by), errand: Errand::Line(unescaped(line)) });
     }
 
     fn irc(&mut self, words: &str) {

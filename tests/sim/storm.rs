@@ -226,7 +226,7 @@ impl Storm {
                 | Effect::CreateRoom { .. }
                 | Effect::AddAlias { .. }
                 | Effect::Answer { .. }
-                | Effect::CommandAnswered { .. }
+                | Effect::Reported { .. }
                 | Effect::SavePortal(_)
                 | Effect::SaveMember { .. }
                 | Effect::SaveCaseMap { .. }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Asked, CommandAnswer, Effect, Extent, Refusal, Verdict};
+use super::super::effect::{Asked, CommandAnswer, Extent, Refusal, Verdict};
+use super::super::errand::Report;
 use super::super::input::AskId;
 use super::super::session::Session;
 use super::super::session::places::Standing;
@@ -47,7 +48,7 @@ impl Network {
         if let Err(refusal) = sent {
             let (lines, extent) = (Vec::new(), Extent::Whole);
             let answer = CommandAnswer { verdict: Verdict::Refused(refusal), lines, extent };
-            self.out.push(Effect::CommandAnswered { ask, answer });
+            self.reported(ask, Report::Line(answer));
         }
     }
 
@@ -220,7 +221,7 @@ impl Network {
                     let giver = command.giver.clone();
                     let answer = command.into_answer(verdict);
                     match giver {
-                        Giver::Outside(ask) => self.out.push(Effect::CommandAnswered { ask, answer }),
+                        Giver::Outside(ask) => self.reported(ask, Report::Line(answer)),
                         Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
                         // With all else that this connection was to do, below.
                         Giver::Deed(_) => {}

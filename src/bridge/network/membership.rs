@@ -268,7 +268,7 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::CreateRoom { .. }
         | Effect::AddAlias { .. }
         | Effect::Answer { .. }
-        | Effect::CommandAnswered { .. }
+        | Effect::Reported { .. }
         | Effect::SavePortal(_)
         | Effect::SaveMember { .. }
         | Effect::SaveCaseMap { .. }

@@ -24,6 +24,7 @@ mod ctcp;
 mod directory;
 mod doors;
 mod doubts;
+mod errands;
 pub mod figures;
 mod from_irc;
 mod from_matrix;
@@ -181,7 +182,7 @@ impl Network {
             Input::Members { room, members } => self.members_known(&room, &members),
             Input::Matrix { seq, event, before } => self.matrix_event(seq, event, before),
             Input::AliasAsked { ask, alias } => self.alias_asked(ask, alias),
-            Input::Command { ask, user, line } => self.command(ask, &user, &line),
+            Input::Errand { ask, user, errand } => self.errand(ask, &user, errand),
             Input::RoomCreated { alias, result } => self.room_created(&alias, result),
             Input::AliasAdded { alias, result } => self.alias_added(&alias, result.is_ok()),
             Input::ConnOpened { conn, opening } => self.conn_opened(conn, *opening),

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::effect::{CommandAnswer, Effect, Refusal, Verdict};
+use super::super::effect::{CommandAnswer, Refusal, Verdict};
+use super::super::errand::Report;
 use super::super::input::AskId;
 use super::super::relay::to_irc::Saying;
 use super::super::session::places::Standing;
@@ -226,7 +227,7 @@ impl Network {
         match refused {
             Unexplained::Refused(saying, refusal) => self.line_refused(&saying, &refusal),
             Unexplained::Doubtful(saying, refusal) => self.line_in_doubt(&saying, &refusal),
-            Unexplained::Command(ask, answer) => self.out.push(Effect::CommandAnswered { ask, answer }),
+            Unexplained::Command(ask, answer) => self.reported(ask, Report::Line(answer)),
         }
     }
 }

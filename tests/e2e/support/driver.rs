@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
+use bunraku::bridge::errand::{Errand, Report};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
@@ -87,7 +88,7 @@ impl Driver {
     pub async fn command(&mut self, line: &str) -> CommandAnswer {
         self.asked += 1;
         let ask = AskId(self.asked);
-        self.give(Input::Command { ask, user: user(), line: line.to_owned() });
+        self.give(Input::Errand { ask, user: user(), errand: Errand::Line(line.to_owned()) });
         let answered = async {
             loop {
                 if let Some(answer) = self.answers.remove(&ask) {
@@ -172,7 +173,7 @@ impl Driver {
                         inputs.blocking_send(Input::Derived { conn, salted }).ok();
                     });
                 }
-                Effect::CommandAnswered { ask, answer } => {
+                Effect::Reported { ask, report: Report::Line(answer) } => {
                     assert!(self.answers.insert(ask, answer).is_none(), "one answer to each");
                 }
                 // For Matrix, or for later runs.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Chat, Effect, Presence, Relay, Speaker, StepKey};
+use bunraku::bridge::errand::{Errand, Report};
 use bunraku::bridge::input::{
     BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
     PortalRow, Relation, StepResult,
@@ -761,7 +762,8 @@ impl World {
             | Effect::SavePortal(_) => {
                 panic!("nobody asked for an alias")
             }
-            Effect::CommandAnswered { ask, answer } => self.audit.answered(ask, &answer),
+            Effect::Reported { ask, report: Report::Line(answer) } => self.audit.answered(ask, &answer),
+            Effect::Reported { report, .. } => panic!("nobody asked for {report:?}"),
             Effect::Query(_)
             | Effect::LeaveQuery { .. }
             | Effect::SaveQuery(_)
@@ -1231,7 +1233,8 @@ impl World {
             return;
         }
         let ask = self.audit.asks(line);
-        self.input(Input::Command { ask, user: from.clone(), line: line.to_owned() });
+        let errand = Errand::Line(line.to_owned());
+        self.input(Input::Errand { ask, user: from.clone(), errand });
     }
 
     pub fn member_says(&mut self, n: usize, from: &UserId) {
