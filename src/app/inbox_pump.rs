@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::shell::{Mailbox, Mailboxes, Shell};
+use crate::bridge::admin::AdminInput;
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{Input, MatrixEvent, Membership};
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
@@ -136,6 +137,7 @@ impl InboxPump {
     }
 
     async fn move_row(&self, row: InboxRow) {
+        let Some(row) = self.give_to_admin(row).await else { return };
         let mailbox = self.mailbox_of(&row).await;
         let event = mailbox.and_then(|_| decode(&row.json)).filter(|event| has_room(event, &row.room_id));
         let (Some(mailbox), Some(event)) = (mailbox, event) else {
@@ -152,6 +154,22 @@ impl InboxPump {
         }
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event, before: row.before }).await.ok();
+    }
+
+    /// Hands an event over that is for the admin rooms; gives back all others.
+    async fn give_to_admin(&self, row: InboxRow) -> Option<InboxRow> {
+        let Some(room) = RoomId::new(&row.room_id) else { return Some(row) };
+        let network = self.shell.routes.of(&room);
+        // Told by its bytes first: in a bridged room a command is rare.
+        if network.is_some() && !row.json.contains("!irc") {
+            return Some(row);
+        }
+        let event = decode(&row.json).filter(|event| has_room(event, &row.room_id));
+        let bot = self.shell.client.bot();
+        let place = event.as_ref().and_then(|event| self.shell.admin.place(event, network.as_ref(), bot));
+        let Some((event, place)) = event.zip(place) else { return Some(row) };
+        self.shell.admin.give(AdminInput::Event { seq: row.seq, event, before: row.before, place }).await;
+        None
     }
 
     /// A message whose network was not known when it was accepted counts from now on.

@@ -8,7 +8,8 @@
 //!
 //! [`run`] starts everything and ends it in order. Nothing here decides about chat.
 
-pub mod clock;
+pub mod admin_task;
+mod clock;
 pub mod dial_plan;
 mod directory;
 pub mod heal;

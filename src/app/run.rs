@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admin_task::{AdminDoor, AdminTask};
 use super::clock::Clock;
 use super::dial_plan::dial_plan;
 use super::heal::gaps::Gaps;
@@ -82,6 +83,7 @@ struct Bridge {
     outbox: Outbox,
     steps: Steps,
     networks: Vec<NetworkTask>,
+    admin: AdminTask,
     mailboxes: Mailboxes,
 }
 
@@ -112,6 +114,7 @@ impl Bridge {
         let (steps, steps_task) = Steps::new(client.clone(), book, outbox.clone());
         restore(&store, &outbox).await?;
         let open = store.inbox_counts().await?.open;
+        let (door, admin_mailbox) = AdminDoor::new();
         let shell = Arc::new(Shell {
             clock,
             client,
@@ -121,6 +124,7 @@ impl Bridge {
             admins: config.appservice.admins.iter().filter_map(|admin| UserId::new(admin)).collect(),
             tasks,
             routes,
+            admin: door,
             asks: Asks::default(),
             held: Held::default(),
             errands: Asks::default(),
@@ -135,7 +139,8 @@ impl Bridge {
         });
         let mut policies = settings::policies(config, registration);
         shown.iter().for_each(|shown| policies.iter_mut().for_each(|policy| shown.equip(policy)));
-        let (networks, mailboxes) = networks(config, policies, &shell).await?;
+        let (networks, mailboxes, seqs) = networks(config, policies, &shell).await?;
+        let admin = AdminTask::new(&shell, &mailboxes, seqs, admin_mailbox).await?;
         let (routes, to) = (Arc::clone(&shell.routes), Arc::clone(&mailboxes));
         shell.tasks.spawn(naming::carry(names, routes, to, shell.store.clone()));
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
@@ -172,6 +177,7 @@ impl Bridge {
             outbox,
             steps,
             networks,
+            admin,
             mailboxes,
         })
     }
@@ -190,6 +196,7 @@ impl Bridge {
             outbox,
             steps,
             networks,
+            admin,
             mailboxes,
         } = self;
         let mut stop = Stop::listen()?;
@@ -208,6 +215,7 @@ impl Bridge {
         for network in networks {
             network_tasks.spawn(network.run());
         }
+        shell.tasks.spawn(admin.run(saying.clone()));
         let mut outbox_task = JoinSet::new();
         outbox_task.spawn(outbox.run(saying.clone()));
         if let (Some(listener), Some(idents)) = (idents, shell.idents.clone()) {
@@ -327,17 +335,18 @@ async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The networks' machines, with everything that was remembered of them.
+/// The networks' machines, with everything that was remembered of them; and which numbers of the outbox are left.
 async fn networks(
     config: &Config,
     policies: Vec<Policy>,
     shell: &Arc<Shell>,
-) -> anyhow::Result<(Vec<NetworkTask>, Mailboxes)> {
+) -> anyhow::Result<(Vec<NetworkTask>, Mailboxes, RelaySeqs)> {
     let last = shell.store.outbox_last().await?.unwrap_or(RelaySeq(0));
     // A new database knows no number of a run before it, but the homeserver may remember that run's
     // transactions: a number that time alone makes larger is none of them.
     let last = last.0.max(i64::try_from(shell.clock.now().0 << SEQ_BITS).unwrap_or(i64::MAX / 2));
-    let step = i64::try_from(policies.len()).unwrap_or(1);
+    // One more than there are networks: the admin rooms have numbers too.
+    let step = i64::try_from(policies.len() + 1).unwrap_or(1);
     let mut ghosts = remember::ghosts_by_room(&shell.store).await?;
     let mut tasks = Vec::new();
     let mut mailboxes = Vec::new();
@@ -371,5 +380,6 @@ async fn networks(
         });
         mailboxes.push(Mailbox { network: id, inputs, policy, figures: asking });
     }
-    Ok((tasks, Arc::new(mailboxes)))
+    let admin = RelaySeqs { next: RelaySeq(last + step), step };
+    Ok((tasks, Arc::new(mailboxes), admin))
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLo
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::admin_task::AdminDoor;
 use super::clock::Clock;
 use super::heap::Churn;
 use super::host::Intake;
@@ -36,6 +37,8 @@ pub struct Shell {
     pub admins: Vec<UserId>,
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
+    /// The way to the admin rooms.
+    pub admin: AdminDoor,
     pub held: Held,
     /// The homeserver's questions for aliases.
     pub asks: Asks<Existence>,

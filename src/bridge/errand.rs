@@ -50,6 +50,12 @@ pub enum Errand {
     Reap { idle_ms: u64, how: Reaping },
     /// Of an admin: how a channel is bridged, from within.
     Channel(String),
+    /// It counts as a word of theirs.
+    Active,
+    /// Which channel or nick a room is about.
+    Here(RoomId),
+    /// Who somebody of Matrix is on the network; reported as `Users`.
+    Find(UserId),
 }
 
 /// Whether idle connections are ended, or only named.
@@ -88,6 +94,8 @@ pub enum Report {
     /// Those whose connections were ended, or would be.
     Ended(Vec<UserFact>),
     Channel(Box<ChannelFact>),
+    /// The channel of a room, or the nick of a private chat.
+    Here(Option<String>),
 }
 
 /// A channel they are in now.

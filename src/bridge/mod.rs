@@ -12,8 +12,10 @@
 //!                     └▶ relay     a message in the other side's form                        ─▶ Effect
 //! ```
 
+pub mod admin;
 pub mod channel;
 pub mod clock;
+pub mod command;
 pub mod effect;
 pub mod ending;
 pub mod errand;

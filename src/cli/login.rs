@@ -5,7 +5,7 @@
 
 use bunraku::ids::{NetworkId, UserId};
 use bunraku::irc::certificate;
-use bunraku::store::{LoginSummary, Store, StoreError, StoredCertificate};
+use bunraku::store::{LoginSummary, StoredCertificate};
 use clap::{Args, Subcommand};
 
 use super::desk::{Desk, Who, told};
@@ -167,7 +167,7 @@ impl Desk {
         let vault = self.vault()?;
         let released = self.ask(async |store| {
             store.login_save(&vault, &network, user, &set.account, password.as_ref()).await?;
-            release(store, &network, user).await
+            store.release_for_login(&network, user).await
         })?;
         let how = if password.is_some() { "with a password" } else { "without a password" };
         println!("{user} logs in to {network} as {} {how}, from the next connection on", set.account);
@@ -188,7 +188,7 @@ impl Desk {
         let network = self.network(&who.network)?;
         let (removed, released) = self.ask(async |store| {
             let removed = store.login_remove(&network, &who.user).await?;
-            Ok((removed, removed && release(store, &network, &who.user).await?))
+            Ok((removed, removed && store.release_for_login(&network, &who.user).await?))
         })?;
         if !removed {
             return Err(no_login(&network, &who.user));
@@ -209,7 +209,7 @@ impl Desk {
             let vault = self.vault()?;
             released = self.ask(async |store| {
                 store.login_certificate_save(&vault, &network, user, &made).await?;
-                release(store, &network, user).await
+                store.release_for_login(&network, user).await
             })?;
         }
         // Another one may have come first: what counts is what is stored.
@@ -281,15 +281,6 @@ impl Desk {
         let login = self.ask(async |store| store.login_summary(network, user).await)?;
         login.ok_or_else(|| no_login(network, user))
     }
-}
-
-/// Who was refused for an old login may try the new one, or none. True where they were.
-async fn release(store: &Store, network: &NetworkId, user: &UserId) -> Result<bool, StoreError> {
-    let refused = store.holds(network).await?.iter().any(|hold| hold.user == *user && hold.is_for_login());
-    if refused {
-        store.hold_remove(network, user).await?;
-    }
-    Ok(refused)
 }
 
 fn tell_of_release(released: bool) {

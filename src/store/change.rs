@@ -13,8 +13,8 @@ use super::outbox::{self, OutboxRow};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    bans, channel_keys, ghosts, holds, members, meta, networks, now, operators, portals, queries, sayings,
-    successions,
+    admin_rooms, bans, channel_keys, ghosts, holds, members, meta, networks, now, operators, portals,
+    queries, sayings, successions,
 };
 use crate::bridge::effect::{Asked, Outcome, Rule, Saying};
 use crate::bridge::input::{BanRow, HoldRow, PortalRow, QueryRow};
@@ -165,6 +165,14 @@ pub(super) enum Write {
     BanRemove {
         room: RoomId,
         ghost: UserId,
+    },
+    AdminRoomSave {
+        user: UserId,
+        room: RoomId,
+    },
+    AdminRoomRemove {
+        user: UserId,
+        room: RoomId,
     },
     QuerySave {
         network: NetworkId,
@@ -318,6 +326,8 @@ impl Write {
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
             Self::BanSave { network, row } => bans::save(conn, network, row).await,
             Self::BanRemove { room, ghost } => bans::remove(conn, room, ghost).await,
+            Self::AdminRoomSave { user, room } => admin_rooms::save(conn, user, room).await,
+            Self::AdminRoomRemove { user, room } => admin_rooms::remove(conn, user, room).await,
             Self::QuerySave { network, row } => queries::save(conn, network, row).await,
             Self::QueryRemove { room } => queries::remove(conn, room).await,
             Self::StsSave { host, policy } => sts::save(conn, host, *policy).await,

@@ -29,6 +29,15 @@ impl Store {
         self.writer.write_soon(Write::HoldRemove { network, user }).await
     }
 
+    /// Who is kept away for a refused login may try the new one, or none. True where they were.
+    pub async fn release_for_login(&self, network: &NetworkId, user: &UserId) -> Result<bool, StoreError> {
+        let refused = self.holds(network).await?.iter().any(|hold| hold.user == *user && hold.is_for_login());
+        if refused {
+            self.hold_remove(network, user).await?;
+        }
+        Ok(refused)
+    }
+
     /// The holds of a network. A row whose user id is none is left out, with a warning.
     pub async fn holds(&self, network: &NetworkId) -> Result<Vec<HoldRow>, StoreError> {
         let mut holds = Vec::new();

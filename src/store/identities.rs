@@ -99,6 +99,12 @@ impl Store {
         }
     }
 
+    /// The user's ident on a network, where they have one already.
+    pub async fn ident_of(&self, network: &NetworkId, user: &UserId) -> Result<Option<String>, StoreError> {
+        let rows = self.read(GET, &[Arg::Text(network.as_str()), Arg::Text(user.as_str())]).await?;
+        Ok(rows.first().map(|row| identity(row, 0)).transpose()?.map(|identity| identity.ident))
+    }
+
     /// Whose this ident is on a network, in any spelling; for operators who ask.
     pub async fn identity_of_ident(
         &self,

@@ -14,6 +14,7 @@
 //! file here whose `STATEMENTS` are named in the list below. The tests prepare every statement on both
 //! databases and compare the embedded migrations with the folders.
 
+mod admin_rooms;
 mod bans;
 mod batch;
 mod change;
@@ -195,6 +196,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     successions::STATEMENTS,
     queries::STATEMENTS,
     bans::STATEMENTS,
+    admin_rooms::STATEMENTS,
     operators::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,

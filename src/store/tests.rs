@@ -111,6 +111,7 @@ stories![
     everything_is_sealed_anew_after_a_rotation,
     tls_policies_are_remembered_until_they_end,
     private_chats_are_remembered,
+    an_admin_room_is_remembered_until_there_is_a_newer_one,
     bans_are_remembered,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
@@ -1213,6 +1214,21 @@ async fn bans_are_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.bans(&one).await.unwrap(), [ban("@eve:hs", "*!eve@h'")], "the newer one counts");
     assert_eq!(store.bans(&two).await.unwrap(), []);
+}
+
+async fn an_admin_room_is_remembered_until_there_is_a_newer_one(place: Place) {
+    let store = place.open().await;
+    let user = |name: &str| UserId::new(name).unwrap();
+    let room = |name: &str| RoomId::new(name).unwrap();
+    store.admin_room_save(&user("@ada:hs"), &room("!old")).await.unwrap();
+    store.admin_room_save(&user("@ada:hs"), &room("!new")).await.unwrap();
+    // The end of the older one says nothing of the newer.
+    store.admin_room_remove(&user("@ada:hs"), &room("!old")).await.unwrap();
+    store.admin_room_save(&user("@bob:hs"), &room("!bob")).await.unwrap();
+    store.admin_room_remove(&user("@bob:hs"), &room("!bob")).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.admin_rooms().await.unwrap(), [(user("@ada:hs"), room("!new"))]);
 }
 
 async fn private_chats_are_remembered(place: Place) {

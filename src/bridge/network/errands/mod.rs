@@ -27,7 +27,10 @@ impl Network {
             | Errand::Kill { .. }
             | Errand::Evict { .. }
             | Errand::Reap { .. }
-            | Errand::Channel(_) => {
+            | Errand::Channel(_)
+            | Errand::Active
+            | Errand::Here(_)
+            | Errand::Find(_) => {
                 let refusal = Refusal::ours("NOT_ALLOWED", "this cannot be asked of the network");
                 self.reported(ask, Report::Refused(refusal));
             }

@@ -1,0 +1,344 @@
+//! The task of the admin rooms: owns their machine, gives it inputs and time, and performs what it asks for.
+//!
+//! Its mailbox holds [`MAILBOX_MAX`] inputs. Full: the inbox pump waits (rows stay on the disk), and so does what was
+//! asked. Nothing that it waits for waits for it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::shell::{Mailbox, Mailboxes, Shell};
+use crate::bridge::admin::{
+    ANSWER_MS_MAX, Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call,
+};
+use crate::bridge::command::{Keeping, Kept, Password};
+use crate::bridge::errand::{Errand, Report};
+use crate::bridge::input::{AskId, Input, MatrixEvent, Member, Membership};
+use crate::bridge::network::RelaySeqs;
+use crate::ids::{EventId, NetworkId, RoomId, UserId};
+use crate::irc::certificate;
+use crate::matrix::client::{As, ClientError, DeviceUse};
+use crate::store::{Store, StoreError, StoredCertificate};
+use crate::vault::Vault;
+
+/// Inputs waiting for the machine, at most.
+pub const MAILBOX_MAX: usize = 1_024;
+/// Inputs handled before their effects are performed.
+const BATCH_MAX: usize = 64;
+/// How long the bot may take to get into a room, and to read who is in it.
+const ENTER_WAIT: Duration = Duration::from_secs(60);
+/// How often a message with a secret is tried to be taken away.
+const HIDE_TRIES: usize = 3;
+
+/// The way to the admin rooms, and which rooms they are.
+pub struct AdminDoor {
+    inputs: mpsc::Sender<AdminInput>,
+    rooms: RwLock<HashSet<RoomId>>,
+}
+
+impl AdminDoor {
+    /// The door, and what comes in by it.
+    pub fn new() -> (Self, mpsc::Receiver<AdminInput>) {
+        let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
+        (Self { inputs, rooms: RwLock::default() }, mailbox)
+    }
+
+    /// Hands an input over; waits where the mailbox is full.
+    pub async fn give(&self, input: AdminInput) {
+        // It is gone when the bridge stops; an event is on the disk then.
+        self.inputs.send(input).await.ok();
+    }
+
+    /// Where an event belongs that is for the admin rooms; `None` for all others. `network` is that of its room.
+    pub fn place(&self, event: &MatrixEvent, network: Option<&NetworkId>, bot: &UserId) -> Option<Place> {
+        match (event, network) {
+            (MatrixEvent::Message { body, .. }, Some(network)) => {
+                in_room(&body.text).map(|_| Place::Bridged(network.clone()))
+            }
+            (_, Some(_)) => None,
+            (event, None) if self.has(event.room()) => Some(Place::Private),
+            (MatrixEvent::Member { target, membership: Membership::Invite, .. }, None) => {
+                (target.user == *bot).then_some(Place::Private)
+            }
+            (MatrixEvent::Message { body, .. }, None) => is_call(&body.text).then_some(Place::Private),
+            (_, None) => None,
+        }
+    }
+
+    fn has(&self, room: &RoomId) -> bool {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner).contains(room)
+    }
+
+    fn add(&self, room: RoomId) {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(room);
+    }
+
+    fn remove(&self, room: &RoomId) {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner).remove(room);
+    }
+}
+
+/// The machine of the admin rooms with its hands.
+pub struct AdminTask {
+    admin: Admin,
+    shell: Arc<Shell>,
+    mailboxes: Mailboxes,
+    mailbox: mpsc::Receiver<AdminInput>,
+}
+
+impl AdminTask {
+    /// With what was remembered.
+    pub async fn new(
+        shell: &Arc<Shell>,
+        mailboxes: &Mailboxes,
+        seqs: RelaySeqs,
+        mailbox: mpsc::Receiver<AdminInput>,
+    ) -> Result<Self, StoreError> {
+        let mut admin = Admin::new(settings(shell, mailboxes), seqs);
+        for (user, room) in shell.store.admin_rooms().await? {
+            shell.admin.add(room.clone());
+            admin.handle(shell.clock.now(), AdminInput::Room { user, room });
+        }
+        Ok(Self { admin, shell: Arc::clone(shell), mailboxes: Arc::clone(mailboxes), mailbox })
+    }
+
+    /// Runs until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let (mut batch, mut effects) = (Vec::with_capacity(BATCH_MAX), Vec::new());
+        loop {
+            let wake = self.admin.poll_timeout().map(|time| self.shell.clock.instant(time));
+            let sleep = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = self.mailbox.recv_many(&mut batch, BATCH_MAX) => {}
+                () = sleep => {}
+            }
+            for input in batch.drain(..) {
+                self.admin.handle(self.shell.clock.now(), input);
+            }
+            self.admin.handle_timeout(self.shell.clock.now());
+            self.admin.take_effects(&mut effects);
+            for effect in effects.drain(..) {
+                self.perform(effect).await;
+            }
+        }
+    }
+
+    /// Does one thing. Matched without `_`, so that a new effect shows this place.
+    async fn perform(&self, effect: AdminEffect) {
+        match effect {
+            AdminEffect::Settle { seq, outcome } => self.shell.settle(seq, &outcome).await,
+            AdminEffect::Say(relay) => self.shell.outbox.submit(relay),
+            AdminEffect::Enter { room } => self.enter(room),
+            AdminEffect::Leave { room, reason } => {
+                self.shell.admin.remove(&room);
+                self.shell.outbox.leave(room, self.shell.client.bot().clone(), reason);
+            }
+            AdminEffect::Ask { ask, network, user, errand } => self.ask(ask, &network, user, errand).await,
+            AdminEffect::Keep { ask, network, user, keeping } => self.keep(ask, network, user, keeping),
+            AdminEffect::Hide { room, event } => self.hide(room, event),
+            AdminEffect::SaveRoom { user, room } => {
+                let saved = self.shell.store.admin_room_save(&user, &room).await;
+                note(
+                    saved,
+                    "an admin room could not be remembered; after a restart its person invites the bot anew",
+                );
+            }
+            AdminEffect::DropRoom { user, room } => {
+                self.shell.admin.remove(&room);
+                let removed = self.shell.store.admin_room_remove(&user, &room).await;
+                note(removed, "an admin room could not be forgotten");
+            }
+        }
+    }
+
+    fn enter(&self, room: RoomId) {
+        // Before: what is said there from now on finds its way.
+        self.shell.admin.add(room.clone());
+        let shell = Arc::clone(&self.shell);
+        self.shell.tasks.spawn(async move {
+            let entering = timeout(ENTER_WAIT, entered(&shell, &room)).await;
+            let result = match entering {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(_) => Err("the homeserver took too long".to_owned()),
+            };
+            if let Err(error) = &result {
+                tracing::warn!(%room, error, "the bot was invited to a room and could not join it");
+                shell.admin.remove(&room);
+            }
+            shell.admin.give(AdminInput::Entered { room, result }).await;
+        });
+    }
+
+    async fn ask(&self, ask: AskId, network: &NetworkId, user: UserId, errand: Errand) {
+        let (number, answer) = self.shell.errands.make();
+        let is_its = |mailbox: &&Mailbox| mailbox.network == *network;
+        if let Some(mailbox) = self.mailboxes.iter().find(is_its) {
+            // Gone: the answer never comes, and that is an answer.
+            mailbox.inputs.send(Input::Errand { ask: number, user, errand }).await.ok();
+        }
+        let shell = Arc::clone(&self.shell);
+        self.shell.tasks.spawn(async move {
+            let answered = timeout(Duration::from_millis(ANSWER_MS_MAX), answer).await;
+            let report = answered.ok().and_then(Result::ok).unwrap_or(Report::Unknown);
+            shell.admin.give(AdminInput::Reported { ask, report }).await;
+        });
+    }
+
+    fn keep(&self, ask: AskId, network: NetworkId, user: UserId, keeping: Keeping) {
+        let shell = Arc::clone(&self.shell);
+        self.shell.tasks.spawn(async move {
+            let kept = keep(&shell.store, &shell.vault, &network, &user, keeping).await;
+            let kept = kept.unwrap_or_else(|error| {
+                tracing::error!(%network, %user, %error, "what somebody asked to keep could not be kept");
+                Kept::Failed
+            });
+            shell.admin.give(AdminInput::Kept { ask, kept }).await;
+        });
+    }
+
+    fn hide(&self, room: RoomId, event: EventId) {
+        let shell = Arc::clone(&self.shell);
+        self.shell.tasks.spawn(async move {
+            let result = hidden(&shell, &room, &event).await.map_err(|error| error.to_string());
+            if let Err(error) = &result {
+                tracing::warn!(%room, %event, error, "a message with a password could not be taken away");
+            }
+            shell.admin.give(AdminInput::Hidden { room, event, result }).await;
+        });
+    }
+}
+
+fn note(result: Result<(), StoreError>, what: &str) {
+    if let Err(error) = result {
+        tracing::error!(%error, "{what}");
+    }
+}
+
+fn settings(shell: &Shell, mailboxes: &Mailboxes) -> Settings {
+    let networks = mailboxes.iter().map(|mailbox| NetworkName {
+        id: mailbox.network.clone(),
+        name: mailbox.policy.network_name.clone(),
+        ghosts: mailbox.policy.ghosts.clone(),
+    });
+    Settings {
+        bot: shell.client.bot().clone(),
+        server_name: shell.client.server_name().to_owned(),
+        networks: networks.collect(),
+        admins: shell.admins.clone(),
+    }
+}
+
+async fn entered(shell: &Shell, room: &RoomId) -> Result<Vec<Member>, ClientError> {
+    shell.client.join(shell.client.bot(), room).await?;
+    shell.client.joined_members(room).await
+}
+
+async fn hidden(shell: &Shell, room: &RoomId, event: &EventId) -> Result<(), ClientError> {
+    let txn = format!("bunraku.hide.{event}");
+    let mut tries = 1;
+    loop {
+        let who = As::now(shell.client.bot(), DeviceUse::None);
+        let result =
+            shell.client.redact_event(who, room, event, &txn, r#"{"reason":"it held a password"}"#).await;
+        match result {
+            Err(ClientError::Unavailable(_) | ClientError::Limited { .. }) if tries < HIDE_TRIES => {
+                tries += 1
+            }
+            result => return result.map(drop),
+        }
+        tokio::time::sleep_until(Instant::now() + Duration::from_secs(1)).await;
+    }
+}
+
+/// What is kept of somebody's login on a network.
+async fn keep(
+    store: &Store,
+    vault: &Vault,
+    network: &NetworkId,
+    user: &UserId,
+    keeping: Keeping,
+) -> Result<Kept, StoreError> {
+    let summary = store.login_summary(network, user).await?;
+    match keeping {
+        Keeping::Login => Ok(login(summary.as_ref())),
+        Keeping::Account(account) => {
+            let before = store.login(vault, network, user).await?;
+            let password = before.and_then(|login| login.password);
+            save(store, vault, (network, user), &account, password.as_ref()).await
+        }
+        Keeping::Password { account, password } => {
+            match account.or_else(|| summary.map(|summary| summary.account)) {
+                Some(account) => save(store, vault, (network, user), &account, Some(&password)).await,
+                None => Ok(Kept::NoAccount),
+            }
+        }
+        Keeping::DropPassword => match summary {
+            Some(summary) => save(store, vault, (network, user), &summary.account, None).await,
+            None => Ok(Kept::Nothing),
+        },
+        Keeping::Drop => {
+            let removed = store.login_remove(network, user).await?;
+            Ok(if removed { Kept::Done } else { Kept::Nothing })
+        }
+        Keeping::Certificate => certify(store, vault, network, user).await,
+        Keeping::Ident => {
+            let ident = store.ident_of(network, user).await?;
+            Ok(ident.map_or(Kept::Nothing, Kept::Ident))
+        }
+    }
+}
+
+async fn save(
+    store: &Store,
+    vault: &Vault,
+    (network, user): (&NetworkId, &UserId),
+    account: &str,
+    password: Option<&crate::secret::Secret>,
+) -> Result<Kept, StoreError> {
+    store.login_save(vault, network, user, account, password).await?;
+    store.release_for_login(network, user).await?;
+    Ok(Kept::Done)
+}
+
+async fn certify(
+    store: &Store,
+    vault: &Vault,
+    network: &NetworkId,
+    user: &UserId,
+) -> Result<Kept, StoreError> {
+    let Some(summary) = store.login_summary(network, user).await? else { return Ok(Kept::NoAccount) };
+    if summary.fingerprint.is_none() {
+        let made = match certificate::generate(user.as_str()) {
+            Ok(certificate::Certificate { pem, key_pem, fingerprint }) => {
+                StoredCertificate { pem, key_pem, fingerprint }
+            }
+            Err(error) => {
+                tracing::error!(%user, %error, "a certificate could not be made");
+                return Ok(Kept::Failed);
+            }
+        };
+        store.login_certificate_save(vault, network, user, &made).await?;
+        store.release_for_login(network, user).await?;
+    }
+    // Another one may have come first: what counts is what is stored.
+    Ok(login(store.login_summary(network, user).await?.as_ref()))
+}
+
+fn login(summary: Option<&crate::store::LoginSummary>) -> Kept {
+    let Some(summary) = summary else { return Kept::Nothing };
+    Kept::Login {
+        account: summary.account.clone(),
+        password: if summary.has_password { Password::Kept } else { Password::None },
+        fingerprint: summary.fingerprint.clone(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Whose admin room is which, and the ways in and out of it.
+//!
+//! ```text
+//!   invited ─▶ entering ─▶ open ─▶ left: its person is gone, somebody else came, or it has a successor
+//!                 └──────▶ declined: others are in it
+//! ```
+
+use std::collections::HashMap;
+
+use super::{Admin, AdminEffect, Place, words};
+use crate::bridge::command::reply::Reply;
+use crate::bridge::input::{Before, MatrixEvent, Member, Membership};
+use crate::ids::{InboxSeq, RoomId, UserId};
+
+/// Rooms that the bot is on its way into, at most. A further invitation is declined.
+const ENTERING_MAX: usize = 200;
+
+/// The rooms.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    of_user: HashMap<UserId, RoomId>,
+    people: HashMap<RoomId, UserId>,
+    /// By whom the bot was invited.
+    entering: HashMap<RoomId, UserId>,
+}
+
+impl Rooms {
+    /// Somebody's room of an earlier run.
+    pub fn known(&mut self, user: UserId, room: RoomId) {
+        self.people.insert(room.clone(), user.clone());
+        self.of_user.insert(user, room);
+    }
+
+    /// Whose admin room it is.
+    pub fn person(&self, room: &RoomId) -> Option<&UserId> {
+        self.people.get(room)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &RoomId> {
+        self.people.keys()
+    }
+
+    /// Somebody's room; gives the one they had before.
+    fn set(&mut self, user: &UserId, room: &RoomId) -> Option<RoomId> {
+        self.people.insert(room.clone(), user.clone());
+        let before = self.of_user.insert(user.clone(), room.clone()).filter(|before| before != room);
+        before.inspect(|before| drop(self.people.remove(before)))
+    }
+
+    fn remove(&mut self, room: &RoomId) -> Option<UserId> {
+        let user = self.people.remove(room)?;
+        if self.of_user.get(&user) == Some(room) {
+            self.of_user.remove(&user);
+        }
+        Some(user)
+    }
+}
+
+impl Admin {
+    /// One event from the inbox.
+    pub(super) fn event(&mut self, seq: InboxSeq, event: MatrixEvent, before: Before, place: &Place) {
+        match event {
+            MatrixEvent::Message { room, event_id, sender, body, relation, .. } => {
+                self.message(seq, (&room, &event_id), &sender, &body, &relation, before, place);
+            }
+            MatrixEvent::Member { room, sender, target, membership, .. } => {
+                self.member(&room, &sender, &target, membership);
+                self.settle(seq);
+            }
+            MatrixEvent::Encrypted { room, event_id, .. } => {
+                if self.rooms.person(&room).is_some() {
+                    self.say(&room, Some(&event_id), &words::encrypted());
+                }
+                self.settle(seq);
+            }
+            MatrixEvent::Tombstone { room, .. } => {
+                self.forget(&room);
+                self.settle(seq);
+            }
+            MatrixEvent::Reaction { .. }
+            | MatrixEvent::Redaction { .. }
+            | MatrixEvent::Other { .. }
+            | MatrixEvent::Topic { .. }
+            | MatrixEvent::PowerLevels { .. }
+            | MatrixEvent::JoinRules { .. } => self.settle(seq),
+        }
+    }
+
+    fn member(&mut self, room: &RoomId, sender: &UserId, target: &Member, membership: Membership) {
+        let is_bot = target.user == self.settings.bot;
+        match membership {
+            Membership::Invite if is_bot => self.invited(room, sender),
+            Membership::Leave | Membership::Ban if is_bot => self.forget(room),
+            Membership::Leave | Membership::Ban => {
+                if self.rooms.person(room) == Some(&target.user) {
+                    self.leave(room, "the person of this room has left it");
+                }
+            }
+            Membership::Join | Membership::Invite if !is_bot => self.company(room, &target.user),
+            Membership::Join | Membership::Invite | Membership::Knock => {}
+        }
+    }
+
+    /// The bot is asked into a room that no network knows.
+    fn invited(&mut self, room: &RoomId, by: &UserId) {
+        if self.rooms.person(room).is_some() || self.rooms.entering.contains_key(room) {
+            return;
+        }
+        if !self.is_person(by) || self.rooms.entering.len() >= ENTERING_MAX {
+            return self.leave(room, "the bridge takes no invitation now; try again in a minute");
+        }
+        self.rooms.entering.insert(room.clone(), by.clone());
+        self.out.push(AdminEffect::Enter { room: room.clone() });
+    }
+
+    /// Somebody gives a command in a room that is not known: one that a lost database has known, or that a programme made.
+    pub(super) fn called(&mut self, room: &RoomId, by: &UserId) {
+        if !self.rooms.entering.contains_key(room) && self.rooms.entering.len() < ENTERING_MAX {
+            self.rooms.entering.insert(room.clone(), by.clone());
+            self.out.push(AdminEffect::Enter { room: room.clone() });
+        }
+    }
+
+    pub(super) fn entered(&mut self, room: &RoomId, result: Result<Vec<Member>, String>) {
+        let Some(user) = self.rooms.entering.remove(room) else { return };
+        let Ok(members) = result else { return };
+        let others = members.iter().filter(|member| member.user != self.settings.bot);
+        let people: Vec<&UserId> = others.map(|member| &member.user).collect();
+        if people != [&user] {
+            if people.contains(&&user) {
+                self.say(room, None, &words::crowd());
+            }
+            return self.leave(room, "an admin room is for one person");
+        }
+        if let Some(before) = self.rooms.set(&user, room) {
+            self.say(&before, None, &words::moved(room));
+            self.dialogs.remove(&before);
+            self.out
+                .push(AdminEffect::Leave { room: before, reason: "there is a newer admin room".to_owned() });
+        }
+        self.out.push(AdminEffect::SaveRoom { user, room: room.clone() });
+        let welcome = words::welcome(&self.settings);
+        self.say(room, None, &welcome);
+    }
+
+    /// Somebody else is here, or about to come: what is answered is for one person.
+    fn company(&mut self, room: &RoomId, who: &UserId) {
+        if self.rooms.person(room).is_some_and(|person| person != who) {
+            self.say(room, None, &words::crowd());
+            self.leave(room, "an admin room is for one person");
+        }
+    }
+
+    fn leave(&mut self, room: &RoomId, reason: &str) {
+        self.forget(room);
+        self.out.push(AdminEffect::Leave { room: room.clone(), reason: reason.to_owned() });
+    }
+
+    fn forget(&mut self, room: &RoomId) {
+        self.rooms.entering.remove(room);
+        self.dialogs.remove(room);
+        if let Some(user) = self.rooms.remove(room) {
+            self.out.push(AdminEffect::DropRoom { user, room: room.clone() });
+        }
+    }
+
+    /// Says something in all admin rooms; gives their number.
+    pub(super) fn broadcast(&mut self, text: &str) -> usize {
+        let rooms: Vec<RoomId> = self.rooms.all().cloned().collect();
+        for room in &rooms {
+            self.say(room, None, &Reply::text(text));
+        }
+        rooms.len()
+    }
+}

@@ -1,0 +1,456 @@
+//! Stories of the admin rooms: what happens, and what the bot says and asks.
+
+use super::*;
+use crate::bridge::command::{COMMANDS, Kept, Password};
+use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
+use crate::bridge::errand::Report;
+use crate::bridge::input::{Before, MatrixEvent, Member, Membership, MessageBody, Relation};
+use crate::ids::NetworkId;
+use crate::text::line::Line;
+use crate::text::template::GhostTemplate;
+
+struct Stage {
+    admin: Admin,
+    now: Time,
+    seq: i64,
+    /// What the last ask was numbered.
+    ask: AskId,
+}
+
+fn network(name: &str) -> NetworkName {
+    let id = NetworkId::new(name).unwrap();
+    let ghosts = GhostTemplate::new("@irc_$NETWORK_$NICK", &id).unwrap();
+    NetworkName { name: name.to_uppercase(), ghosts, id }
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(&format!("@{name}:hs")).unwrap()
+}
+
+fn room(name: &str) -> RoomId {
+    RoomId::new(&format!("!{name}:hs")).unwrap()
+}
+
+impl Stage {
+    fn new(networks: &[&str]) -> Self {
+        let settings = Settings {
+            bot: user("bot"),
+            server_name: "hs".into(),
+            networks: networks.iter().map(|name| network(name)).collect(),
+            admins: vec![user("root")],
+        };
+        let admin = Admin::new(settings, RelaySeqs { next: RelaySeq(1), step: 1 });
+        Self { admin, now: Time(1_000), seq: 0, ask: AskId(0) }
+    }
+
+    /// With an admin room for each of these, named as they are.
+    fn with_rooms(networks: &[&str], people: &[&str]) -> Self {
+        let mut stage = Self::new(networks);
+        for person in people {
+            stage.gives(AdminInput::Room { user: user(person), room: room(person) });
+        }
+        stage
+    }
+
+    fn gives(&mut self, input: AdminInput) -> String {
+        self.now = self.now.plus_ms(1_000);
+        self.admin.handle(self.now, input);
+        self.shown()
+    }
+
+    fn shown(&mut self) -> String {
+        let mut effects = Vec::new();
+        self.admin.take_effects(&mut effects);
+        let lines: Vec<String> = effects.iter().map(|effect| self.show(effect)).collect();
+        lines.join("\n")
+    }
+
+    fn show(&mut self, effect: &AdminEffect) -> String {
+        match effect {
+            AdminEffect::Settle { seq, .. } => format!("settle {}", seq.0),
+            AdminEffect::Say(relay) => format!("{}: {}", relay.room, relay.text),
+            AdminEffect::Enter { room } => format!("enter {room}"),
+            AdminEffect::Leave { room, reason } => format!("leave {room}: {reason}"),
+            AdminEffect::Ask { ask, network, user, errand } => {
+                self.ask = *ask;
+                format!("ask {network} for {user}: {errand:?}")
+            }
+            AdminEffect::Keep { ask, network, user, keeping } => {
+                self.ask = *ask;
+                format!("keep {network} for {user}: {keeping:?}")
+            }
+            AdminEffect::Hide { room, event } => format!("hide {event} in {room}"),
+            AdminEffect::SaveRoom { user, room } => format!("save {room} of {user}"),
+            AdminEffect::DropRoom { user, room } => format!("drop {room} of {user}"),
+        }
+    }
+
+    fn event(&mut self, event: MatrixEvent, before: Before, place: Place) -> String {
+        self.seq += 1;
+        self.gives(AdminInput::Event { seq: InboxSeq(self.seq), event, before, place })
+    }
+
+    fn member(&mut self, in_room: &str, sender: &str, target: &str, membership: Membership) -> String {
+        let event = MatrixEvent::Member {
+            room: room(in_room),
+            sender: user(sender),
+            target: Member { user: user(target), display_name: None },
+            membership,
+            reason: None,
+            is_direct: true,
+        };
+        self.event(event, Before::New, Place::Private)
+    }
+
+    fn entered(&mut self, in_room: &str, people: &[&str]) -> String {
+        let member = |name: &&str| Member { user: user(name), display_name: None };
+        let result = Ok(people.iter().map(member).collect());
+        self.gives(AdminInput::Entered { room: room(in_room), result })
+    }
+
+    fn message(
+        &mut self,
+        in_room: &str,
+        sender: &str,
+        body: MessageBody,
+        before: Before,
+        place: Place,
+    ) -> String {
+        let event_id = EventId::new(&format!("${}", self.seq + 1)).unwrap();
+        let event = MatrixEvent::Message {
+            room: room(in_room),
+            event_id,
+            sender: user(sender),
+            body,
+            relation: Relation::None,
+            origin_ms: 0,
+        };
+        self.event(event, before, place)
+    }
+
+    /// Somebody says something in the room that has their name.
+    fn says(&mut self, sender: &str, text: &str) -> String {
+        let body = MessageBody::plain(BodyKind::Text, text);
+        self.message(sender, sender, body, Before::New, Place::Private)
+    }
+
+    /// Somebody says something in a bridged room.
+    fn says_among_others(&mut self, sender: &str, text: &str) -> String {
+        let place = Place::Bridged(NetworkId::new("net").unwrap());
+        self.message("bridged", sender, MessageBody::plain(BodyKind::Text, text), Before::New, place)
+    }
+
+    fn reported(&mut self, report: Report) -> String {
+        self.gives(AdminInput::Reported { ask: self.ask, report })
+    }
+
+    fn kept(&mut self, kept: Kept) -> String {
+        self.gives(AdminInput::Kept { ask: self.ask, kept })
+    }
+}
+
+fn accepted(lines: &[&str]) -> Report {
+    let lines = lines.iter().map(|line| Line::parse(line).unwrap()).collect();
+    Report::Line(CommandAnswer { verdict: Verdict::Accepted, lines, extent: Extent::Whole })
+}
+
+#[test]
+fn an_invitation_makes_an_admin_room() {
+    let mut stage = Stage::new(&["net"]);
+    assert_eq!(stage.member("a", "ada", "bot", Membership::Invite), "enter !a:hs\nsettle 1");
+    assert_eq!(stage.member("a", "ada", "bot", Membership::Invite), "settle 2", "it is on its way");
+    let shown = stage.entered("a", &["bot", "ada"]);
+    assert!(shown.starts_with("save !a:hs of @ada:hs\n!a:hs: Hello!"), "{shown}");
+    let shown = stage.says("a", "help");
+    assert_eq!(shown, "settle 3", "it is ada's room, and @a is somebody else");
+}
+
+#[test]
+fn one_person_has_one_room_and_the_newest_counts() {
+    let mut stage = Stage::new(&["net"]);
+    // Both at once: the one that is entered last is the newer.
+    stage.member("one", "ada", "bot", Membership::Invite);
+    stage.member("two", "ada", "bot", Membership::Invite);
+    stage.entered("two", &["ada", "bot"]);
+    let shown = stage.entered("one", &["ada", "bot"]);
+    assert!(shown.contains("leave !two:hs: there is a newer admin room\nsave !one:hs of @ada:hs"), "{shown}");
+    // What ends the older one does not end the newer.
+    assert_eq!(stage.member("two", "bot", "bot", Membership::Leave), "settle 3");
+    let body = MessageBody::plain(BodyKind::Text, "version");
+    let shown = stage.message("one", "ada", body, Before::New, Place::Private);
+    assert!(shown.contains("This is bunraku"), "{shown}");
+}
+
+#[test]
+fn an_admin_room_is_for_one_person() {
+    let mut stage = Stage::new(&["net"]);
+    stage.member("a", "ada", "bot", Membership::Invite);
+    let shown = stage.entered("a", &["ada", "bot", "eve"]);
+    assert!(shown.starts_with("!a:hs: There is somebody else here"), "{shown}");
+    assert!(shown.ends_with("leave !a:hs: an admin room is for one person"), "{shown}");
+
+    for how in [Membership::Invite, Membership::Join] {
+        let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+        let shown = stage.member("ada", "ada", "eve", how);
+        assert!(shown.contains("drop !ada:hs of @ada:hs\nleave !ada:hs"), "{shown}");
+        assert_eq!(stage.says("ada", "status"), "settle 2", "nothing is answered there any more");
+        assert_eq!(
+            stage.says("ada", "!help"),
+            "enter !ada:hs\nsettle 3",
+            "unless it is alone again, which is looked at"
+        );
+    }
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    assert_eq!(stage.member("ada", "ada", "ada", Membership::Join), "settle 1", "a new display name");
+    let shown = stage.member("ada", "ada", "ada", Membership::Leave);
+    assert!(shown.starts_with("drop !ada:hs of @ada:hs\nleave !ada:hs"), "{shown}");
+}
+
+#[test]
+fn a_command_is_asked_of_the_network_and_its_answer_told() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let shown = stage.says("ada", "!join #bunraku");
+    assert_eq!(shown, r##"ask net for @ada:hs: Join { channel: "#bunraku", key: None }"##);
+    let refusal = Refusal {
+        code: "473".into(),
+        words: "Cannot join channel (+i)".into(),
+        params: vec!["ada".into(), "#bunraku".into(), "Cannot join channel (+i)".into()],
+    };
+    let shown = stage.reported(Report::Refused(refusal));
+    assert!(
+        shown.starts_with("!ada:hs: ") && shown.contains("#bunraku") && shown.ends_with("\nsettle 1"),
+        "{shown}"
+    );
+    assert_eq!(stage.reported(Report::Done), "", "each is answered once");
+    stage.says("ada", "whois bob");
+    let shown = stage
+        .reported(accepted(&[":s 311 ada bob ~b host * :Bob B", ":s 330 ada bob bobby :is logged in as"]));
+    assert!(shown.contains("bob!~b@host (Bob B)") && shown.contains("account · bobby"), "{shown}");
+}
+
+#[test]
+fn what_nobody_answers_is_told_so_in_the_end() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    stage.says("ada", "status");
+    assert_eq!(stage.admin.poll_timeout(), Some(stage.now.plus_ms(ANSWER_MS_MAX)));
+    stage.admin.handle_timeout(stage.now.plus_ms(ANSWER_MS_MAX - 1));
+    assert_eq!(stage.shown(), "");
+    stage.admin.handle_timeout(stage.now.plus_ms(ANSWER_MS_MAX));
+    let shown = stage.shown();
+    assert!(shown.contains("nobody knows whether it worked") && shown.ends_with("settle 1"), "{shown}");
+    assert_eq!(stage.reported(Report::Done), "", "too late");
+}
+
+#[test]
+fn a_network_is_named_where_there_are_several() {
+    let mut stage = Stage::with_rooms(&["net", "oftc"], &["ada"]);
+    let shown = stage.says("ada", "join #a");
+    assert!(shown.contains("Which network? Its name comes first, as in `join net …`"), "{shown}");
+    let shown = stage.says("ada", "join OFTC #a");
+    assert!(shown.starts_with("ask oftc for @ada:hs: Join"), "{shown}");
+    // In a bridged room it is that of the room, and the channel too.
+    assert_eq!(stage.says_among_others("ada", "!irc topic"), "ask net for @ada:hs: Here(!bridged:hs)");
+    let shown = stage.reported(Report::Here(Some("#there".into())));
+    assert_eq!(shown, "ask net for @ada:hs: Line(\"TOPIC #there\")");
+    let shown = stage.reported(accepted(&[":s 332 ada #there :Puppets"]));
+    assert_eq!(shown, "!bridged:hs: Puppets\nsettle 3");
+    let shown = stage.says_among_others("ada", "!irc oftc topic #a");
+    assert_eq!(shown, "!bridged:hs: “oftc” is no command. `help` lists them.\nsettle 4");
+    let shown = stage.says_among_others("ada", "!irc topic oftc #a");
+    assert_eq!(shown, "ask oftc for @ada:hs: Line(\"TOPIC #a\")");
+}
+
+#[test]
+fn what_is_no_command_gets_the_nearest_name() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    assert!(stage.says("ada", "staus").contains("Did you mean `status`"));
+    assert!(stage.says("ada", "hello there").contains("“hello” is no command"));
+    assert!(stage.says("ada", "join").contains("It is `join #channel [key]`, for example"));
+    assert!(stage.says("ada", "join #a\nQUIT").contains("one line"));
+    assert_eq!(stage.says("ada", "   "), "settle 5");
+}
+
+#[test]
+fn what_is_no_text_is_left_alone() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    for kind in [BodyKind::Notice, BodyKind::Emote] {
+        let shown =
+            stage.message("ada", "ada", MessageBody::plain(kind, "help"), Before::New, Place::Private);
+        assert!(shown.starts_with("settle "), "{shown}");
+    }
+    let body = MessageBody::plain(BodyKind::Text, "help");
+    let shown = stage.message("ada", "bot", body.clone(), Before::New, Place::Private);
+    assert_eq!(shown, "settle 3", "what we say ourselves is no command");
+    let shown = stage.message(
+        "ada",
+        "irc_net_eve",
+        body,
+        Before::New,
+        Place::Bridged(NetworkId::new("net").unwrap()),
+    );
+    assert_eq!(shown, "settle 4", "a ghost gives none");
+}
+
+#[test]
+fn commands_of_admins_are_theirs() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada", "root"]);
+    for command in COMMANDS.iter().filter(|command| command.who == crate::bridge::command::Who::Admins) {
+        let shown = stage.says("ada", command.examples[0]);
+        assert!(shown.contains("is for admins of the bridge"), "{}: {shown}", command.name);
+    }
+    assert_eq!(stage.says("root", "users"), "ask net for @root:hs: Users");
+    stage.reported(Report::Users(Vec::new()));
+    let shown = stage.says("root", "broadcast noon");
+    assert_eq!(shown.matches("noon").count(), 2, "{shown}");
+    assert!(!stage.says("ada", "help").contains("kill"));
+    assert!(stage.says("root", "help").contains("kill"));
+}
+
+#[test]
+fn a_password_is_taken_out_of_the_room_and_shown_nowhere() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let shown = stage.says("ada", "storepass ada:hunter22");
+    assert!(shown.starts_with("hide $1 in !ada:hs\nkeep net for @ada:hs: Password"), "{shown}");
+    assert!(!shown.contains("hunter22") && !format!("{:?}", stage.admin).contains("hunter22"), "{shown}");
+    assert!(stage.kept(Kept::Done).contains("`reconnect` logs you in to NET"));
+    let event = EventId::new("$1").unwrap();
+    let shown = stage.gives(AdminInput::Hidden { room: room("ada"), event, result: Err("no".into()) });
+    assert!(shown.contains("Please remove it yourself"), "{shown}");
+    // Whatever else is wrong with it.
+    assert!(stage.says("ada", "!storepass").starts_with("hide $2"));
+    let shown = stage.says_among_others("ada", "!irc storepass hunter22");
+    assert!(
+        shown.starts_with("hide $3 in !bridged:hs") && shown.contains("Change it on the network"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_login_is_asked_for_step_by_step() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    assert!(stage.says("ada", "login").contains("What is the name of your account on NET?"));
+    assert!(stage.says("ada", "ada_account").contains("Now the password of ada_account"));
+    let shown = stage.says("ada", "quit");
+    assert!(
+        shown.starts_with(
+            "hide $3 in !ada:hs\nkeep net for @ada:hs: Password { account: Some(\"ada_account\")"
+        ),
+        "{shown}"
+    );
+    assert!(stage.kept(Kept::Done).contains("Kept."));
+    // At any step it can be ended, and what follows is a command again.
+    stage.says("ada", "login ada");
+    assert!(stage.says("ada", "cancel").contains("Nothing is changed"));
+    assert_eq!(stage.says("ada", "status"), "ask net for @ada:hs: Status");
+    stage.reported(Report::Unknown);
+    // Or a certificate.
+    stage.says("ada", "login ada");
+    assert_eq!(stage.says("ada", "certificate"), "keep net for @ada:hs: Account(\"ada\")");
+    assert_eq!(stage.kept(Kept::Done), "keep net for @ada:hs: Certificate");
+    let login =
+        Kept::Login { account: "ada".into(), password: Password::None, fingerprint: Some("ab12".into()) };
+    assert!(stage.kept(login).contains("msg NickServ CERT ADD ab12"));
+    // Nobody waits for ever.
+    stage.says("ada", "login");
+    stage.now = stage.now.plus_ms(dialog::DIALOG_MS_MAX);
+    stage.admin.handle_timeout(stage.now);
+    assert_eq!(stage.says("ada", "status"), "ask net for @ada:hs: Status");
+}
+
+#[test]
+fn what_an_earlier_run_began_is_not_done_twice() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let body = MessageBody::plain(BodyKind::Text, "msg bob hello");
+    let shown = stage.message("ada", "ada", body, Before::Accepted, Place::Private);
+    assert!(
+        shown.contains("The bridge was restarted while it worked on this") && shown.ends_with("settle 1"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn nobody_has_more_than_a_few_commands_under_way_or_gives_them_too_fast() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada", "bob"]);
+    for _ in 0..OPEN_OF_ONE_MAX {
+        assert!(stage.says("ada", "status").starts_with("ask net"));
+    }
+    assert!(stage.says("ada", "status").contains("Too many commands wait"));
+    assert!(stage.says("bob", "status").starts_with("ask net"), "that is another's matter");
+    for _ in OPEN_OF_ONE_MAX + 1..words::PACE_MAX as usize {
+        stage.says("ada", "version");
+    }
+    assert!(stage.says("ada", "version").contains("That is too fast"));
+    assert!(stage.says("ada", "version").starts_with("settle"));
+    stage.now = stage.now.plus_ms(60_000);
+    assert!(stage.says("ada", "version").contains("This is bunraku"));
+}
+
+#[test]
+fn no_word_of_anybody_becomes_a_second_line_or_another_parameter() {
+    let mut stage = Stage::with_rooms(&["net"], &["root"]);
+    let hostile = [
+        "a\rQUIT",
+        "a\nQUIT",
+        "a\0b",
+        "\"a b\"",
+        "a,b",
+        ":a",
+        "#a,#b",
+        "\"#a b\"",
+        "\u{1}VERSION\u{1}",
+        "#a\u{7}b",
+    ];
+    for command in COMMANDS {
+        for word in hostile {
+            for line in [format!("{} {word}", command.name), format!("{} #a {word}", command.name)] {
+                stage.now = stage.now.plus_ms(60_000);
+                let shown = stage.says("root", &line);
+                for asked in shown.lines().filter(|line| line.starts_with("ask ") && line.contains("Line(")) {
+                    assert!(
+                        !asked.contains("\\n") && !asked.contains("\\r") && !asked.contains("\\0"),
+                        "{asked}"
+                    );
+                }
+                stage.reported(Report::Unknown);
+                stage.kept(Kept::Failed);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_report_is_told_in_words_whatever_was_asked() {
+    let refusal = || Refusal::ours("X", "it may not be");
+    let answer = |verdict| Report::Line(CommandAnswer { verdict, lines: Vec::new(), extent: Extent::Cut });
+    let reports = [
+        Report::Done,
+        Report::Unknown,
+        Report::Refused(refusal()),
+        answer(Verdict::Accepted),
+        answer(Verdict::Refused(refusal())),
+        answer(Verdict::Doubtful(refusal())),
+        answer(Verdict::Unknown),
+        accepted(&[
+            "322",
+            "353 a = #a",
+            "311",
+            "324 a",
+            ":s 332",
+            "317 a b -1 99999999999999999999",
+            "367 a #a",
+        ]),
+    ];
+    for command in COMMANDS {
+        for example in command.examples {
+            for report in &reports {
+                let mut stage = Stage::with_rooms(&["net"], &["root"]);
+                if !stage.says("root", example).starts_with("ask") {
+                    continue;
+                }
+                let shown = stage.reported(report.clone());
+                assert!(shown.starts_with("!root:hs: ") && shown.ends_with("settle 1"), "{example}: {shown}");
+                assert!(shown.len() > "!root:hs: \nsettle 1".len() + 3, "{example}: {shown}");
+            }
+        }
+    }
+}

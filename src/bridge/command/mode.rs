@@ -1,0 +1,57 @@
+//! `mode`: the modes of a channel, or one's own.
+
+use crate::bridge::effect::CommandAnswer;
+use crate::bridge::errand::Errand;
+
+use super::args::{Args, Bad};
+use super::reply::Reply;
+use super::tell::{Told, with_code};
+use super::{Act, Command, Place, Scope, Who, Words};
+
+pub static MODE: Command = Command {
+    name: "mode",
+    also: &[],
+    takes: "[#channel] [modes and names]",
+    help: "Tells the modes of a channel, or changes them.",
+    more: "Changing them takes the rank on IRC that it takes there.",
+    examples: &["mode #bunraku", "mode #bunraku +m", "mode #bunraku +v bob"],
+    who: Who::Everybody,
+    scope: Scope::Network,
+    place: Place::Anywhere,
+    words: Words::Open,
+    read,
+    tell,
+};
+
+/// Names that one line may hold.
+const NAMES_MAX: usize = 12;
+
+fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
+    let mut line = format!("MODE {}", args.channel()?);
+    for _ in 0..=NAMES_MAX {
+        let Some(_) = args.peek() else { break };
+        line.push(' ');
+        line.push_str(args.param()?);
+    }
+    args.end()?;
+    Ok(Act::Errand(Errand::Line(line)))
+}
+
+fn tell(told: &Told<'_>) -> Reply {
+    told.accepted(shown)
+}
+
+fn shown(answer: &CommandAnswer) -> Reply {
+    let modes =
+        with_code(answer, "324").next().map(|line| line.params.get(2..).unwrap_or_default().join(" "));
+    match modes {
+        Some(modes) => Reply::text(format!("Its modes are `{modes}`.")),
+        None if answer.lines.is_empty() => Reply::text("It is set."),
+        // Lists of masks: each server has its own numerics for them, and all have the mask third.
+        None => {
+            let masks = answer.lines.iter().filter(|line| line.params.len() > 3);
+            let masks: Vec<String> = masks.map(|line| line.param(2).to_owned()).collect();
+            if masks.is_empty() { Reply::text("The list is empty.") } else { Reply::default().code(masks) }
+        }
+    }
+}
