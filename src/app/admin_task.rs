@@ -11,19 +11,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::keeping::{audit, keep};
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::admin::{
     ANSWER_MS_MAX, Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call,
 };
-use crate::bridge::command::{Keeping, Kept, Password};
+use crate::bridge::command::{Keeping, Kept, Upkeep};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Input, MatrixEvent, Member, Membership};
 use crate::bridge::network::RelaySeqs;
 use crate::ids::{EventId, NetworkId, RoomId, UserId};
-use crate::irc::certificate;
 use crate::matrix::client::{As, ClientError, DeviceUse};
-use crate::store::{Store, StoreError, StoredCertificate};
-use crate::vault::Vault;
+use crate::store::StoreError;
 
 /// Inputs waiting for the machine, at most.
 pub const MAILBOX_MAX: usize = 1_024;
@@ -145,6 +144,7 @@ impl AdminTask {
             }
             AdminEffect::Ask { ask, network, user, errand } => self.ask(ask, &network, user, errand).await,
             AdminEffect::Keep { ask, network, user, keeping } => self.keep(ask, network, user, keeping),
+            AdminEffect::Upkeep { ask, upkeep } => self.upkeep(ask, upkeep),
             AdminEffect::Hide { room, event } => self.hide(room, event),
             AdminEffect::SaveRoom { user, room } => {
                 let saved = self.shell.store.admin_room_save(&user, &room).await;
@@ -206,6 +206,16 @@ impl AdminTask {
         });
     }
 
+    fn upkeep(&self, ask: AskId, upkeep: Upkeep) {
+        let shell = Arc::clone(&self.shell);
+        self.shell.tasks.spawn(async move {
+            let report = match upkeep {
+                Upkeep::Audit => audit(&shell.store).await,
+            };
+            shell.admin.give(AdminInput::Upkept { ask, report }).await;
+        });
+    }
+
     fn hide(&self, room: RoomId, event: EventId) {
         let shell = Arc::clone(&self.shell);
         self.shell.tasks.spawn(async move {
@@ -257,88 +267,5 @@ async fn hidden(shell: &Shell, room: &RoomId, event: &EventId) -> Result<(), Cli
             result => return result.map(drop),
         }
         tokio::time::sleep_until(Instant::now() + Duration::from_secs(1)).await;
-    }
-}
-
-/// What is kept of somebody's login on a network.
-async fn keep(
-    store: &Store,
-    vault: &Vault,
-    network: &NetworkId,
-    user: &UserId,
-    keeping: Keeping,
-) -> Result<Kept, StoreError> {
-    let summary = store.login_summary(network, user).await?;
-    match keeping {
-        Keeping::Login => Ok(login(summary.as_ref())),
-        Keeping::Account(account) => {
-            let before = store.login(vault, network, user).await?;
-            let password = before.and_then(|login| login.password);
-            save(store, vault, (network, user), &account, password.as_ref()).await
-        }
-        Keeping::Password { account, password } => {
-            match account.or_else(|| summary.map(|summary| summary.account)) {
-                Some(account) => save(store, vault, (network, user), &account, Some(&password)).await,
-                None => Ok(Kept::NoAccount),
-            }
-        }
-        Keeping::DropPassword => match summary {
-            Some(summary) => save(store, vault, (network, user), &summary.account, None).await,
-            None => Ok(Kept::Nothing),
-        },
-        Keeping::Drop => {
-            let removed = store.login_remove(network, user).await?;
-            Ok(if removed { Kept::Done } else { Kept::Nothing })
-        }
-        Keeping::Certificate => certify(store, vault, network, user).await,
-        Keeping::Ident => {
-            let ident = store.ident_of(network, user).await?;
-            Ok(ident.map_or(Kept::Nothing, Kept::Ident))
-        }
-    }
-}
-
-async fn save(
-    store: &Store,
-    vault: &Vault,
-    (network, user): (&NetworkId, &UserId),
-    account: &str,
-    password: Option<&crate::secret::Secret>,
-) -> Result<Kept, StoreError> {
-    store.login_save(vault, network, user, account, password).await?;
-    store.release_for_login(network, user).await?;
-    Ok(Kept::Done)
-}
-
-async fn certify(
-    store: &Store,
-    vault: &Vault,
-    network: &NetworkId,
-    user: &UserId,
-) -> Result<Kept, StoreError> {
-    let Some(summary) = store.login_summary(network, user).await? else { return Ok(Kept::NoAccount) };
-    if summary.fingerprint.is_none() {
-        let made = match certificate::generate(user.as_str()) {
-            Ok(certificate::Certificate { pem, key_pem, fingerprint }) => {
-                StoredCertificate { pem, key_pem, fingerprint }
-            }
-            Err(error) => {
-                tracing::error!(%user, %error, "a certificate could not be made");
-                return Ok(Kept::Failed);
-            }
-        };
-        store.login_certificate_save(vault, network, user, &made).await?;
-        store.release_for_login(network, user).await?;
-    }
-    // Another one may have come first: what counts is what is stored.
-    Ok(login(store.login_summary(network, user).await?.as_ref()))
-}
-
-fn login(summary: Option<&crate::store::LoginSummary>) -> Kept {
-    let Some(summary) = summary else { return Kept::Nothing };
-    Kept::Login {
-        account: summary.account.clone(),
-        password: if summary.has_password { Password::Kept } else { Password::None },
-        fingerprint: summary.fingerprint.clone(),
     }
 }

@@ -16,6 +16,7 @@ pub mod heal;
 pub mod heap;
 pub mod host;
 pub mod inbox_pump;
+mod keeping;
 mod listeners;
 pub mod logs;
 mod meters;

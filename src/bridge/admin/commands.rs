@@ -4,7 +4,7 @@ use super::{ANSWER_MS_MAX, Admin, AdminEffect, OPEN_MAX, OPEN_OF_ONE_MAX, Place,
 use crate::bridge::command::args::Args;
 use crate::bridge::command::reply::Reply;
 use crate::bridge::command::tell::{Came, Told, counted};
-use crate::bridge::command::{self, Act, Command, Keeping, Kept, Scope, Spoken, Words};
+use crate::bridge::command::{self, Act, Command, Keeping, Kept, Scope, Spoken, UpkeepReport, Words};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Before, BodyKind, MessageBody, Relation};
 use crate::ids::{EventId, InboxSeq, NetworkId, RoomId, Time, UserId};
@@ -212,7 +212,9 @@ impl Admin {
                 }
                 self.settle(given.seq);
             }
-            act @ (Act::Errand(_) | Act::Keep(_)) => self.open(given, command, network, Stage::Act(act)),
+            act @ (Act::Errand(_) | Act::Keep(_) | Act::Upkeep(_)) => {
+                self.open(given, command, network, Stage::Act(act))
+            }
         }
     }
 
@@ -228,24 +230,12 @@ impl Admin {
         if self.open.len() >= OPEN_MAX || of_one >= OPEN_OF_ONE_MAX {
             return self.answer(given, &words::too_many());
         }
-        let Some(to) = network.clone() else { return self.settle(given.seq) };
         let ask = AskId(self.next_ask);
+        let Some(asked) = asked(ask, given, network.as_ref(), &stage) else {
+            return self.settle(given.seq);
+        };
         self.next_ask += 1;
-        let user = given.user.clone();
-        self.out.push(match &stage {
-            Stage::Here(_) => {
-                AdminEffect::Ask { ask, network: to, user, errand: Errand::Here(given.room.clone()) }
-            }
-            Stage::Act(Act::Errand(errand)) => {
-                AdminEffect::Ask { ask, network: to, user, errand: errand.clone() }
-            }
-            Stage::Act(Act::Keep(keeping)) => {
-                AdminEffect::Keep { ask, network: to, user, keeping: keeping.clone() }
-            }
-            Stage::Act(Act::Help(_) | Act::Version | Act::Login(_) | Act::Broadcast(_)) => {
-                return self.settle(given.seq);
-            }
-        });
+        self.out.push(asked);
         let Given { seq, room, event, user } = *given;
         let (room, event, user) = (room.clone(), event.clone(), user.clone());
         let until = self.now.plus_ms(ANSWER_MS_MAX);
@@ -283,6 +273,12 @@ impl Admin {
         }
     }
 
+    /// The bridge has answered.
+    pub(super) fn upkept(&mut self, ask: AskId, report: &UpkeepReport) {
+        let Some(open) = self.open.remove(&ask) else { return };
+        self.tell(&open, Came::Upkept(report));
+    }
+
     fn tell(&mut self, open: &Open, came: Came<'_>) {
         let Stage::Act(act) = &open.stage else { return self.settle(open.seq) };
         let network = open.network.as_ref().map_or("", |id| self.settings.name(id));
@@ -315,6 +311,21 @@ impl Admin {
         if result.is_err() {
             self.say(room, Some(event), &words::not_hidden());
         }
+    }
+}
+
+/// Whom a command asks for what; `None` for what waits for nobody.
+fn asked(ask: AskId, given: &Given<'_>, network: Option<&NetworkId>, stage: &Stage) -> Option<AdminEffect> {
+    let user = given.user.clone();
+    let to = |errand| Some(AdminEffect::Ask { ask, network: network?.clone(), user: user.clone(), errand });
+    match stage {
+        Stage::Here(_) => to(Errand::Here(given.room.clone())),
+        Stage::Act(Act::Errand(errand)) => to(errand.clone()),
+        Stage::Act(Act::Keep(keeping)) => {
+            Some(AdminEffect::Keep { ask, network: network?.clone(), user, keeping: keeping.clone() })
+        }
+        Stage::Act(Act::Upkeep(upkeep)) => Some(AdminEffect::Upkeep { ask, upkeep: *upkeep }),
+        Stage::Act(Act::Help(_) | Act::Version | Act::Login(_) | Act::Broadcast(_)) => None,
     }
 }
 

@@ -80,6 +80,7 @@ impl Admin {
             AdminInput::Entered { room, result } => self.entered(&room, result),
             AdminInput::Reported { ask, report } => self.reported(ask, &report),
             AdminInput::Kept { ask, kept } => self.kept(ask, &kept),
+            AdminInput::Upkept { ask, report } => self.upkept(ask, &report),
             AdminInput::Hidden { room, event, result } => self.hidden(&room, &event, result),
         }
     }

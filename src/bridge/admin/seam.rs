@@ -1,6 +1,6 @@
 //! What happens to the admin rooms, and what they ask for.
 
-use crate::bridge::command::{Keeping, Kept, Who};
+use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport, Who};
 use crate::bridge::effect::{Outcome, Relay};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Before, MatrixEvent, Member};
@@ -20,6 +20,8 @@ pub enum AdminInput {
     Reported { ask: AskId, report: Report },
     /// What the database was asked.
     Kept { ask: AskId, kept: Kept },
+    /// What the bridge was asked.
+    Upkept { ask: AskId, report: UpkeepReport },
     /// What became of `Hide`.
     Hidden { room: RoomId, event: EventId, result: Result<(), String> },
 }
@@ -48,6 +50,8 @@ pub enum AdminEffect {
     Ask { ask: AskId, network: NetworkId, user: UserId, errand: Errand },
     /// Ask the database. Answered by `Kept`.
     Keep { ask: AskId, network: NetworkId, user: UserId, keeping: Keeping },
+    /// Ask the bridge. Answered by `Upkept`.
+    Upkeep { ask: AskId, upkeep: Upkeep },
     /// Take a message with a secret in it out of its room, at once. Answered by `Hidden`.
     Hide { room: RoomId, event: EventId },
     /// Remember somebody's room over restarts, in place of the one before.

@@ -1,7 +1,7 @@
 //! Stories of the admin rooms: what happens, and what the bot says and asks.
 
 use super::*;
-use crate::bridge::command::{COMMANDS, Kept, Password};
+use crate::bridge::command::{AuditRow, COMMANDS, Kept, Password, UpkeepReport};
 use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::errand::Report;
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership, MessageBody, Relation};
@@ -78,6 +78,10 @@ impl Stage {
             AdminEffect::Keep { ask, network, user, keeping } => {
                 self.ask = *ask;
                 format!("keep {network} for {user}: {keeping:?}")
+            }
+            AdminEffect::Upkeep { ask, upkeep } => {
+                self.ask = *ask;
+                format!("upkeep {upkeep:?}")
             }
             AdminEffect::Hide { room, event } => format!("hide {event} in {room}"),
             AdminEffect::SaveRoom { user, room } => format!("save {room} of {user}"),
@@ -304,6 +308,31 @@ fn commands_of_admins_are_theirs() {
     assert_eq!(shown.matches("noon").count(), 2, "{shown}");
     assert!(!stage.says("ada", "help").contains("kill"));
     assert!(stage.says("root", "help").contains("kill"));
+}
+
+#[test]
+fn the_audit_says_whether_it_balances() {
+    let mut stage = Stage::with_rooms(&["net"], &["root"]);
+    assert_eq!(stage.says("root", "audit"), "upkeep Audit");
+    let row = |delivered| AuditRow {
+        network: "net".into(),
+        direction: "to IRC",
+        accepted: 5,
+        delivered,
+        failed: 1,
+        expired: 1,
+        in_flight: 1,
+    };
+    let ask = stage.ask;
+    let shown = stage.gives(AdminInput::Upkept { ask, report: UpkeepReport::Audit(vec![row(2)]) });
+    assert!(shown.contains("accounted for") && shown.contains("net · to IRC · 5 · 2 · 1 · 1 · 1"), "{shown}");
+    stage.says("root", "audit");
+    let ask = stage.ask;
+    let shown = stage.gives(AdminInput::Upkept { ask, report: UpkeepReport::Audit(vec![row(1)]) });
+    assert!(shown.contains("do not balance"), "{shown}");
+    stage.says("root", "audit");
+    let ask = stage.ask;
+    assert!(stage.gives(AdminInput::Upkept { ask, report: UpkeepReport::Failed }).contains("cannot be read"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub static CMD: Command = Command {
     name: "cmd",
     also: &["raw", "quote"],
     takes: "COMMAND …",
-    help: "Lets your puppet say an IRC command as it is, and shows what the server answers.",
+    help: "Lets your IRC user say an IRC command as it is, and shows what the server answers.",
     more: "What the bridge has to say itself (QUIT, NICK, PASS and the like) is refused.",
     examples: &["cmd WHO #bunraku", "cmd VERSION"],
     who: Who::Everybody,

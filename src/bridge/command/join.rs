@@ -12,7 +12,7 @@ pub static JOIN: Command = Command {
     name: "join",
     also: &[],
     takes: "#channel [key]",
-    help: "Takes you into a channel: your puppet on IRC, and you into its room here.",
+    help: "Takes you into a channel: your IRC user on IRC, and you into its room here.",
     more: "The room is made where there is none, and you are invited. The key is for channels that ask for one (+k).",
     examples: &["join #bunraku", "join #secret hunter2"],
     who: Who::Everybody,
@@ -39,7 +39,7 @@ fn tell(told: &Told<'_>) -> Reply {
         let words = match door {
             RoomDoor::Inside => format!("You are in {channel} on {}:", told.network),
             RoomDoor::Invited => {
-                format!("Your puppet is in {channel} on {}. You are invited to its room:", told.network)
+                format!("Your IRC user is in {channel} on {}. You are invited to its room:", told.network)
             }
         };
         Some(Reply::text(words).list(vec![vec![Cell::Room(room.clone())]]))

@@ -6,6 +6,7 @@
 
 mod active;
 pub mod args;
+mod audit;
 mod away;
 mod ban;
 mod broadcast;
@@ -110,6 +111,7 @@ pub enum Words {
 pub enum Act {
     Errand(Errand),
     Keep(Keeping),
+    Upkeep(Upkeep),
     /// The list of commands, or one of them.
     Help(Option<String>),
     Version,
@@ -117,6 +119,34 @@ pub enum Act {
     Login(Option<String>),
     /// Said in all rooms of all networks.
     Broadcast(String),
+}
+
+/// What is asked of the bridge as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// What became of all messages.
+    Audit,
+}
+
+/// What the bridge has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpkeepReport {
+    Audit(Vec<AuditRow>),
+    /// It could not be done; words for the log are there.
+    Failed,
+}
+
+/// Messages of one network in one direction, since the first start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    pub network: String,
+    /// In words.
+    pub direction: &'static str,
+    pub accepted: u64,
+    pub delivered: u64,
+    pub failed: u64,
+    pub expired: u64,
+    pub in_flight: u64,
 }
 
 /// What is kept of a person, in the database.
@@ -166,7 +196,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 37] = [
+pub static COMMANDS: [&Command; 38] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -204,6 +234,7 @@ pub static COMMANDS: [&Command; 37] = [
     &evict::EVICT,
     &reap::REAP,
     &broadcast::BROADCAST,
+    &audit::AUDIT,
 ];
 
 impl Command {

@@ -1,7 +1,7 @@
 //! Sentences that many commands share: what became of a line, in words with the next step.
 
 use super::reply::Reply;
-use super::{Act, Kept};
+use super::{Act, Kept, UpkeepReport};
 use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::errand::{Connection, Errand, Report};
 use crate::ids::Time;
@@ -25,6 +25,8 @@ pub enum Came<'a> {
     Report(&'a Report),
     /// From the database.
     Kept(&'a Kept),
+    /// From the bridge as a whole.
+    Upkept(&'a UpkeepReport),
 }
 
 impl<'a> Told<'a> {
@@ -36,7 +38,7 @@ impl<'a> Told<'a> {
     fn report(&self) -> Option<&'a Report> {
         match self.came {
             Came::Report(report) => Some(report),
-            Came::Kept(_) => None,
+            Came::Kept(_) | Came::Upkept(_) => None,
         }
     }
 
@@ -44,7 +46,15 @@ impl<'a> Told<'a> {
     pub fn kept(&self) -> Option<&'a Kept> {
         match self.came {
             Came::Kept(kept) => Some(kept),
-            Came::Report(_) => None,
+            Came::Report(_) | Came::Upkept(_) => None,
+        }
+    }
+
+    /// What the bridge said.
+    pub fn upkept(&self) -> Option<&'a UpkeepReport> {
+        match self.came {
+            Came::Upkept(report) => Some(report),
+            Came::Report(_) | Came::Kept(_) => None,
         }
     }
 

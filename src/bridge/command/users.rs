@@ -30,8 +30,12 @@ fn tell(told: &Told<'_>) -> Reply {
     told.reported(|report| {
         let Report::Users(users) = report else { return None };
         Some(
-            Reply::text(format!("{} on {}:", counted(users.len(), "puppet"), told.network))
-                .table(&HEAD, rows(told, users)),
+            Reply::text(format!(
+                "{} on {}:",
+                counted(users.len(), "person").replace("persons", "people"),
+                told.network
+            ))
+            .table(&HEAD, rows(told, users)),
         )
     })
 }

@@ -3,6 +3,7 @@
 //! `tell!` makes three tests of one story. A story takes its turn on the shared world of its server, uses channels
 //! and names of its own, and leaves the bridge running.
 
+mod admin;
 mod answers;
 mod duty;
 mod faults;
