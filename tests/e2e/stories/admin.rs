@@ -12,8 +12,8 @@ use crate::support::world::{Story, World, puppet};
 tell!(commands_are_answered, a_room_is_for_one, a_command_among_others_stays_here, an_evening);
 
 /// Somebody in their admin room.
-struct Desk {
-    user: MatrixUser,
+pub struct Desk {
+    pub user: MatrixUser,
     room: String,
     bot: String,
 }
@@ -24,8 +24,12 @@ impl Desk {
         Self::of(world, world.user(name).await).await
     }
 
-    async fn of(world: &World, mut user: MatrixUser) -> Desk {
-        let bot = world.bridge.bot();
+    async fn of(world: &World, user: MatrixUser) -> Desk {
+        Self::with(user, &world.bridge.bot()).await
+    }
+
+    pub async fn with(mut user: MatrixUser, bot: &str) -> Desk {
+        let bot = bot.to_owned();
         let room = user.begin_direct_chat(&bot).await;
         let hello = |m: &Message| m.sender == bot && m.body.starts_with("Hello!");
         let hello = user.wait_message(&room, "a welcome", PATIENT, hello).await;
@@ -34,7 +38,7 @@ impl Desk {
     }
 
     /// Says something; gives what the bot answers to it.
-    async fn says(&mut self, text: &str) -> String {
+    pub async fn says(&mut self, text: &str) -> String {
         let event = self.user.text(&self.room, text).await;
         let (bot, room) = (self.bot.clone(), self.room.clone());
         answer(&mut self.user, &room, &bot, &event, text).await

@@ -8,6 +8,7 @@ mod answers;
 mod duty;
 mod faults;
 mod gate;
+mod getting_started;
 mod heal;
 mod heard;
 mod ident;
