@@ -14,6 +14,7 @@ use super::heal::gaps::{Admission, Gap, Gaps};
 use super::heal::read::{Head, newest, read_back};
 use super::heal::strands::Patience;
 use super::inbox_pump::Feed;
+use super::routes::Way;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::effect::Existence;
 use crate::bridge::input::{Input, LookUp};
@@ -23,7 +24,7 @@ use crate::matrix::appservice::thirdparty::{Hit, Instance};
 use crate::matrix::appservice::{Accepted, Host, RawEvent, RoomTyping};
 use crate::matrix::client::{Client, ClientError};
 use crate::matrix::decode::{KINDS, is_message};
-use crate::store::{InboxRow, NewEvent, StoreError};
+use crate::store::{InboxRow, Naming, NewEvent, StoreError, copy_name};
 
 /// Open inbox rows at which the homeserver is told to keep its events (503): it does so durably, and tries
 /// again by itself.
@@ -34,6 +35,18 @@ const FRESH_MS: u64 = 10_000;
 
 /// How long a transaction is held while its rooms are read for what the homeserver left lying; then it is refused.
 const HOLD_MAX: Duration = Duration::from_secs(10);
+
+/// What the ghosts of one network do that is told to others in the same room.
+const PASSED_ON: [&str; 2] = ["m.room.message", "m.room.redaction"];
+
+/// How an event came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whence {
+    /// The homeserver handed it over.
+    Pushed,
+    /// We found it in its room.
+    Read,
+}
 
 /// The bridge as the homeserver sees it.
 pub struct BridgeHost {
@@ -64,7 +77,8 @@ impl BridgeHost {
 
 impl Intake {
     /// Events without those that are of no use to us. What our own ghosts and bot say, and that they came or went, comes
-    /// back to us like anybody's: nothing is to be done for it, so it needs no place in the inbox.
+    /// back to us like anybody's: nothing is to be done for it, so it needs no place in the inbox. But where networks share
+    /// a room, what the ghosts of one say is news to the others.
     pub fn worth_taking(&self, events: Vec<RawEvent>) -> Vec<RawEvent> {
         events.into_iter().filter(|event| !self.is_own_doing(event)).collect()
     }
@@ -78,7 +92,18 @@ impl Intake {
         // Whom they invite or put out is somebody else.
         let is_of_itself =
             head.kind != "m.room.member" || head.state_key.as_deref() == Some(head.sender.as_str());
-        is_of_itself && KINDS.contains(&head.kind.as_str()) && self.mailboxes.iter().any(ours)
+        is_of_itself
+            && KINDS.contains(&head.kind.as_str())
+            && self.mailboxes.iter().any(ours)
+            && !self.is_for_neighbours(event, &head)
+    }
+
+    /// True for words of a ghost, and their taking back, in a room that its network shares with others.
+    fn is_for_neighbours(&self, event: &RawEvent, head: &Head) -> bool {
+        PASSED_ON.contains(&head.kind.as_str())
+            && head.state_key.is_none()
+            && self.mailboxes.iter().all(|mailbox| mailbox.policy.bot != head.sender)
+            && self.shell.routes.is_shared(&event.room_id)
     }
 
     /// The newest event of each bridged room, among those of the homeserver's own users.
@@ -98,14 +123,16 @@ impl Intake {
         self.gaps.strands.taken(txn);
     }
 
-    /// Stores events and gives them to the pump, with how many of them were new.
+    /// Stores events that were read in their rooms and gives them to the pump, with how many of them were new.
     pub async fn store(&self, events: Vec<RawEvent>) -> (Accepted, usize) {
         let mut feed = self.feed.lock().await;
-        self.store_with(&mut feed, events).await
+        self.store_with(&mut feed, events, Whence::Read).await
     }
 
-    async fn store_with(&self, feed: &mut Feed, events: Vec<RawEvent>) -> (Accepted, usize) {
-        let events: Vec<NewEvent> = events.into_iter().map(|event| self.new_event(event)).collect();
+    async fn store_with(&self, feed: &mut Feed, events: Vec<RawEvent>, whence: Whence) -> (Accepted, usize) {
+        let mut rows: Vec<NewEvent> = Vec::with_capacity(events.len());
+        events.into_iter().for_each(|event| self.add_rows(event, whence, &mut rows));
+        let events = rows;
         let stored = match <[NewEvent; 1]>::try_from(events) {
             Ok([event]) => self.store_one(event, feed).await,
             Err(events) => self.shell.store.accept(events).await.map(|rows| self.push(rows, feed)),
@@ -121,12 +148,46 @@ impl Intake {
         }
     }
 
-    /// With the network whose message it is; what is no message after all is found out by the pump.
-    fn new_event(&self, event: RawEvent) -> NewEvent {
-        let is_message = Head::of(&event).is_some_and(|head| is_message(&head.kind));
-        let network = self.shell.routes.of(&event.room_id).filter(|_| is_message);
+    /// With the network whose message it is; what is no message after all is found out by the pump. One row, or one for
+    /// each network that shares the room and is to know of it.
+    fn add_rows(&self, event: RawEvent, whence: Whence, rows: &mut Vec<NewEvent>) {
+        let head = Head::of(&event);
+        let is_message = head.as_ref().is_some_and(|head| is_message(&head.kind));
+        let ways = self.shell.routes.ways(&event.room_id);
         let RawEvent { event_id, room_id, json } = event;
-        NewEvent { event_id: event_id.to_string(), room_id: room_id.to_string(), json, network }
+        let row = |way: &Way| NewEvent {
+            event_id: match way.naming {
+                Naming::Plain => event_id.to_string(),
+                Naming::ByNetwork => copy_name(event_id.as_str(), &way.network),
+            },
+            room_id: room_id.to_string(),
+            json: json.clone(),
+            network: Some(way.network.clone()).filter(|_| is_message),
+        };
+        match ways.as_deref() {
+            None => rows.push(NewEvent {
+                event_id: event_id.to_string(),
+                room_id: room_id.to_string(),
+                json,
+                network: None,
+            }),
+            Some([alone]) => rows.push(row(alone)),
+            Some(several) => {
+                rows.extend(several.iter().filter(|way| self.is_for(way, head.as_ref(), whence)).map(row))
+            }
+        }
+    }
+
+    /// Whether one of several networks of a room is to know of an event: not of what its own ghosts say, nor of what was
+    /// said before the room was its.
+    fn is_for(&self, way: &Way, head: Option<&Head>, whence: Whence) -> bool {
+        let Some(head) = head else { return true };
+        let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.network == way.network);
+        let is_its_own = mailbox
+            .is_some_and(|mailbox| mailbox.policy.ghosts.owns(&head.sender, &mailbox.policy.server_name));
+        let is_before = whence == Whence::Read && head.said < way.since;
+        let knows = is_its_own && PASSED_ON.contains(&head.kind.as_str());
+        !is_before && !knows
     }
 
     /// An event that comes alone goes on its way while the disk still writes; the homeserver is answered when
@@ -174,7 +235,7 @@ impl Intake {
             return Accepted::Busy;
         }
         let is_fresh = self.gaps.is_behind() && events.iter().any(|event| self.is_fresh(event));
-        let (accepted, _) = self.store_with(&mut feed, events).await;
+        let (accepted, _) = self.store_with(&mut feed, events, Whence::Pushed).await;
         match accepted {
             Accepted::Done if is_fresh => self.gaps.caught_up(),
             Accepted::Done => {}
@@ -229,7 +290,7 @@ impl Intake {
             timeout_at(end, read_back(&self.shell.client, &self.shell.reader(&gap.room), gap)).await;
         let found = reading.unwrap_or_else(|_| Err(unavailable("it took too long")))?;
         let newest = newest(&found, self.shell.client.server_name());
-        let (accepted, new) = self.store_with(feed, self.worth_taking(found)).await;
+        let (accepted, new) = self.store_with(feed, self.worth_taking(found), Whence::Read).await;
         if accepted == Accepted::Busy {
             return Err(unavailable("the database takes nothing"));
         }
@@ -281,12 +342,13 @@ impl Host for BridgeHost {
     /// Now or never: a network that has much to do is not told.
     fn typing(&self, rooms: Vec<RoomTyping>) {
         for RoomTyping { room, users } in rooms {
-            let Some(network) = self.intake.shell.routes.of(&room) else { continue };
-            let is_its = |mailbox: &&Mailbox| mailbox.network == network;
-            let Some(Mailbox { inputs, policy, .. }) = self.mailboxes.iter().find(is_its) else { continue };
-            if policy.typing.to_irc == Shown::On && inputs.capacity() > inputs.max_capacity() / 2 {
-                // Full or gone: nobody waits for it.
-                let _ = inputs.try_send(Input::Typing { room, users });
+            let Some(ways) = self.intake.shell.routes.ways(&room) else { continue };
+            let is_its = |mailbox: &&Mailbox| ways.iter().any(|way| way.network == mailbox.network);
+            for Mailbox { inputs, policy, .. } in self.mailboxes.iter().filter(is_its) {
+                if policy.typing.to_irc == Shown::On && inputs.capacity() > inputs.max_capacity() / 2 {
+                    // Full or gone: nobody waits for it.
+                    let _ = inputs.try_send(Input::Typing { room: room.clone(), users: users.clone() });
+                }
             }
         }
     }

@@ -11,13 +11,14 @@ use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::routes::Way;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::admin::AdminInput;
 use crate::bridge::effect::Outcome;
 use crate::bridge::input::{Input, MatrixEvent, Membership};
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::matrix::decode::decode;
-use crate::store::InboxRow;
+use crate::store::{InboxRow, Naming};
 
 /// Transactions that wait for the pump in memory, at most. Full: the pump reads them from the disk.
 pub const FRESH_MAX: usize = 64;
@@ -146,11 +147,9 @@ impl InboxPump {
         if row.network.is_none() && matches!(event, MatrixEvent::Message { .. }) {
             self.count(row.seq, &mailbox.network).await;
         }
-        if let MatrixEvent::Tombstone { to, .. } = &event
-            && !self.shell.routes.has(to)
-        {
+        if let MatrixEvent::Tombstone { room, to, .. } = &event {
             // What happens there from now on waits for the network's word, in its order.
-            self.shell.routes.set(to.clone(), mailbox.network.clone());
+            self.shell.routes.follow(room, to, &mailbox.network);
         }
         // A network that is gone means that the bridge is stopping; the row stays for the next start.
         mailbox.inputs.send(Input::Matrix { seq: row.seq, event, before: row.before }).await.ok();
@@ -159,7 +158,9 @@ impl InboxPump {
     /// Hands an event over that is for the admin rooms; gives back all others.
     async fn give_to_admin(&self, row: InboxRow) -> Option<InboxRow> {
         let Some(room) = RoomId::new(&row.room_id) else { return Some(row) };
-        let network = self.shell.routes.of(&room);
+        let ways = self.shell.routes.ways(&room);
+        let network = ways.as_ref().map(|ways| way_of(ways, &row).or(ways.first()).map(|way| &way.network));
+        let network = network.flatten().cloned();
         // Told by its bytes first: in a bridged room a command is rare.
         if network.is_some() && !row.json.contains("!irc") {
             return Some(row);
@@ -168,6 +169,11 @@ impl InboxPump {
         let bot = self.shell.client.bot();
         let place = event.as_ref().and_then(|event| self.shell.admin.place(event, network.as_ref(), bot));
         let Some((event, place)) = event.zip(place) else { return Some(row) };
+        if row.copy_for().is_some() {
+            // Of an event that has a row of its own, and is one command.
+            self.shell.settle(row.seq, &Outcome::Delivered).await;
+            return None;
+        }
         self.shell.admin.give(AdminInput::Event { seq: row.seq, event, before: row.before, place }).await;
         None
     }
@@ -179,11 +185,15 @@ impl InboxPump {
         }
     }
 
-    /// The way to the network that owns the row's room.
+    /// The way to the network that owns the row's room, or to the one of them that the row is for.
     async fn mailbox_of(&self, row: &InboxRow) -> Option<&Mailbox> {
         let room = RoomId::new(&row.room_id)?;
-        match self.shell.routes.of(&room) {
-            Some(network) => self.mailboxes.iter().find(|mailbox| mailbox.network == network),
+        match self.shell.routes.ways(&room) {
+            Some(ways) => {
+                let way = way_of(&ways, row)?;
+                self.mailboxes.iter().find(|mailbox| mailbox.network == way.network)
+            }
+            None if row.copy_for().is_some() => None,
             None => match self.of_invitation(&row.json) {
                 Some(mailbox) => Some(mailbox),
                 None => self.adopt(room, &row.json).await,
@@ -212,6 +222,16 @@ impl InboxPump {
         self.shell.routes.set(room, mailbox.network.clone());
         Some(mailbox)
     }
+}
+
+/// The network that a row is for, while the room is its. What was accepted for a network that has the room no more is no
+/// other's, where others have rows of their own.
+fn way_of<'a>(ways: &'a [Way], row: &InboxRow) -> Option<&'a Way> {
+    if let Some(network) = row.copy_for() {
+        return ways.iter().find(|way| way.network == network);
+    }
+    let counted = ways.iter().find(|way| row.network.as_ref() == Some(&way.network));
+    counted.or_else(|| ways.iter().find(|way| way.naming == Naming::Plain))
 }
 
 /// The room's main alias, from an event of our bot's in a room that no network knows: we made that room, and

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::naming::{self, Named};
-use super::shell::Routes;
+use super::routes::Routes;
 use crate::bridge::effect::Post;
 use crate::ids::{EventId, RelaySeq, RoomId};
 use crate::matrix::outbox::{GhostFact, GhostLog, OutboxLog};
@@ -139,7 +139,7 @@ impl OutboxLog for Logs {
     fn put(&self, post: &Post) {
         let row = OutboxRow {
             seq: post.seq(),
-            network: self.routes.of(post.room()).map(|id| id.to_string()).unwrap_or_default(),
+            network: self.routes.says(post.room(), post.seq()).map(|id| id.to_string()).unwrap_or_default(),
             post: post.clone(),
             created: self.clock.now(),
             joined: None,

@@ -28,6 +28,7 @@ mod prune;
 mod queries;
 mod recall;
 mod remember;
+pub mod routes;
 pub mod run;
 pub mod settings;
 mod shelf;

@@ -6,7 +6,8 @@
 
 use tokio::sync::mpsc;
 
-use super::shell::{Mailboxes, Routes};
+use super::routes::Routes;
+use super::shell::{Mailbox, Mailboxes};
 use crate::bridge::input::Input;
 use crate::ids::{EventId, RelaySeq, RoomId};
 use crate::store::Store;
@@ -35,12 +36,15 @@ pub async fn carry(
     while names.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let mut late = Vec::new();
         for Named { room, seqs, event } in batch.drain(..) {
-            let Some(network) = routes.of(&room) else { continue };
-            let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.network == network) else { continue };
-            for seq in seqs {
-                let said = Input::Said { seq, event: event.clone() };
-                if mailbox.inputs.send(said).await.is_err() {
-                    late.push((seq, event.clone()));
+            let Some(ways) = routes.ways(&room) else { continue };
+            // A number is one network's; to others that share the room it is none.
+            let is_its = |mailbox: &&Mailbox| ways.iter().any(|way| way.network == mailbox.network);
+            for mailbox in mailboxes.iter().filter(is_its) {
+                for seq in &seqs {
+                    let said = Input::Said { seq: *seq, event: event.clone() };
+                    if mailbox.inputs.send(said).await.is_err() {
+                        late.push((*seq, event.clone()));
+                    }
                 }
             }
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::network_task::NetworkTask;
-use super::shell::{Routes, Shell};
+use super::routes::Routes;
+use super::shell::Shell;
 use crate::bridge::effect::{Ghost, QueryStep};
 use crate::bridge::input::{Input, MatrixEvent, Member, QueryFault, QueryRoom, QueryRow};
 use crate::bridge::network::Network;

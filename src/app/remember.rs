@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::queries;
+use super::routes::Way;
 use super::shell::Shell;
 use super::upgrades;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
@@ -10,7 +11,7 @@ use crate::bridge::network::Network;
 use crate::bridge::policy::Policy;
 use crate::config;
 use crate::ids::{RoomId, UserId};
-use crate::store::Store;
+use crate::store::{Pairing, Store};
 
 /// Which of our users are in which rooms, as earlier runs left them, or will be.
 pub type GhostRooms = HashMap<RoomId, Vec<UserId>>;
@@ -34,7 +35,7 @@ pub async fn remember(
 ) -> anyhow::Result<()> {
     let now = shell.clock.now();
     // A room that is named by an alias is not known by its id here; linking tells.
-    let pairs = shell.store.successions(&policy.network).await?;
+    let pairs = shell.store.all_successions().await?;
     let names = |mapped: &config::Channel, room: &RoomId| {
         mapped.rooms.iter().any(|name| name == room.as_str() || name.starts_with('#'))
             || upgrades::is_successor_of(&pairs, room, &mapped.rooms)
@@ -44,14 +45,17 @@ pub async fn remember(
     for rule in shell.store.rules(&policy.network).await? {
         network.handle(now, Input::Rule(rule));
     }
-    for row in shell.store.portals(&policy.network).await? {
+    for Pairing { row, since, naming } in shell.store.pairings(&policy.network).await? {
         if row.origin == PortalOrigin::Config && !is_mapped(&row) {
             shell.store.portal_remove(&policy.network, &row.room).await?;
             network.handle(now, Input::PairingOver(row));
             continue;
         }
-        shell.routes.set(row.room.clone(), policy.network.clone());
-        let (room, ghosts) = (row.room.clone(), ghosts.remove(&row.room));
+        shell.routes.share(row.room.clone(), Way { network: policy.network.clone(), naming, since });
+        // Another network may have ghosts there too.
+        let is_its = |ghost: &mut UserId| policy.ghosts.owns(ghost, &policy.server_name);
+        let its = |ghosts: &mut Vec<UserId>| ghosts.extract_if(.., is_its).collect::<Vec<_>>();
+        let (room, ghosts) = (row.room.clone(), ghosts.get_mut(&row.room).map(its));
         network.handle(now, Input::Portal(row));
         if let Some(ghosts) = ghosts {
             network.handle(now, Input::GhostsIn { room, ghosts });

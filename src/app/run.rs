@@ -26,8 +26,9 @@ use super::logs::Logs;
 use super::meters::Meters;
 use super::naming;
 use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
+use super::routes::Routes;
 use super::shelf::{self, Shown};
-use super::shell::{Asks, Held, Mailbox, Mailboxes, Routes, Shell};
+use super::shell::{Asks, Held, Mailbox, Mailboxes, Shell};
 use super::stop::Stop;
 use super::{prune, recall, remember};
 use super::{settings, startup};
@@ -290,10 +291,12 @@ impl Bridge {
 
 /// Gives the networks what is known, and lets them begin.
 async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel: &CancellationToken) {
+    let shared = Arc::new(startup::shared(&config));
     for (mailbox, network) in mailboxes.iter().zip(config.networks.into_values()) {
         mailbox.inputs.send(Input::Started).await.ok();
+        let (shell, mailbox, shared) = (Arc::clone(shell), mailbox.clone(), Arc::clone(&shared));
         let linking =
-            startup::link_mapped_rooms(Arc::clone(shell), mailbox.clone(), network.channels, cancel.clone());
+            startup::link_mapped_rooms(Arc::clone(&shell), mailbox, network.channels, shared, cancel.clone());
         shell.tasks.spawn(linking);
     }
 }
@@ -347,6 +350,7 @@ async fn networks(
     let last = last.0.max(i64::try_from(shell.clock.now().0 << SEQ_BITS).unwrap_or(i64::MAX / 2));
     // One more than there are networks: the admin rooms have numbers too.
     let step = i64::try_from(policies.len() + 1).unwrap_or(1);
+    shell.routes.number(last, policies.iter().map(|policy| policy.network.clone()).collect());
     let mut ghosts = remember::ghosts_by_room(&shell.store).await?;
     let mut tasks = Vec::new();
     let mut mailboxes = Vec::new();

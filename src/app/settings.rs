@@ -2,10 +2,12 @@
 //!
 //! The configuration has been checked, so nothing can fail here that a person could mend.
 
+use super::startup;
 use crate::bridge::policy::{
     Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Formatting, Forms,
-    GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, PingPace, Policy, Power,
-    PresenceRules, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    GateRule, JoinFailure, Members, Mentions, Moderation, Neighbours, Notices, Operators, PingPace, Policy,
+    Power, PresenceRules, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing,
+    Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -20,7 +22,20 @@ use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 /// keys and templates.
 pub fn policies(config: &Config, registration: &Registration) -> Vec<Policy> {
     let networks = config.networks.iter();
-    networks.map(|(key, network)| policy(key, network, config, registration)).collect()
+    let mut policies: Vec<Policy> =
+        networks.map(|(key, network)| policy(key, network, config, registration)).collect();
+    let ghosts: Vec<_> =
+        policies.iter().map(|policy| (policy.network.clone(), policy.ghosts.clone())).collect();
+    let shared = startup::shared(config);
+    for (policy, network) in policies.iter_mut().zip(config.networks.values()) {
+        let networks = ghosts.iter().filter(|(other, _)| *other != policy.network).cloned().collect();
+        let is_shared =
+            |mapping: &&config::Channel| mapping.rooms.iter().any(|room| shared.contains_key(room));
+        let channels =
+            network.channels.iter().filter(is_shared).map(|mapping| mapping.channel.clone()).collect();
+        policy.directory.neighbours = Neighbours { networks, channels };
+    }
+    policies
 }
 
 fn policy(key: &str, network: &Network, config: &Config, registration: &Registration) -> Policy {
@@ -103,6 +118,7 @@ fn directory(network: &Network) -> Directory {
         invites: shown(directory.invites),
         invites_per_minute: directory.invites_per_minute,
         others: directory.other_bridges.clone(),
+        neighbours: Neighbours::default(),
     }
 }
 

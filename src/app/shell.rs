@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -11,6 +11,7 @@ use super::admin_task::AdminDoor;
 use super::clock::Clock;
 use super::heap::Churn;
 use super::host::Intake;
+use super::routes::Routes;
 use crate::bridge::effect::{Existence, Found, Outcome};
 use crate::bridge::errand::Report;
 use crate::bridge::input::{AskId, Input};
@@ -72,55 +73,6 @@ impl Shell {
         if let Err(error) = self.store.settle(seq, outcome).await {
             tracing::error!(seq = seq.0, %error, "an inbox row could not be settled; it comes again at the next start");
         }
-    }
-}
-
-/// Which network a room belongs to, and who of ours is in it.
-#[derive(Default)]
-pub struct Routes(RwLock<HashMap<RoomId, Route>>);
-
-struct Route {
-    network: NetworkId,
-    /// The ghost that reads the room, where the bot is not in it.
-    reader: Option<UserId>,
-}
-
-impl Routes {
-    /// The bot is in this room.
-    pub fn set(&self, room: RoomId, network: NetworkId) {
-        self.write().insert(room, Route { network, reader: None });
-    }
-
-    /// Only this ghost is in this room.
-    pub fn set_read_by(&self, room: RoomId, network: NetworkId, ghost: UserId) {
-        self.write().insert(room, Route { network, reader: Some(ghost) });
-    }
-
-    /// The room belongs to nobody any more.
-    pub fn remove(&self, room: &RoomId) {
-        self.write().remove(room);
-    }
-
-    /// The ghost in whose name a room is to be read; `None`: the bot is in it.
-    pub fn reader(&self, room: &RoomId) -> Option<UserId> {
-        self.read().get(room)?.reader.clone()
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<RoomId, Route>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<RoomId, Route>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// True when a room belongs to a network.
-    pub fn has(&self, room: &RoomId) -> bool {
-        self.read().contains_key(room)
-    }
-
-    pub fn of(&self, room: &RoomId) -> Option<NetworkId> {
-        self.read().get(room).map(|route| route.network.clone())
     }
 }
 

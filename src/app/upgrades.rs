@@ -28,28 +28,20 @@ impl NetworkTask {
             Succession::Follow { room, to, sender } => self.follow(room, to, sender),
             Succession::Move { from, row } => {
                 tracing::info!(network = %self.id, %from, to = %row.room, channel = row.channel, "a channel's room is another one now");
-                self.shell.routes.set(row.room.clone(), self.id.clone());
-                self.shell.routes.remove(&from);
+                self.shell.routes.follow(&from, &row.room, &self.id);
+                self.shell.routes.leave(&from, &self.id);
                 let moved = self.shell.store.portal_move(&self.id, &from, &row).await;
                 self.note(moved, "a room's successor could not be remembered; it lasts until the next start");
             }
-            Succession::GiveUp { to } => {
-                if self.shell.routes.of(&to).is_some_and(|network| network == self.id) {
-                    self.shell.routes.remove(&to);
-                }
-            }
+            Succession::GiveUp { to } => self.shell.routes.leave(&to, &self.id),
         }
     }
 
     fn follow(&self, room: RoomId, to: RoomId, sender: UserId) {
-        let owner = self.shell.routes.of(&to);
+        // Pushed as soon as the bot is in; where a tombstone was not, this is the first that is known of the room.
+        let is_taken = !self.shell.routes.follow(&room, &to, &self.id);
         let (shell, inputs, policy) =
             (Arc::clone(&self.shell), self.inputs.clone(), Arc::clone(&self.policy));
-        let is_taken = owner.is_some_and(|owner| owner != self.id);
-        // Pushed as soon as the bot is in; where a tombstone was not, this is the first that is known of the room.
-        if !is_taken {
-            self.shell.routes.set(to.clone(), self.id.clone());
-        }
         self.shell.tasks.spawn(async move {
             let result = match is_taken {
                 true => Err(Unfit::Taken),

@@ -6,7 +6,7 @@ mod presence;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use self::directory::Directory;
+pub use self::directory::{Directory, Neighbours};
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
 pub use super::operators::settings::{Consent, Operators};
 pub use super::portal::access::Ranks;

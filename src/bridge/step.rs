@@ -9,7 +9,7 @@ pub use super::portal::door::{Door, RoomDoor};
 pub use super::portal::modes::{JoinRule, Needs};
 pub use super::portal::plate::{Listing, Plate, Standing};
 pub use super::portal::topic::RoomTopic;
-use crate::ids::UserId;
+use crate::ids::{NetworkId, UserId};
 
 /// One change. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub enum StepKey {
     Topic,
     Power,
     Door,
-    Plate,
+    /// What the room says of this network's channel.
+    Plate(NetworkId),
     JoinRule,
 }
 
@@ -62,7 +63,7 @@ impl RoomStep {
             Self::Topic(_) => StepKey::Topic,
             Self::Power(_) => StepKey::Power,
             Self::Door(_) => StepKey::Door,
-            Self::Plate(_) => StepKey::Plate,
+            Self::Plate(plate) => StepKey::Plate(plate.network.clone()),
             Self::GhostReturns(ghost) => StepKey::Ghost(ghost.user.clone()),
             Self::JoinRule(_) => StepKey::JoinRule,
         }

@@ -8,6 +8,7 @@ mod listeners;
 mod members;
 mod messages;
 mod operators;
+mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -41,7 +42,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     }
     network_names(config, findings);
     templates_overlap(config, findings);
-    rooms_mapped_twice(config, findings);
+    sharing::check(config, findings);
 }
 
 fn homeserver(homeserver: &Homeserver, findings: &mut Findings) {
@@ -354,24 +355,6 @@ fn network_names(config: &Config, findings: &mut Findings) {
                 place!["networks", key.as_str()],
                 format!("differs from {other} in capitals only; rename one"),
             );
-        }
-    }
-}
-
-fn rooms_mapped_twice(config: &Config, findings: &mut Findings) {
-    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
-    for (key, network) in &config.networks {
-        for (nth, mapping) in network.channels.iter().enumerate() {
-            for (room_nth, room) in mapping.rooms.iter().enumerate() {
-                let owner = format!("{} on {key}", mapping.channel);
-                if let Some(other) = seen.insert(room, owner) {
-                    let place = place!["networks", key.as_str(), "channels", nth, "rooms", room_nth];
-                    findings.error(
-                        place,
-                        format!("{room} is mapped to {other} already; a room can have one channel"),
-                    );
-                }
-            }
         }
     }
 }

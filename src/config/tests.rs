@@ -386,10 +386,61 @@ fn channels_and_rooms_are_mapped_once() {
 ",
         &[
             "config.yaml:10: networks.libera.channels[1].channel: #A is listed before; put all its rooms into one entry",
-            "config.yaml:10: networks.libera.channels[1].rooms[0]: !r:s is mapped to #a on libera already; a room can have one channel",
+            "config.yaml:10: networks.libera.channels[1].rooms[0]: !r:s is mapped to #a on libera already; a room can have one channel of a network",
             "config.yaml:11: networks.libera.channels[2].channel: #c is in portals.exclude too; take one away",
             "config.yaml:11: networks.libera.channels[2].rooms: no room for #c; name one, or take the entry away",
         ],
+    );
+}
+
+#[test]
+fn a_room_may_have_a_channel_of_each_network() {
+    let shared = |first: &str, second: &str| {
+        format!(
+            "    channels: [{{ channel: '#a', rooms: ['!r:s', '!q:s'] }}]
+{first}  oftc:
+    servers: [{{ host: h }}]
+    channels: [{{ channel: '#b', rooms: ['!r:s'] }}]
+{second}"
+        )
+    };
+    network_faults(&shared("", ""), &[]);
+    network_faults(
+        &shared("    operators: { enabled: false }\n", "    asides: true\n"),
+        &[
+            "config.yaml:8: networks.libera.operators.enabled: must be true where a room is shared with another network: the bot says what that says",
+            "config.yaml:12: networks.oftc.asides: must be false where a room is shared with another network, which would say it to everybody",
+        ],
+    );
+    let all = "    topics: { to_matrix: all }\n";
+    network_faults(
+        &shared(all, all),
+        &[
+            "config.yaml:12: networks.oftc.topics.to_matrix: !r:s follows libera already (networks.libera.topics.to_matrix); one of them can be all",
+        ],
+    );
+    network_faults(&shared(all, "    power: { to_matrix: all }\n"), &[]);
+}
+
+#[test]
+fn nothing_goes_round_in_a_circle() {
+    network_faults(
+        "    channels: [{ channel: '#a', rooms: ['!r:s', '!q:s'] }]
+  oftc:
+    servers: [{ host: h }]
+    channels: [{ channel: '#b', rooms: ['!r:s', '!q:s'] }]
+",
+        &[
+            "config.yaml:10: networks.oftc.channels[0].rooms[1]: #b and !q:s are connected already by other rooms; what is said would go round in a circle",
+        ],
+    );
+    network_faults(
+        "    channels: [{ channel: '#a', rooms: ['!r:s'] }, { channel: '#c', rooms: ['!q:s'] }]
+  oftc:
+    servers: [{ host: h }]
+    channels: [{ channel: '#b', rooms: ['!r:s'] }, { channel: '#d', rooms: ['!q:s'] }]
+",
+        &[],
     );
 }
 

@@ -124,7 +124,7 @@ impl StepsHandle {
                 queue.order.push_front(slot)
             }
             // For programs, and they are patient.
-            StepKey::Plate => queue.order.push_back(slot),
+            StepKey::Plate(_) => queue.order.push_back(slot),
         }
         drop(queue);
         self.desk.work.notify_one();

@@ -5,6 +5,8 @@
 //!     └────────────────────────────────────────────────────────▲
 //! ```
 //!
+//! An event has a row for each network that gets it, mostly one; a second one is named by [`copy_name`].
+//!
 //! A row is open until it is settled; then its text is dropped and its event id stays for a day, so that a
 //! repeated delivery is known: by its event ids, which say all that a transaction's own id could. Ids are kept as the homeserver sent them, legal or not: who decodes an event
 //! judges it, and an id that is nonsense must not block the events around it.
@@ -79,6 +81,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
 /// An event as the homeserver sent it, ids unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
+    /// The event's, or what [`copy_name`] makes of it.
     pub event_id: String,
     pub room_id: String,
     /// The whole event.
@@ -108,6 +111,24 @@ pub struct InboxCounts {
     pub delivered: u64,
     pub failed: u64,
     pub expired: u64,
+}
+
+/// Stands between an event's id and the network that the row is for. No id of an event has one: there is no white space
+/// in ids.
+const COPY_SIGN: char = ' ';
+
+/// The name of the row that a further network is given of an event: each of a room's networks has a row of its own, and
+/// so its own end.
+pub fn copy_name(event_id: &str, network: &NetworkId) -> String {
+    format!("{event_id}{COPY_SIGN}{network}")
+}
+
+impl InboxRow {
+    /// The network that the row is for, where it is a copy.
+    pub fn copy_for(&self) -> Option<NetworkId> {
+        let (_, network) = self.event_id.split_once(COPY_SIGN)?;
+        NetworkId::new(network)
+    }
 }
 
 impl Store {

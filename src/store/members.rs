@@ -11,7 +11,9 @@ const SAVE: &str = "INSERT INTO members (room, member, display_name) VALUES ($1,
 const REMOVE: &str = "DELETE FROM members WHERE room = $1 AND member = $2";
 const REMOVE_ROOM: &str = "DELETE FROM members WHERE room = $1";
 const OF_NETWORK: &str = "SELECT members.room, members.member, members.display_name FROM members \
-    JOIN portals ON portals.room = members.room WHERE portals.network = $1 ORDER BY members.room, members.member";
+    JOIN portals ON portals.room = members.room WHERE portals.network = $1 UNION ALL \
+    SELECT members.room, members.member, members.display_name FROM members \
+    JOIN shared_portals ON shared_portals.room = members.room WHERE shared_portals.network = $1 ORDER BY 1, 2";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] =

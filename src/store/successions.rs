@@ -1,7 +1,7 @@
 //! Table `successions`: which room took the place of which. Kept for good: a mapped room is named by its first id in the
 //! configuration, and a room that was replaced replaces none.
 
-use super::db::{Arg, Conn, Fault};
+use super::db::{Arg, Conn, Fault, Row};
 use super::{Store, StoreError, now, portals};
 use crate::bridge::input::PortalRow;
 use crate::ids::{NetworkId, RoomId};
@@ -10,10 +10,11 @@ const SAVE: &str = "INSERT INTO successions (room, network, successor, since) VA
     ON CONFLICT (room) DO UPDATE SET network = excluded.network, successor = excluded.successor, since = excluded.since";
 const OF_ROOM: &str = "SELECT successor FROM successions WHERE room = $1";
 const OF_NETWORK: &str = "SELECT room, successor FROM successions WHERE network = $1 ORDER BY since, room";
+const EVERY: &str = "SELECT room, successor FROM successions ORDER BY since, room";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[(&str, &str)] =
-    &[("SAVE", SAVE), ("OF_ROOM", OF_ROOM), ("OF_NETWORK", OF_NETWORK)];
+    &[("SAVE", SAVE), ("OF_ROOM", OF_ROOM), ("OF_NETWORK", OF_NETWORK), ("EVERY", EVERY)];
 
 impl Store {
     /// The room that took the place of this one.
@@ -25,13 +26,22 @@ impl Store {
 
     /// All rooms of a network that were replaced, each with its successor, the oldest first.
     pub async fn successions(&self, network: &NetworkId) -> Result<Vec<(RoomId, RoomId)>, StoreError> {
-        let mut pairs = Vec::new();
-        for row in self.read(OF_NETWORK, &[Arg::Text(network.as_str())]).await? {
-            let (room, successor) = (RoomId::new(&row.text(0)?), RoomId::new(&row.text(1)?));
-            pairs.extend(room.zip(successor));
-        }
-        Ok(pairs)
+        pairs(&self.read(OF_NETWORK, &[Arg::Text(network.as_str())]).await?)
     }
+
+    /// As [`successions`](Self::successions), of whatever network: of a room that several share it is the same for all.
+    pub async fn all_successions(&self) -> Result<Vec<(RoomId, RoomId)>, StoreError> {
+        pairs(&self.read(EVERY, &[]).await?)
+    }
+}
+
+fn pairs(rows: &[Row]) -> Result<Vec<(RoomId, RoomId)>, StoreError> {
+    let mut pairs = Vec::new();
+    for row in rows {
+        let (room, successor) = (RoomId::new(&row.text(0)?), RoomId::new(&row.text(1)?));
+        pairs.extend(room.zip(successor));
+    }
+    Ok(pairs)
 }
 
 /// The portal of a room is its successor's: all of it, or nothing.
@@ -41,7 +51,7 @@ pub(super) async fn portal_move(
     from: &RoomId,
     row: &PortalRow,
 ) -> Result<(), Fault> {
-    portals::save(conn, network, row).await?;
+    portals::save_as(conn, network, from, row).await?;
     let since = Arg::Int(i64::try_from(now().0).unwrap_or(i64::MAX));
     let [from_id, network_id, to] = [from.as_str(), network.as_str(), row.room.as_str()].map(Arg::Text);
     conn.execute(SAVE, &[from_id, network_id, to, since]).await?;

@@ -95,6 +95,8 @@ stories![
     random_days_keep_the_balance,
     outbox_numbers_are_never_used_again,
     a_room_is_in_one_portal,
+    peoples_own_rooms_are_shared_by_networks,
+    an_event_for_two_networks_ends_for_each,
     a_room_that_is_replaced_hands_its_portal_on,
     a_refused_change_leaves_its_neighbours,
     members_and_ghosts_are_remembered,
@@ -790,6 +792,79 @@ async fn a_room_is_in_one_portal(place: Place) {
     store.portal_remove(&net("one"), &room("a")).await.unwrap();
     assert_eq!(store.portals(&net("one")).await.unwrap(), [plumbed]);
     assert_eq!(store.members(&net("one")).await.unwrap(), []);
+}
+
+async fn peoples_own_rooms_are_shared_by_networks(place: Place) {
+    let store = place.open().await;
+    let row = |name: &str, channel: &str| PortalRow {
+        room: room(name),
+        channel: channel.to_owned(),
+        origin: PortalOrigin::Config,
+    };
+    for (network, channel) in
+        [("one", "#a"), ("two", "#b"), ("three", "#c"), ("two", "#other"), ("one", "#a")]
+    {
+        store.portal_save(&net(network), &row("r", channel)).await.unwrap();
+    }
+    store.member_save(&room("r"), &user("alice"), None).await.unwrap();
+    store.ghost_joined(&room("r"), &user("irc_eve")).await.unwrap();
+    let naming = async |network: &str, name: &str| {
+        store.pairing(&net(network), &room(name)).await.unwrap().map(|pairing| pairing.naming)
+    };
+    assert_eq!(naming("one", "r").await, Some(Naming::Plain));
+    assert_eq!(naming("two", "r").await, Some(Naming::ByNetwork));
+    assert_eq!(store.portals(&net("two")).await.unwrap(), [row("r", "#other")]);
+    let rooms = store.portal_rooms().await.unwrap();
+    assert_eq!(rooms.iter().map(|(room, _)| room.clone()).collect::<Vec<_>>(), [room("r")], "read back once");
+    for network in ["one", "two"] {
+        assert_eq!(store.members(&net(network)).await.unwrap().len(), 1, "{network}");
+    }
+    // The first one leaves: how the others' rows are named stays, also when they are saved again.
+    store.portal_remove(&net("one"), &room("r")).await.unwrap();
+    store.portal_save(&net("two"), &row("r", "#other")).await.unwrap();
+    assert_eq!((naming("one", "r").await, naming("two", "r").await), (None, Some(Naming::ByNetwork)));
+    assert_eq!(store.members(&net("two")).await.unwrap().len(), 1, "they are still there");
+    assert_eq!(store.ghost_rooms().await.unwrap().len(), 1);
+    // A room that is replaced hands on each pairing as it is.
+    store.portal_save(&net("one"), &row("r", "#a")).await.unwrap();
+    for network in ["two", "one", "three"] {
+        for _ in 0..2 {
+            store.portal_move(&net(network), &room("r"), &row("s", "#a")).await.unwrap();
+        }
+    }
+    assert_eq!(naming("one", "s").await, Some(Naming::Plain));
+    assert_eq!(naming("two", "s").await, Some(Naming::ByNetwork));
+    assert_eq!(naming("two", "r").await, None);
+    assert_eq!(store.all_successions().await.unwrap(), [(room("r"), room("s"))]);
+    assert_eq!(store.members(&net("three")).await.unwrap(), [], "nobody is in the old room");
+    // Rooms that the bridge made are one network's.
+    let made = PortalRow { origin: PortalOrigin::Alias, ..row("made", "#m") };
+    store.portal_save(&net("one"), &made).await.unwrap();
+    for taken in [made, row("made", "#m"), PortalRow { origin: PortalOrigin::Alias, ..row("s", "#m") }] {
+        let refused = store.portal_save(&net("four"), &taken).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
+    }
+}
+
+async fn an_event_for_two_networks_ends_for_each(place: Place) {
+    let store = place.open().await;
+    let two = || vec![message("$a", "one"), message(&copy_name("$a", &net("two")), "two")];
+    let rows = store.accept(two()).await.unwrap();
+    assert_eq!(store.accept(two()).await.unwrap(), [], "each of them is known");
+    let copies: Vec<_> = rows.iter().map(InboxRow::copy_for).collect();
+    assert_eq!(copies, [None, Some(net("two"))]);
+    store.settle(rows[0].seq, &Outcome::Delivered).await.unwrap();
+    store.written(rows[1].seq).await.unwrap().await;
+    store.close().await.unwrap();
+    // A crash between the two ends: what is open comes again for its own network alone.
+    let store = place.open().await;
+    let [open] = &store.inbox_after(InboxSeq(0), 10).await.unwrap()[..] else { panic!("one is open") };
+    assert_eq!((open.copy_for(), open.before), (Some(net("two")), Before::Written));
+    store.audit(9).await.unwrap().assert_balanced();
+    store.settle(open.seq, &Outcome::Expired).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(figures(&store, "one", Direction::ToIrc).await, [1, 1, 0, 0, 0]);
+    assert_eq!(figures(&store, "two", Direction::ToIrc).await, [1, 0, 0, 1, 0]);
 }
 
 async fn a_room_that_is_replaced_hands_its_portal_on(place: Place) {

@@ -15,7 +15,7 @@ use crate::ids::{ChannelName, MATRIX_ID_BYTES_MAX, NetworkId, Nick, RoomAlias, U
 pub struct AliasTemplate(IdTemplate);
 
 /// Names of ghosts, for example `@irc_$NETWORK_$NICK`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GhostTemplate(IdTemplate);
 
 /// Nicks of puppets, for example `$DISPLAY[m]`.

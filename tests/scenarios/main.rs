@@ -151,6 +151,10 @@ stories! {
     moderation_off
     moderation_unban
     multiline
+    neighbours
+    neighbours_fail
+    neighbours_many_rooms
+    neighbours_operators
     netsplit
     netsplit_joined_in
     nick_disputed

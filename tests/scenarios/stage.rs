@@ -256,6 +256,13 @@ impl Stage {
             "plates" => self.policy.directory.plates = Shown::Off,
             "invites" => self.policy.directory.invites = Shown::Off,
             "other_bridge" => self.policy.directory.others.push(value.to_owned()),
+            "neighbour" => {
+                let (key, template) = value.split_once(' ').expect("neighbour KEY TEMPLATE");
+                let network = NetworkId::new(key).expect("a key");
+                let ghosts = GhostTemplate::new(template, &network).expect("a template");
+                self.policy.directory.neighbours.networks.push((network, ghosts));
+            }
+            "shared" => self.policy.directory.neighbours.channels.push(value.to_owned()),
             "never" => self.policy.mentions.never.extend([user(value)]),
             "bot" => self.policy.operators.nick = Some(value.to_owned()),
             "consent" => self.policy.operators.consent = Consent::ByConsent,
@@ -557,7 +564,7 @@ fn stepped(words: &str) -> Input {
         "topic" => StepKey::Topic,
         "power" => StepKey::Power,
         "door" => StepKey::Door,
-        "plate" => StepKey::Plate,
+        "plate" => StepKey::Plate(NetworkId::new("net").unwrap()),
         "join_rule" => StepKey::JoinRule,
         ghost => StepKey::Ghost(user(ghost)),
     };

@@ -69,7 +69,7 @@ impl Network {
     /// Puts an edit into what still waits to be said: the message itself, or an earlier correction of it. `false` where
     /// nothing of it waits.
     fn fold(&mut self, edit: &Saying, of: &EventId, text: &str) -> bool {
-        let Some(id) = self.puppet_ids.get(&edit.sender).copied() else { return false };
+        let Some(id) = self.mouth_of(&edit.sender) else { return false };
         let Some(waiting) = self.puppets[id.0 as usize].waiting_whole(|saying| saying.is_of(of)) else {
             return false;
         };
@@ -146,7 +146,7 @@ impl Network {
             }
             Author::Irc(_) => Withdrawn::Nothing,
         };
-        let Some(id) = self.puppet_ids.get(&about.sender).copied() else {
+        let Some(id) = self.mouth_of(&about.sender) else {
             return self.settle(about.seq, Outcome::Delivered);
         };
         let is_taken_back = withdrawn == Withdrawn::Whole
@@ -261,7 +261,7 @@ impl Network {
 
     /// Where to the room leads in which somebody did something, unless it was one of ours.
     fn target_for(&self, about: &About) -> Option<Target> {
-        self.target_of(&about.room).filter(|_| !self.is_ours(&about.sender))
+        self.target_of(&about.room).filter(|_| self.is_heard(&about.sender))
     }
 
     /// Lets a puppet that may speak there do something, at once. `false` where it may not, or cannot.
@@ -297,7 +297,7 @@ impl Network {
             );
         }
         let expires = self.now.plus_ms(self.policy.message_age_ms_max);
-        let saying = Saying {
+        let mut saying = Saying {
             seq,
             room,
             event_id,
@@ -308,14 +308,16 @@ impl Network {
             media: None,
             answer: None,
             corrects: None,
+            attribution: None,
             expires,
         };
+        self.attribute(&mut saying);
         self.take_up(Arc::new(saying), before);
     }
 
     /// What waits of somebody's message, and of corrections of it, is not said. Its sender knows why.
     fn withdraw_all(&mut self, sender: &UserId, event: &EventId, why: &str) -> Withdrawn {
-        let Some(id) = self.puppet_ids.get(sender).copied() else { return Withdrawn::Nothing };
+        let Some(id) = self.mouth_of(sender) else { return Withdrawn::Nothing };
         let sayings = self.puppets[id.0 as usize].unsaid(|saying| saying.is_of(event));
         let mut withdrawn = Withdrawn::Nothing;
         for (saying, is_whole) in sayings {

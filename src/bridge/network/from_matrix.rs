@@ -46,6 +46,7 @@ impl Network {
         self.compare_room(&row.room);
         self.plate_of(&row.room, before.as_ref().filter(|before| **before != channel));
         self.modes_wanted(&channel);
+        self.bot_goes();
         let Some(before) = before.filter(|before| *before != channel) else { return };
         let members: Vec<UserId> = self.portals.members(&row.room).cloned().collect();
         for user in members {
@@ -134,10 +135,11 @@ impl Network {
         }
     }
 
-    /// Ghosts, of ours and of other bridges, and the bot are no people of Matrix.
+    /// Ghosts, of ours, of our other networks and of other bridges, and the bot are no people of Matrix.
     pub(super) fn is_ours(&self, user: &UserId) -> bool {
         *user == self.policy.bot
             || self.policy.ghosts.owns(user, &self.policy.server_name)
+            || self.is_neighbour(user)
             || self.policy.directory.is_others(user)
     }
 
@@ -149,7 +151,7 @@ impl Network {
         membership: Membership,
         reason: Option<&str>,
     ) {
-        if self.portals.of_room(room).is_none() {
+        if self.portals.of_room(room).is_none() || self.is_neighbour(&target.user) {
             return;
         }
         if self.is_ours(&target.user) {
@@ -226,7 +228,7 @@ impl Network {
 
     /// A puppet may have left its last channel: then its connection stays for a while.
     pub(super) fn linger_if_alone(&mut self, id: PuppetId) {
-        if self.puppet(id).wanted.is_empty() {
+        if self.puppet(id).wanted.is_empty() && !self.is_bot(id) {
             let now = self.now;
             self.puppet(id).alone_since = Some(now);
             self.timers.arm(Timer::Linger(id), now.plus_ms(LINGER_MS));

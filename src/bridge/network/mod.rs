@@ -8,7 +8,7 @@
 //! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
 //! (who may not read on in a room), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
-//! for). `changes` is what follows of a change in a channel, `going` puppets' ways
+//! for), `neighbours` (rooms that other networks have too). `changes` is what follows of a change in a channel, `going` puppets' ways
 //! into channels and out. `begin` makes one. `figures` counts.
 
 mod access;
@@ -33,6 +33,7 @@ mod going;
 mod invites;
 mod kicks;
 mod membership;
+mod neighbours;
 mod notices;
 mod operators;
 mod plates;
@@ -212,7 +213,7 @@ impl Network {
             } => self.state_set(&room, &key, &result),
             Input::StepDone { room, key: StepKey::Door, result } => self.door_set(&room, &result),
             Input::KickDone { room, user, result } => self.kick_done(&room, &user, &result),
-            Input::StepDone { room, key: StepKey::Plate, result } => self.plate_done(&room, &result),
+            Input::StepDone { room, key: StepKey::Plate(_), result } => self.plate_done(&room, &result),
             Input::Succeeded { room, to, result } => self.succeeded(&room, &to, result),
             Input::PairingOver(row) => self.pairing_over(&row),
             Input::LookUp { ask, what } => self.look_up(ask, what),

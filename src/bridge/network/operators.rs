@@ -10,7 +10,8 @@
 //! what the same stream has shown of ranks until then is what counts. Where none of ours is in the channel the bot asks,
 //! and the server says in which rank it sees them there.
 //!
-//! The bot is a puppet of the bridge's own user, and dials, waits and is held as any. It joins nothing and reads nothing.
+//! The bot is a puppet of the bridge's own user, and dials, waits and is held as any. It joins channels only of which a room
+//! is another network's too (`neighbours`).
 
 mod consent;
 mod deeds;
@@ -104,7 +105,12 @@ impl Network {
         let id = self.ensure_puppet(&bot, None);
         self.operators.bot = Some(id);
         self.puppet(id).talked_at = Some(now);
+        self.bot_goes();
         self.ask_to_dial(id);
+    }
+
+    pub(super) fn bot_puppet(&self) -> Option<PuppetId> {
+        self.operators.bot
     }
 
     pub(super) fn is_bot(&self, id: PuppetId) -> bool {
@@ -287,7 +293,8 @@ impl Network {
             }
             (_, Some(_)) => {}
         }
-        if open.by != open.conn {
+        // The bot itself may speak for the channel.
+        if open.by != open.conn || self.speaker_of(&open.channel) == Some(open.by) {
             return self.standing_in_roster(open);
         }
         // Somebody of ours has come in meanwhile, who is shown more.

@@ -28,6 +28,9 @@ impl Network {
             let user = puppet.user.clone();
             let mut wanted = self.portals.wanted_by(&user);
             wanted.retain(|channel| !self.is_dismissed(channel));
+            if self.is_bot(PuppetId(id)) {
+                wanted.extend(self.channels_of_bot());
+            }
             self.puppet(PuppetId(id)).wanted = wanted;
             self.note_nicks(PuppetId(id));
         }

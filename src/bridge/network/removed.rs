@@ -57,13 +57,16 @@ impl Network {
     /// A channel will not have a puppet: its person leaves the rooms we made for it, so that nobody reads
     /// unseen, and is told in rooms that are not ours.
     pub(super) fn put_out(&mut self, id: PuppetId, channel: &ChannelName, words: &str) {
+        if self.is_bot(id) {
+            return self.bot_is_out(channel, words);
+        }
         let user = self.puppet(id).user.clone();
+        let place = self.channel_told(channel);
         for (room, origin) in self.lost_place(id, channel, words) {
             match origin {
                 PortalOrigin::Alias => self.remove(&room, &user, sentence(words)),
                 PortalOrigin::Config => {
-                    let text =
-                        format!("{user} is not in the channel: {words}. Their next message asks again.");
+                    let text = format!("{user} is not in {place}: {words}. Their next message asks again.");
                     self.told_in(&room, &user);
                     self.tell(&room, text, None);
                 }
@@ -74,9 +77,13 @@ impl Network {
     /// A channel does not let a puppet in. Its person is told why; what follows is the gate's, and the settings'.
     pub(super) fn not_let_in(&mut self, id: PuppetId, channel: &ChannelName, refusal: &Refusal) {
         let words = self.explained(refusal);
+        if self.is_bot(id) {
+            return self.bot_is_out(channel, &words);
+        }
         let user = self.puppet(id).user.clone();
         let is_passing = is_full(refusal);
         let waits = is_passing || self.policy.presence.join_failure == JoinFailure::Wait;
+        let place = self.channel_told(channel);
         for (room, origin) in self.lost_place(id, channel, &words) {
             self.gate_refused(id, &room, &words, is_passing);
             let is_known = self.is_told_in(&room, &user);
@@ -85,13 +92,13 @@ impl Network {
                 let next =
                     if waits { "It is asked again by and by" } else { "Their next message asks again" };
                 self.told_in(&room, &user);
-                self.tell(&room, format!("{user} is not in the channel: {words}. {next}."), None);
+                self.tell(&room, format!("{user} is not in {place}: {words}. {next}."), None);
             }
         }
     }
 
     /// A puppet has no place in a channel any more: what it was to say there fails. Gives the rooms its person is in.
-    fn lost_place(
+    pub(super) fn lost_place(
         &mut self,
         id: PuppetId,
         channel: &ChannelName,

@@ -59,10 +59,10 @@ impl Network {
 
     /// What somebody said, or put in the place of what they said; `None` when it is of no channel, or of us.
     pub(super) fn arrived(&self, seq: InboxSeq, arrival: &Arrival) -> Option<Saying> {
-        let target = self.target_of(&arrival.room).filter(|_| !self.is_ours(&arrival.sender))?;
+        let target = self.target_of(&arrival.room).filter(|_| self.is_heard(&arrival.sender))?;
         // A clock that runs ahead buys no time; one that runs behind cannot be told from a late message.
         let said = Time(arrival.origin_ms.min(self.now.0));
-        Some(Saying {
+        let mut saying = Saying {
             seq,
             room: arrival.room.clone(),
             event_id: arrival.event_id.clone(),
@@ -73,8 +73,16 @@ impl Network {
             media: arrival.body.media.clone(),
             answer: None,
             corrects: None,
+            attribution: None,
             expires: said.plus_ms(self.policy.message_age_ms_max),
-        })
+        };
+        self.attribute(&mut saying);
+        Some(saying)
+    }
+
+    /// Whether what somebody says in a room is for its channel: also of people of other networks there.
+    pub(super) fn is_heard(&self, user: &UserId) -> bool {
+        !self.is_ours(user) || self.is_neighbour(user)
     }
 
     /// Takes up what is to be said.
@@ -82,6 +90,12 @@ impl Network {
         let sender = saying.sender.clone();
         if saying.expires <= self.now {
             return self.expired(&saying);
+        }
+        if saying.attribution.is_some() {
+            return match self.bot_puppet() {
+                Some(bot) => self.say(bot, saying),
+                None => self.failed(&saying, "the bridge's bot is not on IRC"),
+            };
         }
         let is_member = self.portals.has(&saying.room, &sender) || self.queries.has(&saying.room, &sender);
         if !is_member && (before == Before::Accepted || saying.target.nick().is_some()) {
@@ -108,7 +122,8 @@ impl Network {
                 let channel = channel.clone();
                 let standing = self.standing(id, &channel);
                 if is_ready && standing.is_none() && !self.ask_again(id, &channel) {
-                    return self.failed(&saying, &format!("{channel} does not let your IRC user in"));
+                    let who = if self.is_bot(id) { "the bridge's bot" } else { "your IRC user" };
+                    return self.failed(&saying, &format!("{channel} does not let {who} in"));
                 }
                 standing == Some(Standing::In)
             }
@@ -209,7 +224,8 @@ impl Network {
         if progress.codes == Codes::Off || progress.lines_open != part.count {
             return false;
         }
-        let Some(id) = self.puppet_ids.get(&saying.sender).copied() else { return false };
+        let Some(id) = self.mouth_of(&saying.sender) else { return false };
+        let Some(progress) = self.under_way.get_mut(&saying.seq) else { return false };
         progress.codes = Codes::Off;
         self.learn_plain(&saying.target);
         self.with_session(id, |session, _| session.begin_anew(saying.seq));
@@ -284,7 +300,7 @@ impl Network {
     pub(super) fn ends_by_line(&mut self, part: &Part) -> bool {
         let (seq, sender) = (part.saying.seq, &part.saying.sender);
         let is_open = self.is_under_way(seq);
-        if let Some(id) = self.puppet_ids.get(sender).copied().filter(|_| is_open) {
+        if let Some(id) = self.mouth_of(sender).filter(|_| is_open) {
             self.puppet(id).drop_waiting(seq);
             self.with_session(id, |session, _| session.drop_message(seq));
         }
@@ -308,8 +324,14 @@ impl Network {
         let ghost = to_matrix::ghost(nick, &self.policy.ghosts, &self.policy.server_name);
         let Some(speaker) = ghost else { return };
         for room in others {
-            let text = saying.plain(self.file_link(saying).as_deref());
-            let formatted = html::write(&saying.text).filter(|_| saying.media.is_none());
+            let mut whole = saying.text.clone();
+            whole.put_before(saying.attribution.as_deref().unwrap_or_default());
+            let text = format!(
+                "{}{}",
+                saying.attribution.as_deref().unwrap_or_default(),
+                saying.plain(self.file_link(saying).as_deref())
+            );
+            let formatted = html::write(&whole).filter(|_| saying.media.is_none());
             let seq = self.next_seq();
             self.memory.from_irc(seq, room.clone(), None, nick.clone(), &text);
             let relay = Relay::plain(seq, room, speaker.clone(), saying.kind, text);

@@ -27,11 +27,14 @@ impl Network {
         speak(saying, &manner)
     }
 
-    /// The nick of somebody on Matrix: their puppet's, or the one that a ghost stands for.
+    /// The nick of somebody on Matrix: their puppet's, or the one that a ghost stands for; of another network's with that.
     pub(super) fn nick_of(&self, user: &UserId) -> Option<String> {
         if self.policy.ghosts.owns(user, &self.policy.server_name) {
             let nick: Option<Nick> = self.policy.ghosts.parse(user.localpart(), self.map());
             return nick.map(|nick| nick.as_str().to_owned());
+        }
+        if let Some(name) = self.neighbour_name(user) {
+            return Some(name);
         }
         let id = self.puppet_ids.get(user)?;
         let session = self.puppets[id.0 as usize].session.as_ref()?;

@@ -13,7 +13,7 @@ use super::super::tell::gather::{Account, Marked, Miss, News, PEOPLE_MAX, Reason
 use super::super::timer::Timer;
 use super::away::spelled;
 use super::{Life, Network, Speaker};
-use crate::ids::{InboxSeq, RoomId, UserId};
+use crate::ids::{InboxSeq, RoomId, Target, UserId};
 
 /// People named in an account; more are counted.
 const NAMED_MAX: usize = 3;
@@ -31,7 +31,7 @@ impl Network {
     }
 
     pub(super) fn expired(&mut self, saying: &Saying) {
-        let id = self.puppet_ids.get(&saying.sender).copied();
+        let id = self.mouth_of(&saying.sender);
         let trouble = id.and_then(|id| self.puppet(id).last_trouble().map(str::to_owned));
         self.miss(saying, Outcome::Expired, Reason::TooOld(trouble));
     }
@@ -69,10 +69,10 @@ impl Network {
     fn miss(&mut self, saying: &Saying, outcome: Outcome, reason: Reason) {
         self.ends(saying.seq);
         self.originals.forget(&saying.event_id);
-        let age_max = spelled(self.policy.message_age_ms_max);
+        let (age_max, place) = (spelled(self.policy.message_age_ms_max), self.place(&saying.target));
         let marked = self.react(saying);
         self.report(saying, || {
-            let words = one(&reason, saying.target.as_str(), &age_max);
+            let words = one(&reason, &place, &age_max);
             match reason {
                 Reason::TooOld(_) => Fate::Expired(words),
                 Reason::NotSent(_) | Reason::Refused(_) | Reason::InDoubt(_) | Reason::PerhapsLost(_) => {
@@ -103,6 +103,12 @@ impl Network {
             (Notices::Off, _, _) => return,
         };
         self.timers.arm(Timer::Failures(saying.room.clone()), ends);
+    }
+
+    fn place(&self, target: &Target) -> Place {
+        let name = self.place_of(target);
+        let to = if name == target.as_str() { String::new() } else { format!(" to {name}") };
+        Place { name, to }
     }
 
     /// These were told to their senders.
@@ -153,15 +159,24 @@ impl Network {
 
     fn give_account(&mut self, account: Account) {
         let age_max = spelled(self.policy.message_age_ms_max);
-        let text = told(&account, &age_max, self.policy.failures.reaction.as_deref());
+        let place = self.place(&account.target);
+        let text = told(&account, &place, &age_max, self.policy.failures.reaction.as_deref());
         let about = (account.messages == 1).then_some(account.event);
         self.say_in_room(account.room, Speaker::Bot, BodyKind::Notice, text, about);
         self.settle_told(account.untold);
     }
 }
 
+/// Where messages were to arrive.
+struct Place {
+    /// The channel; with its network where the room has channels of several.
+    name: String,
+    /// " to" that place, where it is not clear which is meant.
+    to: String,
+}
+
 /// What is said of one message, as a reply to it.
-fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
+fn one(reason: &Reason, Place { name: channel, to }: &Place, age_max: &str) -> String {
     match reason {
         Reason::NotSent(why) => format!("This message was not sent to {channel}: {why}."),
         Reason::TooOld(trouble) => format!(
@@ -169,9 +184,9 @@ fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
              again if it still matters.",
             bracketed(trouble.as_deref())
         ),
-        Reason::Refused(sentence) => format!("This message did not get through. {sentence}."),
+        Reason::Refused(sentence) => format!("This message did not get through{to}. {sentence}."),
         Reason::InDoubt(sentence) => format!(
-            "This message may not have got through: only a part of what you said in quick succession did, and the \
+            "This message may not have got through{to}: only a part of what you said in quick succession did, and the \
              server does not say which. {sentence}."
         ),
         Reason::PerhapsLost(why) => format!("This message may not have reached {channel}: {why}."),
@@ -179,12 +194,12 @@ fn one(reason: &Reason, channel: &str, age_max: &str) -> String {
 }
 
 /// What is said of an account. `reaction` is what its messages carry, but for those that are unmarked.
-fn told(account: &Account, age_max: &str, reaction: Option<&str>) -> String {
-    let channel = account.target.as_str();
+fn told(account: &Account, place: &Place, age_max: &str, reaction: Option<&str>) -> String {
+    let channel = &place.name;
     match &account.reasons[..] {
-        [(reason, _)] if account.messages == 1 => one(reason, channel, age_max),
+        [(reason, _)] if account.messages == 1 => one(reason, place, age_max),
         [(reason, _)] => {
-            let text = many(reason, &which(account), channel, age_max);
+            let text = many(reason, &which(account), place, age_max);
             format!("{text}{}", unmarked(account, reaction))
         }
         several => {
@@ -201,7 +216,7 @@ fn told(account: &Account, age_max: &str, reaction: Option<&str>) -> String {
 }
 
 /// As [`one`], of several messages.
-fn many(reason: &Reason, which: &str, channel: &str, age_max: &str) -> String {
+fn many(reason: &Reason, which: &str, Place { name: channel, to }: &Place, age_max: &str) -> String {
     match reason {
         Reason::NotSent(why) => format!("{which} were not sent to {channel}: {why}."),
         Reason::TooOld(trouble) => format!(
@@ -209,9 +224,9 @@ fn many(reason: &Reason, which: &str, channel: &str, age_max: &str) -> String {
              again if they still matter.",
             bracketed(trouble.as_deref())
         ),
-        Reason::Refused(sentence) => format!("{which} did not get through. {sentence}."),
+        Reason::Refused(sentence) => format!("{which} did not get through{to}. {sentence}."),
         Reason::InDoubt(sentence) => format!(
-            "{which} may not have got through: only a part of what was said in quick succession did, and the server \
+            "{which} may not have got through{to}: only a part of what was said in quick succession did, and the server \
              does not say which. {sentence}."
         ),
         Reason::PerhapsLost(why) => format!("{which} may not have reached {channel}: {why}."),
@@ -295,8 +310,26 @@ mod tests {
         }
     }
 
+    fn here() -> Place {
+        Place { name: "#c".into(), to: String::new() }
+    }
+
+    #[test]
+    fn where_a_room_has_several_channels_it_is_told_which() {
+        let place = Place { name: "#c on Net".into(), to: " to #c on Net".into() };
+        assert_eq!(
+            told(&account(1, 1, vec![(refused(), 1)]), &place, "15 minutes", None),
+            "This message did not get through to #c on Net. #c is moderated: ask its operators for voice."
+        );
+        let lost = Reason::NotSent("you left".into());
+        assert_eq!(
+            told(&account(2, 1, vec![(lost, 2)]), &place, "15 minutes", None),
+            "2 messages of @ada:hs were not sent to #c on Net: you left."
+        );
+    }
+
     fn said(account: &Account) -> String {
-        told(account, "15 minutes", Some("❌"))
+        told(account, &here(), "15 minutes", Some("❌"))
     }
 
     fn refused() -> Reason {
@@ -372,6 +405,6 @@ mod tests {
         assert!(said(&with(1)).ends_with(" One of them carries no ❌: there were too many."));
         assert!(said(&with(10)).ends_with(" 10 of them carry no ❌: there were too many."));
         assert!(said(&with(60)).ends_with(" They carry no ❌: there were too many."));
-        assert!(told(&with(10), "15 minutes", None).ends_with("for voice."));
+        assert!(told(&with(10), &here(), "15 minutes", None).ends_with("for voice."));
     }
 }

@@ -230,7 +230,7 @@ impl Network {
                 "say who may come into this room"
             }
             // Who of IRC is in a room is not asked of the bot, and plates are for programs.
-            StepKey::Ghost(_) | StepKey::Door | StepKey::Plate => return,
+            StepKey::Ghost(_) | StepKey::Door | StepKey::Plate(_) => return,
         };
         if is_refused && self.topics.powerless.insert(room.clone()) {
             let text = format!("I am not allowed to {what}: that needs a higher power level.");

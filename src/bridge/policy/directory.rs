@@ -1,9 +1,10 @@
 //! What a network's rooms are known by: bridge info, the directory, invitations, other bridges.
 
 use super::Shown;
-use crate::ids::UserId;
+use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::mask;
+use crate::text::template::GhostTemplate;
 
 /// What the network's rooms are known by, and who is let know of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,29 @@ pub struct Directory {
     pub invites_per_minute: u32,
     /// Ghosts of other bridges, as patterns with `*` and `?`: what they say goes to IRC by those, if at all.
     pub others: Vec<String>,
+    pub neighbours: Neighbours,
+}
+
+/// The bridge's other networks, as far as this one has to know of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Their ghosts, none of whom is a person of Matrix.
+    pub networks: Vec<(NetworkId, GhostTemplate)>,
+    /// Channels of this network, as written, that have a room which another network has too: there the bot says what the
+    /// ghosts of that one say.
+    pub channels: Vec<String>,
+}
+
+impl Neighbours {
+    /// The network whose ghost this is.
+    pub fn of(&self, user: &UserId, server_name: &str) -> Option<&(NetworkId, GhostTemplate)> {
+        self.networks.iter().find(|(_, ghosts)| ghosts.owns(user, server_name))
+    }
+
+    /// Whether a channel has a room that another network has too.
+    pub fn share(&self, channel: &ChannelName, map: CaseMap) -> bool {
+        self.channels.iter().any(|name| map.eq(name, channel.as_str()))
+    }
 }
 
 impl Directory {
@@ -39,6 +63,7 @@ impl Default for Directory {
             invites: Shown::On,
             invites_per_minute: 5,
             others: Vec::new(),
+            neighbours: Neighbours::default(),
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Saying {
     pub answer: Option<Answer>,
     /// What it corrects.
     pub corrects: Option<Corrects>,
+    /// Who says it, where the bot says it for them: stands before each line.
+    pub attribution: Option<String>,
     /// From when on it is too old to be said.
     pub expires: Time,
 }

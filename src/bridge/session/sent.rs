@@ -271,6 +271,7 @@ mod tests {
             media: None,
             answer: None,
             corrects: None,
+            attribution: None,
             expires: Time(0),
         };
         Part { saying: Arc::new(saying), index: 0, count: 1 }

@@ -23,6 +23,7 @@ mod power;
 mod private;
 mod removed;
 mod rooms;
+mod shared;
 mod storm;
 mod talk;
 mod tls;

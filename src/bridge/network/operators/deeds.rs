@@ -91,7 +91,7 @@ impl Network {
     fn meant(&self, open: &Open, whom: &Whom) -> Result<UserId, Answer> {
         let channel = || open.order.channel.clone();
         match whom {
-            Whom::User(user) if self.is_ours(user) => {
+            Whom::User(user) if self.is_ours(user) && !self.is_neighbour(user) => {
                 Err(Answer::NotOfMatrix { channel: channel(), nick: user.to_string() })
             }
             Whom::User(user) => Ok(user.clone()),
@@ -252,5 +252,6 @@ impl Network {
             }
             self.ask_to_dial(id);
         }
+        self.bot_goes();
     }
 }

@@ -4,6 +4,8 @@
 //! A message of more lines than a room's people want to see in a channel is cut: its beginning is said, and a link leads
 //! to all of it. Where no links are made, as many lines are said as may be, and its sender is told of the rest.
 //!
+//! What the bot says for somebody has them before each line, so that nobody can seem to be another by where a line ends.
+//!
 //! Where the server takes several lines as one message (IRCv3 "multiline"), they go as a batch: one [`ChatLine`] whose
 //! lines are parted by LF, which is in no line otherwise. It is one message to whoever waits for its answer.
 
@@ -139,6 +141,7 @@ impl Frame {
             + " :".len()
             + self.before.len()
             + self.after.len()
+            + saying.attribution.as_deref().unwrap_or_default().len()
             + LINE_END_BYTES;
         limits.line_bytes_max.saturating_sub(fixed).max(TEXT_BYTES_MIN)
     }
@@ -148,7 +151,8 @@ impl Frame {
     }
 
     fn said(&self, saying: &Saying, text: &str) -> Line {
-        let text = format!("{}{text}{}", self.before, self.after);
+        let attribution = saying.attribution.as_deref().unwrap_or_default();
+        let text = format!("{}{attribution}{text}{}", self.before, self.after);
         Line::new(self.command, &[saying.target.as_str(), &text])
     }
 }

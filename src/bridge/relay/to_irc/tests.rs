@@ -27,6 +27,7 @@ fn saying(body: MessageBody) -> Saying {
         media: body.media,
         answer: None,
         corrects: None,
+        attribution: None,
         expires: Time(0),
     }
 }

@@ -40,6 +40,7 @@ fn part(seq: i64, to: &str, index: usize, count: usize) -> Asker {
         media: None,
         answer: None,
         corrects: None,
+        attribution: None,
         expires: Time(0),
     };
     Asker::Line(Part { saying: Arc::new(saying), index, count })
