@@ -9,15 +9,17 @@ use bunraku::bridge::admin::{
     ANSWER_MS_MAX, Admin, AdminEffect, AdminInput, NetworkName, OPEN_OF_ONE_MAX, Place, Settings,
 };
 use bunraku::bridge::command::reply::ROWS_MAX;
-use bunraku::bridge::command::{self, COMMANDS, Command, Who, Words};
+use bunraku::bridge::command::{self, COMMANDS, Command, Words};
 use bunraku::bridge::errand::{Errand, Report};
 use bunraku::bridge::input::{Before, BodyKind, MatrixEvent, MessageBody, Relation};
 use bunraku::bridge::network::RelaySeqs;
+use bunraku::bridge::policy::{Permission, Permissions};
 use bunraku::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::template::GhostTemplate;
+use bunraku::text::whom::Whom;
 use proptest::prelude::*;
 
-fn table(who: Who) -> String {
+fn table(who: Permission) -> String {
     let mut table = String::from("| command | what it does | in bridged rooms |\n|---|---|---|\n");
     for command in COMMANDS.iter().filter(|command| command.who == who) {
         let place = match command.place {
@@ -70,8 +72,9 @@ fn bounds() -> String {
 fn the_page_for_people_says_what_the_code_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let frame = include_str!("admin/page.md");
-    let made =
-        frame.replace("{commands}", &table(Who::Everybody)).replace("{admin_commands}", &table(Who::Admins));
+    let made = frame
+        .replace("{commands}", &table(Permission::User))
+        .replace("{admin_commands}", &table(Permission::Admin));
     let made = made.replace("{each}", &each()).replace("{bounds}", &bounds());
     let page = root.join("docs/ADMIN_ROOM.md");
     if std::env::var_os("BUNRAKU_BLESS").is_some() {
@@ -120,7 +123,10 @@ fn admin() -> Admin {
         bot: UserId::new("@bot:hs").expect("an id"),
         server_name: "hs".to_owned(),
         networks: vec![NetworkName { id, name: "Net".to_owned(), ghosts }],
-        admins: vec![UserId::new("@root:hs").expect("an id")],
+        permissions: Permissions::new([(
+            Whom::Person(UserId::new("@root:hs").expect("an id")),
+            Permission::Admin,
+        )]),
     };
     let mut admin = Admin::new(settings, RelaySeqs { next: RelaySeq(1), step: 1 });
     let (user, room) = (UserId::new("@root:hs").expect("an id"), RoomId::new("!r:hs").expect("an id"));

@@ -16,8 +16,9 @@ use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics, Typing,
+    Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
+    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics,
+    Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -412,5 +413,6 @@ fn policy() -> Policy {
         presence: PresenceRules::default(),
         directory: Directory::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
     }
 }

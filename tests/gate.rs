@@ -65,6 +65,7 @@ fn policy(gate: GateRule) -> Policy {
         presence: PresenceRules { gate, grace_ms: GRACE_MS, join_failure: JoinFailure::Remove },
         moderation: Moderation::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }

@@ -60,6 +60,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         operators: Operators::off(),
+        admission: Admission::default(),
     }
 }
 

@@ -53,6 +53,7 @@ fn policy() -> Policy {
         presence: PresenceRules::default(),
         directory: Directory::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),

@@ -61,6 +61,7 @@ fn policy() -> Policy {
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         operators: Operators::off(),
+        admission: Admission::default(),
     }
 }
 

@@ -12,14 +12,16 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::keeping::{audit, keep};
+use super::reload;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::admin::{
     ANSWER_MS_MAX, Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call,
 };
-use crate::bridge::command::{Keeping, Kept, Upkeep};
+use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Input, MatrixEvent, Member, Membership};
 use crate::bridge::network::RelaySeqs;
+use crate::bridge::policy::Permissions;
 use crate::ids::{EventId, NetworkId, RoomId, UserId};
 use crate::matrix::client::{As, ClientError, DeviceUse};
 use crate::store::StoreError;
@@ -94,10 +96,11 @@ impl AdminTask {
     pub async fn new(
         shell: &Arc<Shell>,
         mailboxes: &Mailboxes,
+        permissions: Permissions,
         seqs: RelaySeqs,
         mailbox: mpsc::Receiver<AdminInput>,
     ) -> Result<Self, StoreError> {
-        let mut admin = Admin::new(settings(shell, mailboxes), seqs);
+        let mut admin = Admin::new(settings(shell, mailboxes, permissions), seqs);
         for (user, room) in shell.store.admin_rooms().await? {
             shell.admin.add(room.clone());
             admin.handle(shell.clock.now(), AdminInput::Room { user, room });
@@ -211,6 +214,7 @@ impl AdminTask {
         self.shell.tasks.spawn(async move {
             let report = match upkeep {
                 Upkeep::Audit => audit(&shell.store).await,
+                Upkeep::Reload => UpkeepReport::Reloaded(reload::reload(&shell).await.to_string()),
             };
             shell.admin.give(AdminInput::Upkept { ask, report }).await;
         });
@@ -234,7 +238,7 @@ fn note(result: Result<(), StoreError>, what: &str) {
     }
 }
 
-fn settings(shell: &Shell, mailboxes: &Mailboxes) -> Settings {
+fn settings(shell: &Shell, mailboxes: &Mailboxes, permissions: Permissions) -> Settings {
     let networks = mailboxes.iter().map(|mailbox| NetworkName {
         id: mailbox.network.clone(),
         name: mailbox.policy.network_name.clone(),
@@ -244,7 +248,7 @@ fn settings(shell: &Shell, mailboxes: &Mailboxes) -> Settings {
         bot: shell.client.bot().clone(),
         server_name: shell.client.server_name().to_owned(),
         networks: networks.collect(),
-        admins: shell.admins.clone(),
+        permissions,
     }
 }
 

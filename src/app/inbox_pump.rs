@@ -188,6 +188,7 @@ impl InboxPump {
     /// The way to the network that owns the row's room, or to the one of them that the row is for.
     async fn mailbox_of(&self, row: &InboxRow) -> Option<&Mailbox> {
         let room = RoomId::new(&row.room_id)?;
+        self.shell.policy_rooms.hear(&room, &row.json, self.shell.client.bot());
         match self.shell.routes.ways(&room) {
             Some(ways) => {
                 let way = way_of(&ways, row)?;

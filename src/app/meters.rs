@@ -11,13 +11,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::logs::Logs;
 use super::network_task::MAILBOX_MAX;
+use super::policy_lists;
 use super::shell::{Mailbox, Mailboxes, Shell};
 use crate::bridge::network::figures::Figures as Machine;
 use crate::matrix::client::ClientError;
 use crate::store::Tally;
 use crate::web::media::Served;
 use crate::web::{
-    self, Bridge, DutyMoves, Figures, Gate, Ghosts, Health, Messages, Meter, Network, Puppets, Source,
+    self, Bridge, DutyMoves, Figures, Gate, Ghosts, Health, Limited, Messages, Meter, Network, PolicyLists,
+    Puppets, Source,
 };
 
 /// How long each of those that are asked may take.
@@ -64,6 +66,11 @@ impl Meters {
         }
     }
 
+    fn policy_lists(&self) -> PolicyLists {
+        let policy_lists::Figures { in_force, left_out, unread } = self.shell.policy_rooms.figures();
+        PolicyLists { in_force, left_out, unread }
+    }
+
     /// All at once, so that one that hangs does not hold the others up.
     async fn networks(&self) -> Vec<(Mailbox, Option<Machine>)> {
         let mut asked = Vec::new();
@@ -107,6 +114,7 @@ impl Source for Meters {
         Figures {
             messages,
             bridge: self.bridge(),
+            policy_lists: self.policy_lists(),
             networks: networks.into_iter().map(|(mailbox, machine)| network(&mailbox, machine)).collect(),
             commits: Some(self.shell.store.commit_seconds()),
             transactions: self.transactions.clone(),
@@ -134,7 +142,7 @@ fn messages(tally: Tally) -> Messages {
 
 /// A network that does not answer has its name and its mailbox.
 fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
-    let Machine { puppets, counts, members, gate } = machine.unwrap_or_default();
+    let Machine { puppets, counts, members, gate, limited } = machine.unwrap_or_default();
     let waiting = MAILBOX_MAX.saturating_sub(mailbox.inputs.capacity());
     let duty = counts.duty;
     Network {
@@ -148,6 +156,7 @@ fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
             waiting: puppets.waiting,
             held: puppets.held,
             asleep: puppets.asleep,
+            excluded: puppets.excluded,
         },
         connects: counts.connects,
         reconnects: counts.reconnects,
@@ -164,5 +173,10 @@ fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
             refused: members.refused,
         },
         gate: Gate { waiting: gate.waiting, removed: gate.removed, refused: gate.refused },
+        limited: Limited {
+            connections: limited.connections,
+            contacts: limited.contacts,
+            joins: limited.joins,
+        },
     }
 }

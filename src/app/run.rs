@@ -26,13 +26,15 @@ use super::logs::Logs;
 use super::meters::Meters;
 use super::naming;
 use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
+use super::policy_lists::Follower;
+use super::reload::{self, Hangups, Reloader, Source};
 use super::routes::Routes;
 use super::shelf::{self, Shown};
 use super::shell::{Asks, Held, Mailbox, Mailboxes, Shell};
 use super::stop::Stop;
 use super::{prune, recall, remember};
 use super::{settings, startup};
-use crate::bridge::input::Input;
+use crate::bridge::input::{Concerns, Input, PolicyRules};
 use crate::bridge::network::{Network, RelaySeqs};
 use crate::bridge::policy::Policy;
 use crate::config::{Config, Registration};
@@ -40,7 +42,7 @@ use crate::ids::{RelaySeq, UserId};
 use crate::irc::framer::Charset;
 use crate::irc::identd;
 use crate::matrix::appservice;
-use crate::matrix::client::{Client, ClientConfig};
+use crate::matrix::client::{Client, ClientConfig, ClientError};
 use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
 use crate::matrix::steps::Steps;
 use crate::matrix::typing;
@@ -61,9 +63,10 @@ const SEQ_BITS: u32 = 10;
 /// # Errors
 /// What keeps it from starting, in one sentence: the database, the port, a certificate file, or a homeserver
 /// that refuses the registration.
-pub async fn run(config: Config, registration: Registration) -> anyhow::Result<()> {
+pub async fn run(config: Config, registration: Registration, source: Source) -> anyhow::Result<()> {
+    let hangups = Hangups::listen().context("SIGHUP cannot be listened for")?;
     let bridge = Bridge::assemble(&config, &registration).await?;
-    bridge.run(config).await
+    bridge.run(config, registration, (source, hangups)).await
 }
 
 /// Where watchers come in, and what they find.
@@ -86,6 +89,7 @@ struct Bridge {
     networks: Vec<NetworkTask>,
     admin: AdminTask,
     mailboxes: Mailboxes,
+    lists: Follower,
 }
 
 impl Bridge {
@@ -126,6 +130,8 @@ impl Bridge {
             tasks,
             routes,
             admin: door,
+            policy_rooms: Arc::default(),
+            reloader: OnceLock::new(),
             asks: Asks::default(),
             held: Held::default(),
             errands: Asks::default(),
@@ -140,8 +146,10 @@ impl Bridge {
         });
         let mut policies = settings::policies(config, registration);
         shown.iter().for_each(|shown| policies.iter_mut().for_each(|policy| shown.equip(policy)));
-        let (networks, mailboxes, seqs) = networks(config, policies, &shell).await?;
-        let admin = AdminTask::new(&shell, &mailboxes, seqs, admin_mailbox).await?;
+        let lists = Follower::load(&shell, reload::lists(config, &registration.bot)).await?;
+        let (networks, mailboxes, seqs) = networks(config, policies, &shell, &lists.rules()).await?;
+        let admin =
+            AdminTask::new(&shell, &mailboxes, settings::permissions(config), seqs, admin_mailbox).await?;
         let (routes, to) = (Arc::clone(&shell.routes), Arc::clone(&mailboxes));
         shell.tasks.spawn(naming::carry(names, routes, to, shell.store.clone()));
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
@@ -180,10 +188,16 @@ impl Bridge {
             networks,
             admin,
             mailboxes,
+            lists,
         })
     }
 
-    async fn run(self, config: Config) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        config: Config,
+        registration: Registration,
+        (source, hangups): (Source, Hangups),
+    ) -> anyhow::Result<()> {
         let Self {
             shell,
             listener,
@@ -199,6 +213,7 @@ impl Bridge {
             networks,
             admin,
             mailboxes,
+            lists,
         } = self;
         let mut stop = Stop::listen()?;
         let (serving, pumping, saying, starting) = (
@@ -235,8 +250,12 @@ impl Bridge {
         shell.tasks.spawn(prune::prune(Arc::clone(&shell), starting.clone()));
         shell.tasks.spawn(heap::watch(Arc::clone(&shell), starting.clone()));
 
-        let refused = tokio::select! {
-            contact = startup::contact(&shell, &starting) => contact.err(),
+        let refused: Option<ClientError> = tokio::select! {
+            contact = async {
+                startup::contact(&shell, &starting).await?;
+                lists.begin(&shell, &mailboxes, &starting).await;
+                Ok(())
+            } => contact.err(),
             () = stop.asked() => { starting.cancel(); None }
         };
         let result = match refused {
@@ -247,6 +266,10 @@ impl Bridge {
             ))),
             None => {
                 if !starting.is_cancelled() {
+                    let running = (config.clone(), registration);
+                    let reloader = Reloader::new(source, running, Arc::clone(&mailboxes), starting.clone());
+                    shell.reloader.set(reloader).ok();
+                    shell.tasks.spawn(hangups.run(Arc::clone(&shell), starting.clone()));
                     begin(&shell, &mailboxes, config, &starting).await;
                     shell.tasks.spawn(pump.run(pumping.clone()));
                     let recalling = recall::watch(Arc::clone(&shell), Arc::clone(&mailboxes), starting.clone());
@@ -343,6 +366,7 @@ async fn networks(
     config: &Config,
     policies: Vec<Policy>,
     shell: &Arc<Shell>,
+    rules: &Arc<PolicyRules>,
 ) -> anyhow::Result<(Vec<NetworkTask>, Mailboxes, RelaySeqs)> {
     let last = shell.store.outbox_last().await?.unwrap_or(RelaySeq(0));
     // A new database knows no number of a run before it, but the homeserver may remember that run's
@@ -361,6 +385,8 @@ async fn networks(
         let casemap = casemap.and_then(|name| crate::text::casemap::CaseMap::from_isupport(&name));
         let seqs = RelaySeqs { next: RelaySeq(last + index), step };
         let mut network = Network::new(Policy::clone(&policy), casemap, seqs, rand::random());
+        let lists = Input::PolicyRules { rules: Arc::clone(rules), concerns: Concerns::Everybody };
+        network.handle(shell.clock.now(), lists);
         remember::remember(&mut network, &policy, settings, shell, &mut ghosts).await?;
         for saying in shell.store.sayings(&id, casemap.unwrap_or_default()).await? {
             network.handle(shell.clock.now(), Input::Remembered(saying));

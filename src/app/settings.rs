@@ -4,16 +4,17 @@
 
 use super::startup;
 use crate::bridge::policy::{
-    Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Formatting, Forms,
-    GateRule, JoinFailure, Members, Mentions, Moderation, Neighbours, Notices, Operators, PingPace, Policy,
-    Power, PresenceRules, QueryRules, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing,
-    Webirc,
+    Admission, Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Formatting,
+    Forms, GateRule, HomeserverLimits, JoinFailure, Members, Mentions, Moderation, Neighbours, Notices,
+    Operators, Own, Permission, Permissions, PingPace, Policy, Power, PresenceRules, QueryRules, QuitMessage,
+    Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
 use crate::text::irc_codes::Codes;
 use crate::text::realname::RealnameTemplate;
 use crate::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+use crate::text::whom::{Whom, folded};
 
 /// The policies of all networks, in the order of their keys.
 ///
@@ -86,11 +87,43 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         presence: presence(&network.presence),
         directory: directory(network),
         operators: operators(network),
+        admission: admission(network, config),
         moderation: Moderation {
             to_irc: rooms(network.moderation.to_irc),
             to_matrix: rooms(network.moderation.to_matrix),
         },
     }
+}
+
+fn admission(network: &Network, config: &Config) -> Admission {
+    let homeservers = &network.homeservers;
+    Admission {
+        permissions: permissions(config),
+        limits: HomeserverLimits {
+            connections_max: homeservers.connections_max,
+            contacts_per_minute: homeservers.contacts_per_minute,
+            contacts_per_hour: homeservers.contacts_per_hour,
+            joins_per_minute: homeservers.joins_per_minute,
+            own: if homeservers.own { Own::Limited } else { Own::Unlimited },
+            exempt: homeservers.exempt.iter().map(|name| folded(name)).collect(),
+        },
+        quit_message: QuitMessage(config.policy_lists.quit_message.clone()),
+    }
+}
+
+/// Who may what. Those whom `appservice.admins` names are admins, unless `permissions` names them too.
+pub fn permissions(config: &Config) -> Permissions {
+    let admins = config.appservice.admin_ids().map(|admin| (Whom::Person(admin), Permission::Admin));
+    let given = config.permissions.iter().filter_map(|(whom, permission)| {
+        let permission = match permission {
+            config::PermissionName::Blocked => Permission::Blocked,
+            config::PermissionName::User => Permission::User,
+            config::PermissionName::Plumber => Permission::Plumber,
+            config::PermissionName::Admin => Permission::Admin,
+        };
+        Some((Whom::read(whom)?, permission))
+    });
+    Permissions::new(admins.chain(given))
 }
 
 fn presence(presence: &config::Presence) -> PresenceRules {
@@ -273,6 +306,7 @@ mod tests {
         assert_eq!(policy.directory, Directory { domains, ..Directory::default() });
         assert_eq!(policy.moderation, Moderation::default());
         assert_eq!(policy.operators, Operators::default());
+        assert_eq!(policy.admission, Admission::default());
 
         let channel = ChannelName::new("#Rust", CaseMap::Ascii).expect("a channel");
         let alias = policy.aliases.alias(&channel, &policy.server_name).expect("short");
@@ -280,5 +314,21 @@ mod tests {
         let nick = Nick::new("alice", CaseMap::Ascii).expect("a nick");
         let ghost = policy.ghosts.user(&nick, &policy.server_name).expect("short");
         assert_eq!(ghost.as_str(), "@irc_libera_alice:example.org");
+    }
+
+    #[test]
+    fn admins_of_the_homeserver_are_admins_here_unless_it_is_said_otherwise() {
+        let text = "\
+homeserver: { url: 'http://127.0.0.1:8008', domain: example.org }
+appservice: { admins: ['@op:example.org', '@old:example.org'] }
+permissions: { '@old:example.org': user, evil.org: blocked, '@ada:evil.org': plumber }
+networks: { libera: { servers: [{ host: irc.libera.chat }] } }
+";
+        let around = Around { file: Path::new("config.yaml"), variable: &|_| None };
+        let permissions = permissions(&parse(text, around).expect("good").config);
+        let of = |user: &str| permissions.of(&UserId::new(user).expect("an id")).name();
+        assert_eq!(of("@op:example.org"), "admin");
+        assert_eq!(of("@old:example.org"), "user");
+        assert_eq!((of("@eve:evil.org"), of("@ada:evil.org"), of("@bob:hs")), ("blocked", "plumber", "user"));
     }
 }

@@ -11,6 +11,8 @@ use super::admin_task::AdminDoor;
 use super::clock::Clock;
 use super::heap::Churn;
 use super::host::Intake;
+use super::policy_lists::PolicyRooms;
+use super::reload::Reloader;
 use super::routes::Routes;
 use crate::bridge::effect::{Existence, Found, Outcome};
 use crate::bridge::errand::Report;
@@ -40,6 +42,10 @@ pub struct Shell {
     pub routes: Arc<Routes>,
     /// The way to the admin rooms.
     pub admin: AdminDoor,
+    /// Which rooms are policy lists.
+    pub policy_rooms: Arc<PolicyRooms>,
+    /// Reads the configuration again, once everything runs.
+    pub reloader: OnceLock<Reloader>,
     pub held: Held,
     /// The homeserver's questions for aliases.
     pub asks: Asks<Existence>,

@@ -4,12 +4,14 @@
 //! any other: a refused connect, a lost socket, a homeserver that would not make a room.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::effect::QueryStep;
 use super::ending::Ending;
 use super::errand::Errand;
 use super::media::Media;
 use super::operators::rules::Rule;
+use super::policy::Policy;
 use super::relay::memory::Saying;
 use super::step::StepKey;
 use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
@@ -17,6 +19,8 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::look_up::LookUp;
+pub use super::policy_lists::{About, Concerns, PolicyList, PolicyRule, PolicyRules, RuleKey};
+pub use super::queries::row::{QueryFault, QueryRoom, QueryRow, QueryStanding};
 pub use super::step::StepResult;
 pub use super::succession::{Successor, Unfit};
 
@@ -84,6 +88,10 @@ pub enum Input {
     Banned(BanRow),
     /// What an operator of a channel asked of an earlier run; given before `Started`, and before the members of rooms.
     Rule(Rule),
+    /// The policy lists as they are now, and whom the change may concern.
+    PolicyRules { rules: Arc<PolicyRules>, concerns: Concerns },
+    /// Settings that were changed while the bridge runs; the others in it are as before.
+    PolicyChanged(Box<Policy>),
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.
@@ -92,48 +100,6 @@ pub struct BanRow {
     pub room: RoomId,
     pub ghost: UserId,
     pub mask: String,
-}
-
-/// A private chat that has a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryRow {
-    pub user: UserId,
-    /// As last written; the machine folds it.
-    pub nick: String,
-    pub room: RoomId,
-    pub standing: QueryStanding,
-    /// Who had the nick: the account, where the network tells.
-    pub account: Option<String>,
-    /// The same by `user@host`.
-    pub mask: Option<String>,
-    /// The person's display name, where it is known.
-    pub display_name: Option<String>,
-}
-
-/// Whether the person is in the room of a private chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueryStanding {
-    /// In it, or invited.
-    Open,
-    Left,
-}
-
-/// The room of a private chat, as something was done for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryRoom {
-    pub room: RoomId,
-    /// The person's display name, where it was told.
-    pub display_name: Option<String>,
-}
-
-/// Why something could not be done for a private chat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QueryFault {
-    /// Perhaps later.
-    Later(String),
-    Refused(String),
-    /// There are others in the room.
-    Crowd,
 }
 
 /// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.

@@ -53,6 +53,13 @@ impl Pacer {
         }
     }
 
+    /// Goes on at another pace. A network that is slowed by a wall stays so.
+    pub fn set_pace(&mut self, pace: &ConnectPace) {
+        self.at_once = pace.at_once.max(1);
+        self.rate.burst = u64::from(pace.burst.max(1));
+        self.rate.interval_ms = pace.interval_ms;
+    }
+
     /// Gets in line, once; who has become eager meanwhile goes to that line's end.
     pub fn ask(&mut self, puppet: PuppetId, haste: Haste) {
         match (self.queued.get(&puppet), haste) {

@@ -1,11 +1,13 @@
 //! A Matrix user's presence on one IRC network: who they are, where they want to be, what they still have to
 //! say, and the connection they have at the moment, if any.
 
+mod absence;
 mod unsaid;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use self::absence::{Asleep, Exclusion, Held, Told};
 use super::ending::{Closing, Comeback, End, Ending, LastWords, LoginRefusal};
 use super::relay::to_irc::Saying;
 use super::session::Session;
@@ -72,30 +74,8 @@ pub struct Puppet {
     pub talked_at: Option<Time>,
     /// When they dialed last.
     pub dialed: Time,
-}
-
-/// Why a puppet stays away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    pub end: End,
-    pub since: Time,
-    pub told: Told,
-}
-
-/// Whether a puppet's person knows of its hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    Yes,
-    NotYet,
-}
-
-/// Why a puppet's connection was closed until its person is back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asleep {
-    /// Nothing was said for as long as the settings allow.
-    Idle,
-    /// All connections were taken, and this one had been idle for longest.
-    Shed,
+    /// Why their person may not be on IRC through the bridge at all.
+    pub excluded: Option<Box<Exclusion>>,
 }
 
 /// A message that waits; with its lines where it was cut already.
@@ -158,6 +138,7 @@ impl Puppet {
             alone_since: None,
             talked_at: None,
             dialed: Time::default(),
+            excluded: None,
         }
     }
 
@@ -170,7 +151,8 @@ impl Puppet {
     /// Whether a connection is to be made for them at all.
     pub fn may_dial(&self) -> bool {
         let wants = !self.wanted.is_empty() || self.talked_at.is_some() || self.has_waiting();
-        self.session.is_none() && wants && self.held.is_none() && self.asleep.is_none()
+        let is_free = self.held.is_none() && self.asleep.is_none() && self.excluded.is_none();
+        self.session.is_none() && wants && is_free
     }
 
     /// True when messages wait.

@@ -35,7 +35,7 @@ impl Desk {
         let config = load(file)?.config;
         // The configuration's filter is for the bridge, whose news nobody has asked for here.
         let filter = std::env::var_os("RUST_LOG").is_none().then_some(LOG);
-        logging::start(&config.logging, filter).map_err(|sentence| told(Exit::Usage, sentence))?;
+        logging::start(&config.logging, filter).map(drop).map_err(|sentence| told(Exit::Usage, sentence))?;
         Ok(Self { file: file.to_owned(), config })
     }
 

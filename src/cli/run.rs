@@ -1,5 +1,6 @@
 //! `bunraku run`: read everything, start logging, hand over to the bridge.
 
+use bunraku::app::reload::Source;
 use bunraku::config::{Config, Registration, registration};
 use bunraku::matrix::client::ClientError;
 
@@ -14,14 +15,15 @@ fn prepare_and_start(run: &Run) -> Result<Exit, Exit> {
     let loaded = load(&run.config.path)?;
     let (registration, warnings) =
         registration::load(&loaded.config).map_err(|problems| refuse(&problems))?;
-    logging::start(&loaded.config.logging, run.log.as_deref()).map_err(|sentence| {
+    let set_filter = logging::start(&loaded.config.logging, run.log.as_deref()).map_err(|sentence| {
         eprintln!("{sentence}");
         Exit::Usage
     })?;
+    let source = Source { file: run.config.path.clone(), set_filter };
     for warning in loaded.warnings.0.iter().chain(&warnings.0) {
         tracing::warn!("{warning}");
     }
-    Ok(match runtime()?.block_on(start(loaded.config, registration)) {
+    Ok(match runtime()?.block_on(start(loaded.config, registration, source)) {
         Ok(()) => Exit::Good,
         Err(fault) => {
             tracing::error!(fault = format!("{fault:#}"), "the bridge has stopped");
@@ -31,8 +33,8 @@ fn prepare_and_start(run: &Run) -> Result<Exit, Exit> {
 }
 
 /// Runs the bridge.
-async fn start(config: Config, registration: Registration) -> anyhow::Result<()> {
-    bunraku::app::run::run(config, registration).await
+async fn start(config: Config, registration: Registration, source: Source) -> anyhow::Result<()> {
+    bunraku::app::run::run(config, registration, source).await
 }
 
 /// A fault of the homeserver's has an exit code of its own, so that a supervisor can wait for it.

@@ -3,6 +3,7 @@
 //! One function per block of the file. Nothing here stops at the first fault, and nothing here prints a
 //! value that may hold a secret.
 
+mod admission;
 mod identity;
 mod listeners;
 mod members;
@@ -34,6 +35,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if config.logging.filter.trim().is_empty() {
         findings.error(place!["logging", "filter"], "must not be empty; \"info\" is a good start");
     }
+    admission::permissions(&config.permissions, &config.appservice, findings);
+    admission::policy_lists(&config.policy_lists, findings);
     if config.networks.is_empty() {
         findings.error(place!["networks"], "no network; add at least one, see config.sample.yaml");
     }
@@ -171,6 +174,7 @@ fn network(key: &str, network: &Network, homeserver: &Homeserver, findings: &mut
     messages::failures(&network.failures, &here.with("failures"), findings);
     members::check(&network.members, &here.with("members"), findings);
     operators::check(network, &here.with("operators"), findings);
+    admission::homeservers(&network.homeservers, &here, findings);
     messages::mentions(&network.mentions, &here.with("mentions"), findings);
 }
 

@@ -86,8 +86,12 @@ pub(super) static CONFIG: Shape = Shape::Table(&[
             may("transfers_max", whole(1, 10_000)),
         ]),
     ),
+    may("permissions", Shape::Named(&PERMISSION)),
+    may("policy_lists", Shape::Table(&[may("rooms", TEXTS), may("quit_message", Shape::Text)])),
     must("networks", Shape::Named(&NETWORK)),
 ]);
+
+static PERMISSION: Shape = Shape::OneOf(&["blocked", "user", "plumber", "admin"]);
 
 static NETWORK: Shape = Shape::Table(&[
     may("name", Shape::Text),
@@ -245,6 +249,17 @@ static NETWORK: Shape = Shape::Table(&[
     may(
         "operators",
         Shape::Table(&[may("enabled", Shape::YesNo), may("nick", Shape::Text), may("contact", Shape::Text)]),
+    ),
+    may(
+        "homeservers",
+        Shape::Table(&[
+            may("connections_max", whole(0, 50_000)),
+            may("contacts_per_minute", whole(0, 10_000)),
+            may("contacts_per_hour", whole(0, 100_000)),
+            may("joins_per_minute", whole(0, 10_000)),
+            may("own", Shape::YesNo),
+            may("exempt", TEXTS),
+        ]),
     ),
 ]);
 

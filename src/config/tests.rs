@@ -129,7 +129,8 @@ fn shape_places(shape: &Shape, here: &Place, out: &mut Vec<String>) {
             }
         }
         Shape::Named(block) => {
-            let place = here.with("libera");
+            let name = if matches!(block, Shape::OneOf(_)) { "*" } else { "libera" };
+            let place = here.with(name);
             out.push(place.to_string());
             shape_places(block, &place, out);
         }
@@ -201,6 +202,34 @@ fn failures_are_told_somehow() {
         let fault = format!("config.yaml:7: networks.libera.failures.reaction: {bad}");
         network_faults(&format!("    failures: {{ reaction: \"{reaction}\" }}\n"), &[&fault]);
     }
+}
+
+#[test]
+fn permissions_and_lists_name_somebody() {
+    let text = format!(
+        "{SMALL}appservice: {{ admins: ['@op:example.org'] }}\npermissions:\n  '@op:example.org': user\n  evil.*: blocked\n  \
+         alice: user\n  good.org: king\n  '*': admin\npolicy_lists:\n  rooms: ['!a:b', list, '!a:b']\n  quit_message: \"a\\nb\"\n"
+    );
+    let nobody = "is nobody: write a user id such as @alice:example.org, a homeserver such as example.org, or \"*\" for everybody";
+    assert_eq!(
+        faults(&text),
+        [
+            "config.yaml:9: warning: permissions.@op:example.org: @op:example.org is among appservice.admins, and with this has less than an admin's power here".to_owned(),
+            format!("config.yaml:10: permissions.evil.*: \"evil.*\" {nobody}"),
+            "config.yaml:12: permissions.good.org: one of blocked, user, plumber, admin is wanted here, not \"king\"".to_owned(),
+            "config.yaml:13: warning: permissions.*: everybody may do everything with this bridge".to_owned(),
+            "config.yaml:15: policy_lists.rooms[1]: \"list\" is neither a room id, such as !opaque:example.org, nor an alias, such as #room:example.org".to_owned(),
+            "config.yaml:15: policy_lists.rooms[2]: !a:b stands here twice".to_owned(),
+            "config.yaml:16: policy_lists.quit_message: must be one line of 250 bytes at most".to_owned(),
+        ]
+    );
+    network_faults(
+        "    homeservers: { exempt: ['a b'], contacts_per_minute: 30, contacts_per_hour: 20 }\n",
+        &[
+            "config.yaml:7: networks.libera.homeservers.exempt[0]: \"a b\" is no server name; write the part of users' ids after the colon, such as example.org",
+            "config.yaml:7: warning: networks.libera.homeservers.contacts_per_minute: 30 is more than contacts_per_hour, 20, which is what counts then",
+        ],
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! whose default depends on another setting (`appservice.url`, a network's name, a server's port) are filled
 //! in before these types are made, so none of them is an `Option` without a meaning of its own.
 
+mod admission;
 mod directory;
 mod identity;
 mod listeners;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::UserId;
 use crate::secret::Secret;
 
+pub use admission::{Homeservers, PermissionName, PolicyLists};
 pub use directory::Directory;
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
@@ -53,6 +55,11 @@ pub struct Config {
     pub metrics: Metrics,
     #[serde(default)]
     pub media: Media,
+    /// What people may do, by user id, server name or `*`.
+    #[serde(default = "admission::everybody")]
+    pub permissions: BTreeMap<String, PermissionName>,
+    #[serde(default)]
+    pub policy_lists: PolicyLists,
     /// By network id.
     pub networks: BTreeMap<String, Network>,
 }
@@ -237,6 +244,8 @@ pub struct Network {
     pub directory: Directory,
     #[serde(default)]
     pub operators: Operators,
+    #[serde(default)]
+    pub homeservers: Homeservers,
 }
 
 fn default_encoding() -> String {

@@ -10,6 +10,7 @@ use super::inbox::{self, InboxRow, NewEvent};
 use super::links::{self, LinkRow};
 use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
+use super::policy_rules::{self, RulesChange};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
@@ -226,6 +227,14 @@ pub(super) enum Write {
         channel: String,
         asked: Asked,
     },
+    PolicyRules {
+        list: String,
+        room: RoomId,
+        change: RulesChange,
+    },
+    PolicyListForget {
+        list: String,
+    },
 }
 
 /// What a change gives back.
@@ -355,6 +364,8 @@ impl Write {
             Self::RuleRemove { network, channel, asked } => {
                 operators::remove(conn, network, channel, asked).await
             }
+            Self::PolicyRules { list, room, change } => policy_rules::change(conn, list, room, change).await,
+            Self::PolicyListForget { list } => policy_rules::forget(conn, list).await,
         }
         .map(|()| Reply::Nothing)
     }

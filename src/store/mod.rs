@@ -31,6 +31,7 @@ mod meta;
 mod networks;
 mod operators;
 mod outbox;
+mod policy_rules;
 mod portals;
 mod queries;
 mod sayings;
@@ -57,6 +58,7 @@ pub use inbox::{InboxCounts, InboxRow, NewEvent, copy_name};
 pub use links::{LinkId, Linked};
 pub use logins::{LoginSummary, StoredCertificate, StoredLogin};
 pub use outbox::{DeadLetter, OutboxRow};
+pub use policy_rules::{KeptRule, RulesChange};
 pub use portals::{Naming, Pairing};
 pub use sealed::Resealed;
 pub use sts::StsPolicy;
@@ -199,6 +201,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     bans::STATEMENTS,
     admin_rooms::STATEMENTS,
     operators::STATEMENTS,
+    policy_rules::STATEMENTS,
     sayings::STATEMENTS,
     members::STATEMENTS,
     ghosts::STATEMENTS,

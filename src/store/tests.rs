@@ -14,7 +14,8 @@ use crate::bridge::effect::{
     Asked, Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Rule, Said, Saying, Sign, Speaker,
 };
 use crate::bridge::input::{
-    BanRow, Before, BodyKind, HoldRow, Member, PortalOrigin, PortalRow, QueryRow, QueryStanding,
+    About, BanRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin, PortalRow, QueryRow,
+    QueryStanding, RuleKey,
 };
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
@@ -115,6 +116,7 @@ stories![
     private_chats_are_remembered,
     an_admin_room_is_remembered_until_there_is_a_newer_one,
     bans_are_remembered,
+    rules_of_policy_lists_are_what_was_read_last,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
     a_link_leads_on_until_it_ends,
@@ -1364,6 +1366,35 @@ async fn what_operators_asked_for_is_remembered(place: Place) {
     ];
     assert_eq!(store.rules(&one).await.unwrap(), kept);
     assert_eq!(store.rules(&two).await.unwrap(), []);
+}
+
+async fn rules_of_policy_lists_are_what_was_read_last(place: Place) {
+    let store = place.open().await;
+    let key = |key: &str| RuleKey { kind: "m.policy.rule.user".into(), key: key.into() };
+    let rule =
+        |entity: &str| PolicyRule { about: About::Person, entity: entity.into(), reason: "a\0b".into() };
+    let (list, room) = ("#list:hs", RoomId::new("!list").unwrap());
+    let put = |names: &[&str]| names.iter().map(|name| (key(name), rule(name))).collect::<Vec<_>>();
+    let change = |put, gone| RulesChange { put, gone };
+    store.policy_rules_change(list, &room, change(put(&["@a:hs", "@b:hs"]), Vec::new())).await.unwrap();
+    store.policy_rules_change("!other", &room, change(put(&["@a:hs"]), Vec::new())).await.unwrap();
+    let next = change(vec![(key("@b:hs"), rule("@c:hs"))], vec![key("@a:hs"), key("@nobody:hs")]);
+    store.policy_rules_change(list, &room, next).await.unwrap();
+    let many: Vec<String> = (0..1_203).map(|n| format!("@u{n}:hs")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    store.policy_rules_change("!many", &room, change(put(&many), Vec::new())).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    let of = |kept: &[KeptRule], list: &str| {
+        let rules = kept.iter().filter(|kept| kept.list == list);
+        rules.map(|kept| (kept.key.key.clone(), kept.rule.entity.clone())).collect::<Vec<_>>()
+    };
+    let kept = store.policy_rules().await.unwrap();
+    assert_eq!(of(&kept, list), [("@b:hs".to_owned(), "@c:hs".to_owned())]);
+    assert_eq!((of(&kept, "!other").len(), of(&kept, "!many").len()), (1, 1_203));
+    assert_eq!((&kept[0].rule.reason, &kept[0].room), (&"a\0b".to_owned(), &room));
+    store.policy_list_forget(list).await.unwrap();
+    assert_eq!(of(&store.policy_rules().await.unwrap(), list), []);
 }
 
 fn link(seq: i64, part: LinkPart) -> LinkId {

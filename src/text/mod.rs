@@ -4,6 +4,7 @@
 
 pub mod casemap;
 pub mod colour;
+pub mod glob;
 pub mod html;
 pub mod ident;
 pub mod irc_codes;
@@ -21,3 +22,4 @@ pub mod scram;
 pub mod spans;
 pub mod split;
 pub mod template;
+pub mod whom;

@@ -24,6 +24,7 @@ pub struct Figures {
     /// `None` while the database does not answer.
     pub messages: Option<Vec<Messages>>,
     pub bridge: Bridge,
+    pub policy_lists: PolicyLists,
     pub networks: Vec<Network>,
     /// How long commits took, in seconds.
     pub commits: Option<Histogram>,
@@ -79,6 +80,25 @@ pub struct Network {
     pub duty_moves: DutyMoves,
     pub ghosts: Ghosts,
     pub gate: Gate,
+    pub limited: Limited,
+}
+
+/// What was refused since the start because the people of one homeserver had or did as much as they may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    pub connections: u64,
+    pub contacts: u64,
+    pub joins: u64,
+}
+
+/// Rules of policy lists, over all networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyLists {
+    pub in_force: u64,
+    /// Too long, or more than are kept.
+    pub left_out: u64,
+    /// Lists that were not read since the start.
+    pub unread: u64,
 }
 
 /// People in rooms whose puppets are not in the channel.
@@ -110,6 +130,7 @@ pub struct Puppets {
     pub waiting: u64,
     pub held: u64,
     pub asleep: u64,
+    pub excluded: u64,
 }
 
 /// How often the duty for a channel moved to another connection, by why.
@@ -125,6 +146,7 @@ pub(super) fn render(figures: &Figures) -> String {
     let mut page = Page(Registry::with_prefix("bunraku"));
     page.messages(figures.messages.as_deref());
     page.bridge(&figures.bridge);
+    page.policy_lists(figures.policy_lists);
     page.networks(&figures.networks);
     if let Some(commits) = &figures.commits {
         page.0.register("commit_seconds", "How long commits of the database took", commits.clone());
@@ -186,6 +208,14 @@ impl Page {
         }
     }
 
+    fn policy_lists(&mut self, lists: PolicyLists) {
+        let rules = self.gauges("policy_rules", "Rules of policy lists, by whether they are in force");
+        for (state, count) in [("in_force", lists.in_force), ("left_out", lists.left_out)] {
+            set(&rules, vec![("state", state.to_owned())], count);
+        }
+        self.gauge("policy_lists_unread", "Policy lists that were not read since the start", lists.unread);
+    }
+
     fn networks(&mut self, networks: &[Network]) {
         let mailbox = self.gauges("mailbox_waiting", "Inputs that wait for a network's machine");
         let puppets = self.gauges("puppets", "Puppets by state of their connection");
@@ -200,6 +230,7 @@ impl Page {
         let moves = self.counters("duty_moves", "How often another connection took over a channel, by why");
         let unseen = self.gauges("unseen", "People in a room whose puppet is not in its channel");
         let removals = self.counters("removals", "People removed from a room, by how that ended");
+        let limited = self.counters("limited", "What was refused because of a homeserver's limits, by limit");
         for row in networks {
             let with = |name, value: &str| vec![("network", row.network.clone()), (name, value.to_owned())];
             let alone = || vec![("network", row.network.clone())];
@@ -221,6 +252,10 @@ impl Page {
             set(&unseen, alone(), count);
             for (end, count) in [("removed", removed), ("refused", refused)] {
                 add(&removals, with("end", end), count);
+            }
+            let Limited { connections, contacts, joins } = row.limited;
+            for (limit, count) in [("connections", connections), ("contacts", contacts), ("joins", joins)] {
+                add(&limited, with("limit", limit), count);
             }
             let DutyMoves { by_silence, by_leave, by_preference } = row.duty_moves;
             for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)]
@@ -249,8 +284,8 @@ impl Page {
     }
 }
 
-fn states(puppets: &Puppets) -> [(&'static str, u64); 7] {
-    let Puppets { dialing, registering, ready, closing, waiting, held, asleep } = *puppets;
+fn states(puppets: &Puppets) -> [(&'static str, u64); 8] {
+    let Puppets { dialing, registering, ready, closing, waiting, held, asleep, excluded } = *puppets;
     [
         ("dialing", dialing),
         ("registering", registering),
@@ -259,6 +294,7 @@ fn states(puppets: &Puppets) -> [(&'static str, u64); 7] {
         ("waiting", waiting),
         ("held", held),
         ("asleep", asleep),
+        ("excluded", excluded),
     ]
 }
 

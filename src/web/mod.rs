@@ -24,7 +24,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 pub use health::Health;
-pub use metrics::{Bridge, DutyMoves, Figures, Gate, Ghosts, Messages, Network, Puppets};
+pub use metrics::{
+    Bridge, DutyMoves, Figures, Gate, Ghosts, Limited, Messages, Network, PolicyLists, Puppets,
+};
 pub use timing::{Meter, timed};
 
 /// How long an answer is good for others who ask.

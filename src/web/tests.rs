@@ -71,9 +71,12 @@ fn figures() -> Figures {
         duty_moves: DutyMoves { by_silence: 1, by_leave: 2, by_preference: 0 },
         ghosts: Ghosts { waiting: 4, joined: 5, left: 6, refused: 0 },
         gate: Gate { waiting: 3, removed: 2, refused: 1 },
+        limited: Limited { connections: 1, contacts: 2, joins: 0 },
     };
     let bridge = Bridge { inbox_open: 2, outbox_waiting: 8, outbox_rooms_parked: 1, ..Bridge::default() };
-    Figures { messages: Some(vec![messages]), bridge, networks: vec![network], ..Figures::default() }
+    let policy_lists = PolicyLists { in_force: 7, left_out: 1, unread: 0 };
+    let (messages, networks) = (Some(vec![messages]), vec![network]);
+    Figures { messages, bridge, policy_lists, networks, ..Figures::default() }
 }
 
 #[tokio::test]
@@ -94,6 +97,9 @@ async fn figures_are_written_as_prometheus_reads_them() {
         "bunraku_outbox_dropped_total 0",
         "bunraku_mailbox_waiting{network=\"libera\"} 3",
         "bunraku_puppets{network=\"libera\",state=\"ready\"} 5",
+        "bunraku_limited_total{network=\"libera\",limit=\"contacts\"} 2",
+        "bunraku_policy_rules{state=\"in_force\"} 7",
+        "bunraku_policy_lists_unread 0",
         "bunraku_reconnects_total{network=\"libera\"} 4",
         "bunraku_refusals_total{network=\"libera\",code=\"404\"} 7",
         "bunraku_duty_moves_total{network=\"libera\",why=\"leave\"} 2",

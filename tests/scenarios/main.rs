@@ -73,6 +73,9 @@ stories! {
     edit_storm
     edits_off
     encrypted
+    excluded_at_start
+    excluded_by_list
+    excluded_by_permission
     fence_unanswered
     flood
     formatting
@@ -101,6 +104,9 @@ stories! {
     heard_typing
     heard_typing_hidden
     held_before
+    homeserver_connections
+    homeserver_contacts
+    homeserver_joins
     hostile_lines
     idle
     join_late

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
 use bunraku::bridge::errand::Errand;
 use bunraku::bridge::input::{
-    AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Doorway, HoldRow, Input, Login, LookUp,
-    MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin, PortalRow, QueryFault, QueryRoom,
-    QueryRow, QueryStanding, Relation, StepResult, Successor, Unfit, Wire,
+    About, AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway, HoldRow, Input,
+    Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList, PolicyRule,
+    PolicyRules, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow, QueryStanding, Relation, RuleKey,
+    StepResult, Successor, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Forms, GateRule,
-    JoinFailure, Members, Mentions, Moderation, Notices, Operators, PingPace, Policy, Power, PresenceRules,
-    QueryRules, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Admission, Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Forms,
+    GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, Permission, Permissions,
+    PingPace, Policy, Power, PresenceRules, QueryRules, QuitMessage, Rooms, Services, Shown, StatusEvents,
+    ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -32,6 +34,7 @@ use bunraku::text::line::Line;
 use bunraku::text::link::Links;
 use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+use bunraku::text::whom::Whom;
 
 use super::{content, show};
 
@@ -84,6 +87,7 @@ fn policy() -> Policy {
         presence: PresenceRules::default(),
         directory: Directory::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
     }
 }
 
@@ -102,6 +106,9 @@ pub fn play(story: &str) -> String {
 
 struct Stage {
     policy: Policy,
+    permissions: Vec<(Whom, Permission)>,
+    /// The rules of the one policy list there is.
+    rules: PolicyList,
     network: Option<Network>,
     now: Time,
     written: Vec<String>,
@@ -127,6 +134,8 @@ impl Stage {
         let written = Vec::new();
         Self {
             policy: policy(),
+            permissions: Vec::new(),
+            rules: PolicyList::new(),
             network: None,
             now: BEGIN,
             written,
@@ -152,6 +161,11 @@ impl Stage {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
             "policy" => self.set(rest),
+            "change" => {
+                self.set(rest);
+                self.give(Input::PolicyChanged(Box::new(self.policy.clone())));
+            }
+            "list" => self.lists(rest),
             "kernel" => self.kernel_waits = rest == "waits",
             "disk" => self.disk_waits = rest == "waits",
             "noted" => self.give(noted(rest)),
@@ -265,6 +279,16 @@ impl Stage {
             "shared" => self.policy.directory.neighbours.channels.push(value.to_owned()),
             "never" => self.policy.mentions.never.extend([user(value)]),
             "bot" => self.policy.operators.nick = Some(value.to_owned()),
+            "permission" => {
+                let (whom, permission) = value.split_once(' ').expect("permission WHOM PERMISSION");
+                let whom = Whom::read(whom).expect("somebody");
+                self.permissions.push((whom, Permission::named(permission).expect("a permission")));
+                self.policy.admission.permissions = Permissions::new(self.permissions.clone());
+            }
+            "quit_message" => self.policy.admission.quit_message = QuitMessage(value.to_owned()),
+            "homeserver_connections" => self.policy.admission.limits.connections_max = number() as usize,
+            "homeserver_contacts" => self.policy.admission.limits.contacts_per_minute = number() as u32,
+            "homeserver_joins" => self.policy.admission.limits.joins_per_minute = number() as u32,
             "consent" => self.policy.operators.consent = Consent::ByConsent,
             "contact" => self.policy.operators.contact = value.to_owned(),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
@@ -305,6 +329,27 @@ impl Stage {
         for n in 1..=count.parse::<u32>().expect("a number") {
             self.happens(&line.replace('%', &n.to_string()));
         }
+    }
+
+    /// `list user @eve:evil.org: spam`, `list server *.evil.org: bad`: one more rule; `list without @eve:evil.org`: it is gone.
+    fn lists(&mut self, words: &str) {
+        let (verb, rest) = words.split_once(' ').expect("list VERB ENTITY");
+        let (entity, reason) = rest.split_once(": ").unwrap_or((rest, ""));
+        let about = if verb == "server" { About::Homeserver } else { About::Person };
+        let named = match verb {
+            "without" => {
+                let gone = self.rules.extract_if(.., |_, rule| rule.entity == entity);
+                gone.map(|(_, rule)| (rule.about, rule.entity)).collect()
+            }
+            _ => {
+                let key = RuleKey { kind: "m.policy.rule.user".into(), key: entity.to_owned() };
+                let rule = PolicyRule::new(about, Some(entity), Some("m.ban"), Some(reason));
+                self.rules.insert(key, rule.expect("a rule"));
+                vec![(about, entity.to_owned())]
+            }
+        };
+        let rules = Arc::new(PolicyRules::new([(&room("!list"), &self.rules)]));
+        self.give(Input::PolicyRules { rules, concerns: Concerns::Only(named) });
     }
 
     fn give(&mut self, input: Input) {

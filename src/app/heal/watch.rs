@@ -133,6 +133,7 @@ impl Watch {
         let oldest = Time(self.shell.clock.now().0.saturating_sub(AGE_MS_MAX));
         tracing::debug!(rooms = rooms.len(), "rooms are read back");
         self.gaps.open(rooms, MARGIN_MS, oldest);
+        self.shell.policy_rooms.read_anew();
         match timeout(LOOK_TIMEOUT, wake_homeserver(&self.shell)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

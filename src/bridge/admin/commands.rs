@@ -7,6 +7,7 @@ use crate::bridge::command::tell::{Came, Told, counted};
 use crate::bridge::command::{self, Act, Command, Keeping, Kept, Scope, Spoken, UpkeepReport, Words};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Before, BodyKind, MessageBody, Relation};
+use crate::bridge::policy::Permission;
 use crate::ids::{EventId, InboxSeq, NetworkId, RoomId, Time, UserId};
 
 /// What begins a command in a bridged room.
@@ -67,7 +68,8 @@ impl Admin {
     ) {
         let given = Given { seq, room, event, user: sender };
         let is_text = body.kind == BodyKind::Text && body.media.is_none();
-        if !is_text || matches!(relation, Relation::Edit { .. }) || !self.is_person(sender) {
+        let is_blocked = self.settings.who(sender) == Permission::Blocked;
+        if is_blocked || !is_text || matches!(relation, Relation::Edit { .. }) || !self.is_person(sender) {
             return self.settle(seq);
         }
         match place {

@@ -81,6 +81,7 @@ impl Admin {
             AdminInput::Reported { ask, report } => self.reported(ask, &report),
             AdminInput::Kept { ask, kept } => self.kept(ask, &kept),
             AdminInput::Upkept { ask, report } => self.upkept(ask, &report),
+            AdminInput::Permissions(permissions) => self.settings.permissions = permissions,
             AdminInput::Hidden { room, event, result } => self.hidden(&room, &event, result),
         }
     }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use super::{Admin, AdminEffect, Place, words};
 use crate::bridge::command::reply::Reply;
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership};
+use crate::bridge::policy::Permission;
 use crate::ids::{InboxSeq, RoomId, UserId};
 
 /// Rooms that the bot is on its way into, at most. A further invitation is declined.
@@ -106,6 +107,9 @@ impl Admin {
     fn invited(&mut self, room: &RoomId, by: &UserId) {
         if self.rooms.person(room).is_some() || self.rooms.entering.contains_key(room) {
             return;
+        }
+        if self.settings.who(by) == Permission::Blocked {
+            return self.leave(room, "you may not use this bridge; its operator can say why");
         }
         if !self.is_person(by) || self.rooms.entering.len() >= ENTERING_MAX {
             return self.leave(room, "the bridge takes no invitation now; try again in a minute");

@@ -1,9 +1,10 @@
 //! What happens to the admin rooms, and what they ask for.
 
-use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport, Who};
+use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
 use crate::bridge::effect::{Outcome, Relay};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Before, MatrixEvent, Member};
+use crate::bridge::policy::{Permission, Permissions};
 use crate::ids::{EventId, InboxSeq, NetworkId, RoomId, UserId};
 use crate::text::template::GhostTemplate;
 
@@ -22,6 +23,8 @@ pub enum AdminInput {
     Kept { ask: AskId, kept: Kept },
     /// What the bridge was asked.
     Upkept { ask: AskId, report: UpkeepReport },
+    /// Who may what, from now on.
+    Permissions(Permissions),
     /// What became of `Hide`.
     Hidden { room: RoomId, event: EventId, result: Result<(), String> },
 }
@@ -66,7 +69,7 @@ pub struct Settings {
     pub bot: UserId,
     pub server_name: String,
     pub networks: Vec<NetworkName>,
-    pub admins: Vec<UserId>,
+    pub permissions: Permissions,
 }
 
 /// A network, as people name it.
@@ -101,7 +104,7 @@ impl Settings {
     }
 
     /// What somebody may.
-    pub fn who(&self, user: &UserId) -> Who {
-        if self.admins.contains(user) { Who::Admins } else { Who::Everybody }
+    pub fn who(&self, user: &UserId) -> Permission {
+        self.permissions.of(user)
     }
 }

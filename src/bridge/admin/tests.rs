@@ -5,9 +5,11 @@ use crate::bridge::command::{AuditRow, COMMANDS, Kept, Password, UpkeepReport};
 use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::errand::Report;
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership, MessageBody, Relation};
+use crate::bridge::policy::{Permission, Permissions};
 use crate::ids::NetworkId;
 use crate::text::line::Line;
 use crate::text::template::GhostTemplate;
+use crate::text::whom::Whom;
 
 struct Stage {
     admin: Admin,
@@ -31,13 +33,18 @@ fn room(name: &str) -> RoomId {
     RoomId::new(&format!("!{name}:hs")).unwrap()
 }
 
+fn permissions() -> Permissions {
+    let person = |name| Whom::Person(user(name));
+    Permissions::new([(person("root"), Permission::Admin), (person("bad"), Permission::Blocked)])
+}
+
 impl Stage {
     fn new(networks: &[&str]) -> Self {
         let settings = Settings {
             bot: user("bot"),
             server_name: "hs".into(),
             networks: networks.iter().map(|name| network(name)).collect(),
-            admins: vec![user("root")],
+            permissions: permissions(),
         };
         let admin = Admin::new(settings, RelaySeqs { next: RelaySeq(1), step: 1 });
         Self { admin, now: Time(1_000), seq: 0, ask: AskId(0) }
@@ -298,7 +305,7 @@ fn what_is_no_text_is_left_alone() {
 #[test]
 fn commands_of_admins_are_theirs() {
     let mut stage = Stage::with_rooms(&["net"], &["ada", "root"]);
-    for command in COMMANDS.iter().filter(|command| command.who == crate::bridge::command::Who::Admins) {
+    for command in COMMANDS.iter().filter(|command| command.who == Permission::Admin) {
         let shown = stage.says("ada", command.examples[0]);
         assert!(shown.contains("is for admins of the bridge"), "{}: {shown}", command.name);
     }
@@ -308,6 +315,18 @@ fn commands_of_admins_are_theirs() {
     assert_eq!(shown.matches("noon").count(), 2, "{shown}");
     assert!(!stage.says("ada", "help").contains("kill"));
     assert!(stage.says("root", "help").contains("kill"));
+}
+
+#[test]
+fn who_is_blocked_has_no_room_and_gives_no_commands() {
+    let mut stage = Stage::with_rooms(&["net"], &["bad", "ada"]);
+    assert_eq!(stage.says("bad", "help"), "settle 1");
+    assert_eq!(stage.says_among_others("bad", "!irc status"), "settle 2");
+    let shown = stage.member("new", "bad", "bot", Membership::Invite);
+    assert_eq!(shown, "leave !new:hs: you may not use this bridge; its operator can say why\nsettle 3");
+    let person = Whom::Person(user("ada"));
+    stage.gives(AdminInput::Permissions(Permissions::new([(person, Permission::Admin)])));
+    assert_eq!(stage.says("ada", "users"), "ask net for @ada:hs: Users", "from now on");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `active`: still there.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static ACTIVE: Command = Command {
     name: "active",
@@ -14,7 +15,7 @@ pub static ACTIVE: Command = Command {
     help: "Counts as a word of yours, so that your connection is not closed for silence.",
     more: "",
     examples: &["active"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,9 +1,11 @@
 //! `audit`: what became of all messages, for an admin of the bridge.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, AuditRow, Command, Place, Scope, Upkeep, UpkeepReport, Who, Words};
+use super::{Act, AuditRow, Command, Place, Scope, Upkeep, UpkeepReport, Words};
 
 pub static AUDIT: Command = Command {
     name: "audit",
@@ -12,7 +14,7 @@ pub static AUDIT: Command = Command {
     help: "Tells how many messages were accepted and what became of them, in both directions.",
     more: "Accepted is what was delivered, failed, expired or is still on its way. `bunraku audit` on the bridge's machine tells more.",
     examples: &["audit"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Bridge,
     place: Place::AdminRoom,
     words: Words::Open,
@@ -30,7 +32,7 @@ fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
 fn tell(told: &Told<'_>) -> Reply {
     match told.upkept() {
         Some(UpkeepReport::Audit(rows)) => shown(rows),
-        Some(UpkeepReport::Failed) | None => {
+        Some(UpkeepReport::Reloaded(_) | UpkeepReport::Failed) | None => {
             Reply::text("The bridge's database cannot be read now. Its log says why.")
         }
     }

@@ -1,11 +1,12 @@
 //! `away`: absent, or back.
 
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static AWAY: Command = Command {
     name: "away",
@@ -14,7 +15,7 @@ pub static AWAY: Command = Command {
     help: "Marks you as away on the network; without a reason you are back.",
     more: "It lasts as long as the connection.",
     examples: &["away", "away at lunch"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

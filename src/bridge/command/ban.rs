@@ -1,11 +1,12 @@
 //! `ban`, `unban`: who may not come into a channel on IRC.
 
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static BAN: Command = Command {
     name: "ban",
@@ -14,7 +15,7 @@ pub static BAN: Command = Command {
     help: "Bans somebody from a channel on IRC, if you may.",
     more: "A nick is banned as `nick!*@*`; better is a mask of their host: `*!*@host`. A ban puts nobody out: `kick` does.",
     examples: &["ban #bunraku spammer", "ban #bunraku *!*@spam.example"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,
@@ -28,7 +29,7 @@ pub static UNBAN: Command = Command {
     help: "Lifts a ban in a channel on IRC, if you may.",
     more: "`mode #channel +b` lists the bans.",
     examples: &["unban #bunraku *!*@spam.example"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

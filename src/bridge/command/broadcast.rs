@@ -1,9 +1,11 @@
 //! `broadcast`: something that everybody has to know, by an admin of the bridge.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static BROADCAST: Command = Command {
     name: "broadcast",
@@ -12,7 +14,7 @@ pub static BROADCAST: Command = Command {
     help: "Says something in the admin rooms of all people.",
     more: "",
     examples: &["broadcast The bridge restarts at noon."],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Bridge,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `channel`: how a channel is bridged, from within.
 
 use crate::bridge::errand::{ChannelFact, Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static CHANNEL: Command = Command {
     name: "channel",
@@ -14,7 +15,7 @@ pub static CHANNEL: Command = Command {
     help: "Tells how a channel is bridged: by whose connection, what is held back, what is still to do.",
     more: "",
     examples: &["channel #bunraku"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `cmd`: a line of one's own, with all that came back.
 
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, cut};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static CMD: Command = Command {
     name: "cmd",
@@ -14,7 +15,7 @@ pub static CMD: Command = Command {
     help: "Lets your IRC user say an IRC command as it is, and shows what the server answers.",
     more: "What the bridge has to say itself (QUIT, NICK, PASS and the like) is refused.",
     examples: &["cmd WHO #bunraku", "cmd VERSION"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `evict`: a whole homeserver, by an admin of the bridge.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, counted};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static EVICT: Command = Command {
     name: "evict",
@@ -14,7 +15,7 @@ pub static EVICT: Command = Command {
     help: "Ends the connections of all people of a homeserver and keeps them away.",
     more: "For good it takes a line in the configuration (`permissions`) or in a policy list.",
     examples: &["evict spam.example", "evict spam.example open registration"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,9 +1,11 @@
 //! `help`: what there is, made of the list of commands.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static HELP: Command = Command {
     name: "help",
@@ -12,7 +14,7 @@ pub static HELP: Command = Command {
     help: "Lists the commands, or explains one of them.",
     more: "",
     examples: &["help", "help join"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Bridge,
     place: Place::Anywhere,
     words: Words::Open,
@@ -27,11 +29,11 @@ fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
 
 /// It waits for nobody: `admin` answers it at once with [`list`] or [`of`].
 fn tell(_: &Told<'_>) -> Reply {
-    list(Who::Everybody)
+    list(Permission::User)
 }
 
 /// All commands that somebody may give.
-pub fn list(who: Who) -> Reply {
+pub fn list(who: Permission) -> Reply {
     let rows = super::COMMANDS.into_iter().filter(|command| command.who <= who);
     let rows = rows.map(|command| vec![Cell::Code(command.usage()), command.help.into()]);
     Reply::text("Write one of these; `help` and a name tells more about one.")

@@ -1,9 +1,11 @@
 //! `ident`: what one is known by on IRC, for good.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Keeping, Kept, Place, Scope, Who, Words};
+use super::{Act, Command, Keeping, Kept, Place, Scope, Words};
 
 pub static IDENT: Command = Command {
     name: "ident",
@@ -12,7 +14,7 @@ pub static IDENT: Command = Command {
     help: "Tells your ident: what operators on IRC know you by, whatever your nick.",
     more: "Nobody else ever gets it. A ban of it hits you and nobody else.",
     examples: &["ident"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `invite`: somebody of IRC into a channel.
 
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static INVITE: Command = Command {
     name: "invite",
@@ -14,7 +15,7 @@ pub static INVITE: Command = Command {
     help: "Invites somebody on IRC into a channel.",
     more: "",
     examples: &["invite bob #bunraku"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

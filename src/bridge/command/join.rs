@@ -1,12 +1,13 @@
 //! `join`: into a channel.
 
 use crate::bridge::errand::{Errand, Joined, Report, RoomDoor};
+use crate::bridge::policy::Permission;
 use crate::secret::Secret;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static JOIN: Command = Command {
     name: "join",
@@ -15,7 +16,7 @@ pub static JOIN: Command = Command {
     help: "Takes you into a channel: your IRC user on IRC, and you into its room here.",
     more: "The room is made where there is none, and you are invited. The key is for channels that ask for one (+k).",
     examples: &["join #bunraku", "join #secret hunter2"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

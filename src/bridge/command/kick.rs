@@ -1,11 +1,12 @@
 //! `kick`: somebody out of a channel on IRC.
 
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static KICK: Command = Command {
     name: "kick",
@@ -14,7 +15,7 @@ pub static KICK: Command = Command {
     help: "Puts somebody out of a channel on IRC, if you may.",
     more: "",
     examples: &["kick #bunraku spammer", "kick #bunraku spammer enough"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `kill`: somebody's connection, by an admin of the bridge.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static KILL: Command = Command {
     name: "kill",
@@ -14,7 +15,7 @@ pub static KILL: Command = Command {
     help: "Ends somebody's connection and keeps them away until they say `reconnect`.",
     more: "They are told by whom and why.",
     examples: &["kill @spammer:example.org", "kill @spammer:example.org for flooding"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

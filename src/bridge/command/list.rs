@@ -2,12 +2,13 @@
 
 use crate::bridge::effect::CommandAnswer;
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 use crate::text::irc_codes::strip;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, ROWS_MAX, Reply};
 use super::tell::{Told, counted, cut, with_code};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static LIST: Command = Command {
     name: "list",
@@ -16,7 +17,7 @@ pub static LIST: Command = Command {
     help: "Lists the channels of the network, those with most people first.",
     more: "With a word, only channels that have it in their name. A large network shows more than fits: give a word then.",
     examples: &["list", "list linux"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `listrooms`: the channels one is in, with their rooms.
 
 use crate::bridge::errand::{Errand, InChannel, Place as InIrc, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static LISTROOMS: Command = Command {
     name: "listrooms",
@@ -14,7 +15,7 @@ pub static LISTROOMS: Command = Command {
     help: "Lists the channels you are in and their rooms here.",
     more: "",
     examples: &["listrooms"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

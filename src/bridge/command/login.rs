@@ -1,9 +1,11 @@
 //! `login`: an account on the network, asked for step by step by `admin`.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static LOGIN: Command = Command {
     name: "login",
@@ -12,7 +14,7 @@ pub static LOGIN: Command = Command {
     help: "Sets how you log in to the network, step by step.",
     more: "The message with your password is taken out of the room at once, where I may; it is kept sealed. At any step, `cancel` ends it.",
     examples: &["login", "login ada"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `username`, `storepass`, `removepass`, `logout`, `certfp`: what is kept for logging in to a network.
 
+use crate::bridge::policy::Permission;
 use crate::secret::Secret;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Keeping, Kept, Place, Scope, Who, Words};
+use super::{Act, Command, Keeping, Kept, Place, Scope, Words};
 
 /// Letters of an account's name.
 const ACCOUNT_CHARS_MAX: usize = 64;
@@ -17,7 +18,7 @@ pub static USERNAME: Command = Command {
     help: "Sets the name of your account on the network, or tells what is kept.",
     more: "",
     examples: &["username ada", "username"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,
@@ -31,7 +32,7 @@ pub static STOREPASS: Command = Command {
     help: "Keeps your password for the network, sealed.",
     more: "Your message is taken out of the room at once, where I may. Then `reconnect` logs you in. `login` asks for the same step by step.",
     examples: &["storepass hunter2", "storepass ada:correct horse"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Secret,
@@ -45,7 +46,7 @@ pub static REMOVEPASS: Command = Command {
     help: "Forgets your password for the network.",
     more: "The account stays; `logout` forgets both.",
     examples: &["removepass"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,
@@ -59,7 +60,7 @@ pub static LOGOUT: Command = Command {
     help: "Forgets your account on the network, with its password and certificate.",
     more: "A connection that is logged in stays so until it ends: `reconnect` ends it.",
     examples: &["logout"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,
@@ -73,7 +74,7 @@ pub static CERTFP: Command = Command {
     help: "Makes a certificate of your own for the network, which logs you in without a password.",
     more: "Tell its fingerprint to the network once, while you are logged in: `msg NickServ CERT ADD` and the fingerprint.",
     examples: &["certfp"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

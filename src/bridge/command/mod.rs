@@ -31,6 +31,7 @@ mod query;
 mod quit;
 mod reap;
 mod reconnect;
+mod reload;
 pub mod reply;
 mod retry;
 mod status;
@@ -45,6 +46,7 @@ use self::args::{Args, Bad};
 use self::reply::Reply;
 use self::tell::Told;
 use super::errand::Errand;
+use super::policy::Permission;
 use crate::secret::Secret;
 
 /// Letters of a line that are looked at; more is no command.
@@ -65,20 +67,14 @@ pub struct Command {
     /// What else is good to know; may be empty.
     pub more: &'static str,
     pub examples: &'static [&'static str],
-    pub who: Who,
+    /// Who may give it.
+    pub who: Permission,
     pub scope: Scope,
     pub place: Place,
     pub words: Words,
     pub read: fn(&mut Args<'_>) -> Result<Act, Bad>,
     /// What is said when it is known what became of it.
     pub tell: fn(&Told<'_>) -> Reply,
-}
-
-/// Who may give a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
-    Everybody,
-    Admins,
 }
 
 /// What a command is about.
@@ -126,12 +122,16 @@ pub enum Act {
 pub enum Upkeep {
     /// What became of all messages.
     Audit,
+    /// The configuration is read again.
+    Reload,
 }
 
 /// What the bridge has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpkeepReport {
     Audit(Vec<AuditRow>),
+    /// What counts now, what needs a restart, or what is wrong with the file: in words.
+    Reloaded(String),
     /// It could not be done; words for the log are there.
     Failed,
 }
@@ -196,7 +196,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 38] = [
+pub static COMMANDS: [&Command; 39] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -235,6 +235,7 @@ pub static COMMANDS: [&Command; 38] = [
     &reap::REAP,
     &broadcast::BROADCAST,
     &audit::AUDIT,
+    &reload::RELOAD,
 ];
 
 impl Command {
@@ -262,7 +263,7 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// Commands whose names are much like this one, the nearest first; at most three, of those that `who` may give.
-pub fn near(name: &str, who: Who) -> Vec<&'static Command> {
+pub fn near(name: &str, who: Permission) -> Vec<&'static Command> {
     let name = name.to_ascii_lowercase();
     let distance = |command: &Command| {
         let names = std::iter::once(&command.name).chain(command.also);
@@ -357,12 +358,13 @@ mod tests {
 
     #[test]
     fn a_name_that_is_nearly_right_is_known() {
-        let names = |word| near(word, Who::Everybody).iter().map(|command| command.name).collect::<Vec<_>>();
+        let names =
+            |word| near(word, Permission::User).iter().map(|command| command.name).collect::<Vec<_>>();
         assert_eq!(names("joim"), ["join"]);
         assert_eq!(names("statsu"), ["status"]);
         assert_eq!(names("who"), ["whois"]);
         assert_eq!(names("kil"), ["kick"], "what is for admins is not offered to others");
-        assert_eq!(near("kil", Who::Admins)[0].name, "kill");
+        assert_eq!(near("kil", Permission::Admin)[0].name, "kill");
         assert_eq!(names(""), [""; 0]);
         assert_eq!(names(&"x".repeat(3_000)), [""; 0]);
     }

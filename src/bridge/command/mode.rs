@@ -2,11 +2,12 @@
 
 use crate::bridge::effect::CommandAnswer;
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, with_code};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static MODE: Command = Command {
     name: "mode",
@@ -15,7 +16,7 @@ pub static MODE: Command = Command {
     help: "Tells the modes of a channel, or changes them.",
     more: "Changing them takes the rank on IRC that it takes there.",
     examples: &["mode #bunraku", "mode #bunraku +m", "mode #bunraku +v bob"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -2,11 +2,12 @@
 
 use crate::bridge::effect::CommandAnswer;
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, counted, cut, with_code};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static NAMES: Command = Command {
     name: "names",
@@ -15,7 +16,7 @@ pub static NAMES: Command = Command {
     help: "Tells who is in a channel on IRC.",
     more: "Signs before a nick are ranks: @ is an operator, + has a voice.",
     examples: &["names #bunraku"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

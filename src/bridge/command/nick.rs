@@ -1,11 +1,12 @@
 //! `nick`: another name on IRC.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static NICK: Command = Command {
     name: "nick",
@@ -14,7 +15,7 @@ pub static NICK: Command = Command {
     help: "Changes your nick on the network, and keeps it.",
     more: "Without it your nick follows your display name; `nick default` goes back to that.",
     examples: &["nick ada", "nick default"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `part`: out of a channel.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static PART: Command = Command {
     name: "part",
@@ -14,7 +15,7 @@ pub static PART: Command = Command {
     help: "Takes you out of a channel, on IRC and here.",
     more: "A room that people own and that is only linked to the channel you leave yourself, as any other.",
     examples: &["part #bunraku", "part #bunraku back tomorrow"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `msg`: a private chat.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static QUERY: Command = Command {
     name: "msg",
@@ -14,7 +15,7 @@ pub static QUERY: Command = Command {
     help: "Opens a private chat with somebody on IRC, and says something there.",
     more: "",
     examples: &["msg bob", "msg bob hello there"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `quit`: off the network.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static QUIT: Command = Command {
     name: "quit",
@@ -14,7 +15,7 @@ pub static QUIT: Command = Command {
     help: "Takes you off the network, until you come back.",
     more: "Nobody reads a channel unseen: from rooms that only people in the channel may read you are removed after a while.",
     examples: &["quit", "quit good night"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `reap`: connections that nobody uses, by an admin of the bridge.
 
 use crate::bridge::errand::{Errand, Reaping, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, counted};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static REAP: Command = Command {
     name: "reap",
@@ -14,7 +15,7 @@ pub static REAP: Command = Command {
     help: "Names those who have said nothing for so many days; with `now`, ends their connections.",
     more: "Their next word brings the connection back.",
     examples: &["reap 30", "reap 30 now"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `reconnect`: a new connection.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static RECONNECT: Command = Command {
     name: "reconnect",
@@ -14,7 +15,7 @@ pub static RECONNECT: Command = Command {
     help: "Connects you anew: after a change of your login, or when you were kept away.",
     more: "",
     examples: &["reconnect"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

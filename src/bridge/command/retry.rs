@@ -1,11 +1,12 @@
 //! `retry`: into channels that would not have one.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static RETRY: Command = Command {
     name: "retry",
@@ -14,7 +15,7 @@ pub static RETRY: Command = Command {
     help: "Tries the channels that would not have you once more.",
     more: "",
     examples: &["retry"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

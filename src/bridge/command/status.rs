@@ -1,11 +1,12 @@
 //! `status`: how one is connected.
 
 use crate::bridge::errand::{Errand, Place as InIrc, Report, Status};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::{Told, connected, counted, sentence};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static STATUS: Command = Command {
     name: "status",
@@ -14,7 +15,7 @@ pub static STATUS: Command = Command {
     help: "Tells how you are on the network: connection, nick, account, channels, and what waits.",
     more: "",
     examples: &["status"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

@@ -1,11 +1,12 @@
 //! `stop`: take back what was not said yet.
 
 use crate::bridge::errand::{Errand, Report};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, counted};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static STOP: Command = Command {
     name: "stop",
@@ -14,7 +15,7 @@ pub static STOP: Command = Command {
     help: "Takes back everything you wrote that the network has not got yet.",
     more: "For the long paste that went out by mistake.",
     examples: &["stop"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

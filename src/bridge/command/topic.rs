@@ -2,12 +2,13 @@
 
 use crate::bridge::effect::CommandAnswer;
 use crate::bridge::errand::Errand;
+use crate::bridge::policy::Permission;
 use crate::text::irc_codes::strip;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::{Told, with_code};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static TOPIC: Command = Command {
     name: "topic",
@@ -16,7 +17,7 @@ pub static TOPIC: Command = Command {
     help: "Tells the topic of a channel, or sets it.",
     more: "",
     examples: &["topic #bunraku", "topic #bunraku Puppets on stage"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

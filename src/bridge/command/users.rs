@@ -1,11 +1,12 @@
 //! `users`: who is on a network by this bridge.
 
 use crate::bridge::errand::{Errand, Report, UserFact};
+use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::{Told, connected, counted};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static USERS: Command = Command {
     name: "users",
@@ -14,7 +15,7 @@ pub static USERS: Command = Command {
     help: "Lists who is on the network by this bridge.",
     more: "",
     examples: &["users"],
-    who: Who::Admins,
+    who: Permission::Admin,
     scope: Scope::Network,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -1,9 +1,11 @@
 //! `version`: which bridge this is.
 
+use crate::bridge::policy::Permission;
+
 use super::args::{Args, Bad};
 use super::reply::Reply;
 use super::tell::Told;
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static VERSION: Command = Command {
     name: "version",
@@ -12,7 +14,7 @@ pub static VERSION: Command = Command {
     help: "Tells which bridge this is, and its version.",
     more: "",
     examples: &["version"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Bridge,
     place: Place::AdminRoom,
     words: Words::Open,

@@ -2,6 +2,7 @@
 
 use crate::bridge::effect::CommandAnswer;
 use crate::bridge::errand::{Errand, Report, UserFact};
+use crate::bridge::policy::Permission;
 use crate::ids::UserId;
 use crate::text::line::Line;
 use crate::text::moment;
@@ -9,7 +10,7 @@ use crate::text::moment;
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
 use super::tell::{Told, lasting};
-use super::{Act, Command, Place, Scope, Who, Words};
+use super::{Act, Command, Place, Scope, Words};
 
 pub static WHOIS: Command = Command {
     name: "whois",
@@ -18,7 +19,7 @@ pub static WHOIS: Command = Command {
     help: "Tells what the network knows of somebody on IRC, or who somebody of Matrix is there.",
     more: "In a private chat, the one you talk with.",
     examples: &["whois bob", "whois @ada:example.org"],
-    who: Who::Everybody,
+    who: Permission::User,
     scope: Scope::Network,
     place: Place::Anywhere,
     words: Words::Open,

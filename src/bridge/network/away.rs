@@ -68,6 +68,9 @@ impl Network {
 
     /// Why this puppet is held and what can be done, to follow a "because".
     pub(super) fn held_words(&self, id: PuppetId) -> Option<String> {
+        if let Some(excluded) = &self.puppets[id.0 as usize].excluded {
+            return Some(excluded.words());
+        }
         let held = self.puppets[id.0 as usize].held.as_ref()?;
         let HoldText { what, next } = hold_text(&held.end, &self.policy.network_name)?;
         Some(format!("{what}, and does not come back by itself: {next}"))
@@ -118,7 +121,7 @@ impl Network {
     }
 
     /// Says to a puppet's person why it is away.
-    fn tell_of_absence(&mut self, id: PuppetId, text: &str) -> bool {
+    pub(super) fn tell_of_absence(&mut self, id: PuppetId, text: &str) -> bool {
         let room = self.tell_user(id, text);
         if let Some(room) = &room {
             let user = self.puppet(id).user.clone();
@@ -217,7 +220,7 @@ impl Network {
             return;
         }
         if self.goodbyes.next() <= self.now {
-            match self.longest_idle() {
+            match self.longest_idle(|_| true) {
                 Some(id) => {
                     self.goodbyes.take(self.now);
                     self.sleep(id, Asleep::Shed);
@@ -241,18 +244,18 @@ impl Network {
     }
 
     /// Who said nothing for longest; those that are the only one of ours in a channel come last.
-    fn longest_idle(&self) -> Option<PuppetId> {
+    pub(super) fn longest_idle(&self, may: impl Fn(&UserId) -> bool) -> Option<PuppetId> {
         let rank = |puppet: &Puppet| {
             let session = puppet.session.as_ref().filter(|session| session.is_ready())?;
             let since = puppet.active_at.filter(|at| self.now.since_ms(*at) >= SHED_IDLE_MS_MIN)?;
             let alone = |name| self.channels.get(name).is_some_and(|channel| channel.is_alone(session.conn));
-            (!puppet.has_waiting() && !self.is_bot(puppet.id))
+            (!puppet.has_waiting() && !self.is_bot(puppet.id) && may(&puppet.user))
                 .then(|| (session.channels().any(alone), since, puppet.id))
         };
         self.puppets.iter().filter_map(rank).min().map(|(_, _, id)| id)
     }
 
-    fn sleep(&mut self, id: PuppetId, why: Asleep) {
+    pub(super) fn sleep(&mut self, id: PuppetId, why: Asleep) {
         let puppet = self.puppet(id);
         puppet.asleep = Some(why);
         puppet.quit_at = None;
@@ -361,6 +364,7 @@ fn is_missed(puppet: &Puppet) -> bool {
         && !puppet.wanted.is_empty()
         && puppet.held.is_none()
         && puppet.asleep.is_none()
+        && puppet.excluded.is_none()
 }
 
 /// A time as people say it.

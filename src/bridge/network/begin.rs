@@ -20,8 +20,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, answered, chat, ctcp, doors, figures, invites, kicks, operators,
-    plates, reasons, room_modes, topic, typing, upgrades, wishes,
+    Life, Network, RelaySeqs, access, admission, answered, chat, ctcp, doors, figures, invites, kicks,
+    operators, plates, reasons, room_modes, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -29,13 +29,18 @@ use crate::text::casemap::CaseMap;
 /// Idle connections are closed one by one, at least so many milliseconds apart.
 const GOODBYE_MS_MIN: u64 = 1_000;
 
+/// When idle connections may be closed.
+pub(super) fn goodbyes(policy: &Policy) -> Spacing {
+    Spacing::new(policy.connect.interval_ms.max(GOODBYE_MS_MIN))
+}
+
 impl Network {
     /// A network that knows nothing yet. `casemap` is what was remembered from the last time; `seed` spreads
     /// reconnects.
     pub fn new(policy: Policy, casemap: Option<CaseMap>, seqs: RelaySeqs, seed: u64) -> Self {
         let clock = MachineClock::default();
         let pacer = Pacer::new(&policy.connect);
-        let goodbyes = Spacing::new(policy.connect.interval_ms.max(GOODBYE_MS_MIN));
+        let goodbyes = goodbyes(&policy);
         let members = Memberships::new(policy.members.clone());
         Self {
             policy,
@@ -82,6 +87,7 @@ impl Network {
             queries: Queries::default(),
             query_paces: (Pace::default(), Pace::default()),
             refusals: Pace::default(),
+            admission: admission::Admission::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),

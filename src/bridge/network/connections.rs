@@ -45,6 +45,10 @@ impl Network {
                 self.pacer.forget(next);
                 continue;
             }
+            if let Some(words) = self.homeserver_full(&self.puppets[next.0 as usize].user) {
+                self.homeserver_waits(next, words);
+                continue;
+            }
             if self.connections >= self.policy.connections_max {
                 self.gate_full();
                 return self.make_room();
@@ -60,6 +64,7 @@ impl Network {
         let (now, flood) = (self.now, self.policy.flood);
         let bucket = Bucket::new(flood.burst, flood.line_ms, &self.clock).weighing(flood.line_bytes);
         self.connections += 1;
+        self.homeserver_dials(id);
         let puppet = self.puppet(id);
         puppet.last_words = LastWords::default();
         puppet.dialed = now;
@@ -200,10 +205,12 @@ impl Network {
         self.network_learns(id, end.ending);
         self.gate_wall(id, end.ending);
         self.come_back(id, end);
+        self.fail_excluded(id);
         self.weigh(id);
         if self.life == Life::Stopping {
             self.close_begun(id);
         }
+        self.homeserver_left(id);
         self.dial_next();
     }
 

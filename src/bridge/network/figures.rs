@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::channel::ledger::Counters;
 use super::super::effect::Verdict;
+use super::super::homeservers::Refused;
 use super::super::portal::{gate, membership};
 use super::super::puppet::Puppet;
 use super::super::session::Session;
@@ -25,6 +26,8 @@ pub struct Figures {
     pub members: membership::Counts,
     /// People in rooms without their channels.
     pub gate: gate::Counts,
+    /// What was refused because a homeserver's people had or did as much as they may.
+    pub limited: Refused,
 }
 
 /// How many puppets are in which state.
@@ -43,6 +46,8 @@ pub struct Puppets {
     pub held: u64,
     /// Without a connection until their person is back.
     pub asleep: u64,
+    /// Kept off the bridge by permissions or a policy list.
+    pub excluded: u64,
 }
 
 /// What has happened since the start.
@@ -92,6 +97,7 @@ impl Puppets {
     fn count(&mut self, puppet: &Puppet) {
         let place = match &puppet.session {
             Some(session) => self.of_session(session),
+            None if puppet.excluded.is_some() => &mut self.excluded,
             None if puppet.held.is_some() => &mut self.held,
             None if puppet.asleep.is_some() => &mut self.asleep,
             None if !puppet.wanted.is_empty() => &mut self.waiting,
@@ -121,6 +127,7 @@ impl Network {
             counts: self.counts.clone(),
             members: self.members.counts(),
             gate: self.gate.counts(),
+            limited: self.admission.refused(),
         };
         self.puppets.iter().for_each(|puppet| figures.puppets.count(puppet));
         self.channels.values().for_each(|channel| figures.counts.ledger(channel.counters()));

@@ -198,7 +198,7 @@ impl Network {
         self.puppet(id).forgive(&channel);
         let is_new = self.puppet(id).wanted.insert(channel.clone());
         if is_new || self.standing(id, &channel).is_none() {
-            self.join_channels(id, vec![channel]);
+            self.enter_channel(id, room, &channel);
         }
         self.ask_to_dial(id);
         self.gate_entered(id, room);
@@ -267,6 +267,7 @@ impl Network {
         let id = PuppetId(self.puppets.len() as u32);
         self.puppets.push(Puppet::new(id, user.clone(), display_name.map(str::to_owned)));
         self.puppet_ids.insert(user.clone(), id);
+        self.puppet(id).excluded = self.exclusion_of(user);
         id
     }
 

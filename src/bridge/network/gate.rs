@@ -116,6 +116,10 @@ impl Network {
         if self.life != Life::Running || *user == self.policy.bot {
             return;
         }
+        if let Some(excluded) = &self.puppets[id.0 as usize].excluded {
+            let words = excluded.words();
+            return self.gate_excluded(id, room, &words);
+        }
         if self.standing(id, &portal.channel) == Some(Standing::In) {
             let user = user.clone();
             let waiter = self.gate.admit(room, &user);
@@ -129,7 +133,8 @@ impl Network {
 
     /// True for a puppet that would dial now, if not all connections were taken.
     fn is_left_over(&self, puppet: &Puppet) -> bool {
-        self.connections >= self.policy.connections_max && puppet.may_dial() && puppet.not_before <= self.now
+        let is_full = self.connections >= self.policy.connections_max && puppet.not_before <= self.now;
+        (is_full || self.homeserver_full(&puppet.user).is_some()) && puppet.may_dial()
     }
 
     fn gate_out(&mut self, id: PuppetId, room: &RoomId, has_turn: bool) {
@@ -371,7 +376,7 @@ impl Network {
         };
         refused.again = None;
         if self.standing(id, &channel).is_none() {
-            self.join_channels(id, vec![channel]);
+            self.enter_channel(id, room, &channel);
         }
     }
 }

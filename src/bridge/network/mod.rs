@@ -8,10 +8,12 @@
 //! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
 //! (who may not read on in a room), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
-//! for), `neighbours` (rooms that other networks have too). `changes` is what follows of a change in a channel, `going` puppets' ways
+//! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it).
+//! `changes` is what follows of a change in a channel, `going` puppets' ways
 //! into channels and out. `begin` makes one. `figures` counts.
 
 mod access;
+mod admission;
 mod afterwards;
 mod answered;
 mod answers;
@@ -162,6 +164,7 @@ pub struct Network {
     query_paces: (Pace, Pace),
     /// Invitations that were refused.
     refusals: Pace,
+    admission: admission::Admission,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -217,6 +220,8 @@ impl Network {
             Input::Succeeded { room, to, result } => self.succeeded(&room, &to, result),
             Input::PairingOver(row) => self.pairing_over(&row),
             Input::LookUp { ask, what } => self.look_up(ask, what),
+            Input::PolicyRules { rules, concerns } => self.rules_changed(rules, &concerns),
+            Input::PolicyChanged(policy) => self.policy_changed(*policy),
         }
         self.goodbye_if_all_is_answered();
         self.tell_failures();

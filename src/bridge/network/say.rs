@@ -166,7 +166,14 @@ impl Network {
         if refused.is_some_and(|at| now.since_ms(at) < REFUSAL_MS) {
             return false;
         }
-        self.join_channels(id, vec![channel.clone()]);
+        let room = self.rooms_of(channel).into_iter().find(|room| {
+            let user = &self.puppets[id.0 as usize].user;
+            self.portals.has(room, user)
+        });
+        match room {
+            Some(room) => self.enter_channel(id, &room, channel),
+            None => self.join_channels(id, vec![channel.clone()]),
+        }
         true
     }
 

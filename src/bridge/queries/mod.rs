@@ -13,6 +13,7 @@
 //! the count is told where they would have stood.
 
 pub mod pace;
+pub mod row;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

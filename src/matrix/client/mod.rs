@@ -11,6 +11,7 @@ mod error;
 mod history;
 mod lifeline;
 mod media;
+mod policy;
 mod queries;
 mod request;
 mod rooms;

@@ -4,6 +4,7 @@
 //! and names of its own, and leaves the bridge running.
 
 mod admin;
+mod admission;
 mod answers;
 mod duty;
 mod faults;

@@ -224,6 +224,11 @@ impl Bridge {
         self.daemon.as_ref().expect("the bridge was started").signal("CONT");
     }
 
+    /// SIGHUP: it reads its configuration again.
+    pub fn hang_up(&self) {
+        self.daemon.as_ref().expect("the bridge was started").signal("HUP");
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.daemon = None;

@@ -15,8 +15,8 @@ use bunraku::bridge::errand::{Errand, Report};
 use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
+    Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
+    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -245,6 +245,7 @@ fn policy() -> Policy {
         presence: PresenceRules::default(),
         directory: Directory::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
         connections_max: 100,
     }
 }

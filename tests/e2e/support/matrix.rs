@@ -370,6 +370,12 @@ impl MatrixUser {
         self.api.ok(Method::PUT, &format!("rooms/{}/state/{kind}", escape(room)), content).await;
     }
 
+    /// Sets state with a key by hand; gives the event's id.
+    pub async fn put_state_at(&self, room: &str, (kind, key): (&str, &str), content: &Value) -> String {
+        let path = format!("rooms/{}/state/{kind}/{}", escape(room), escape(key));
+        text(&self.api.ok(Method::PUT, &path, content).await, "event_id")
+    }
+
     /// Replaces a room of the user's own by a new one, as clients do; gives the new one.
     pub async fn upgrade(&self, room: &str, version: &str) -> String {
         let path = format!("rooms/{}/upgrade", escape(room));

@@ -15,9 +15,9 @@ use bunraku::bridge::input::{
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members, Mentions,
-    Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix, Topics,
-    Typing,
+    Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
+    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix,
+    Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -87,6 +87,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         moderation: Moderation::default(),
         operators: Operators::off(),
+        admission: Admission::default(),
         connections_max: 100,
     }
 }

@@ -167,10 +167,14 @@ impl Network {
         if let Some(why) = self.is_one_of_ours(nick) {
             return Err(why);
         }
+        if let Some(excluded) = self.exclusion_of(user) {
+            return Err(excluded.words());
+        }
         let id = self.ensure_puppet(user, None);
         let max = self.policy.queries.contacts_per_minute;
         let taken = self.query_paces.1.take(self.now, id, max, CONTACTS_ALL_MAX);
-        taken.map_err(|_| "you begin private chats too fast: try again in a minute".to_owned())
+        taken.map_err(|_| "you begin private chats too fast: try again in a minute".to_owned())?;
+        self.homeserver_contacts(user)
     }
 
     fn refuse_invitation(&mut self, room: RoomId, ghost: UserId, reason: String) {
