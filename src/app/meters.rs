@@ -18,8 +18,8 @@ use crate::matrix::client::ClientError;
 use crate::store::Tally;
 use crate::web::media::Served;
 use crate::web::{
-    self, Bridge, DutyMoves, Figures, Gate, Ghosts, Health, Limited, Messages, Meter, Network, PolicyLists,
-    Puppets, Source,
+    self, Bridge, DutyMoves, Errands, Figures, Gate, Ghosts, Health, Limited, Messages, Meter, Network,
+    PolicyLists, Puppets, Source,
 };
 
 /// How long each of those that are asked may take.
@@ -177,6 +177,11 @@ fn network(mailbox: &Mailbox, machine: Option<Machine>) -> Network {
             connections: limited.connections,
             contacts: limited.contacts,
             joins: limited.joins,
+        },
+        errands: Errands {
+            done: counts.errands.done,
+            refused: counts.errands.refused,
+            unknown: counts.errands.unknown,
         },
     }
 }

@@ -123,6 +123,14 @@ impl NetworkTask {
                 let saved = self.shell.store.ban_remove(&room, &ghost).await;
                 self.note(saved, "the end of a ban could not be remembered");
             }
+            Effect::SaveNick(row) => {
+                let saved = self.shell.store.nick_save(&self.id, &row).await;
+                self.note(saved, "a nick could not be remembered; it lasts until the next start");
+            }
+            Effect::DropNick { user } => {
+                let saved = self.shell.store.nick_remove(&self.id, &user).await;
+                self.note(saved, "the end of a nick could not be remembered");
+            }
             Effect::DropHold { user } => {
                 tracing::info!(network = %self.id, %user, "a puppet is no longer held");
                 let saved = self.shell.store.hold_remove(&self.id, &user).await;

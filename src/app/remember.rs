@@ -65,6 +65,9 @@ pub async fn remember(
         shell.held.insert(policy.network.clone(), hold.user.clone());
         network.handle(now, Input::Held(hold));
     }
+    for nick in shell.store.nicks(&policy.network).await? {
+        network.handle(now, Input::NickKept(nick));
+    }
     for ban in shell.store.bans(&policy.network).await? {
         network.handle(now, Input::Banned(ban));
     }

@@ -13,6 +13,7 @@ use crate::ids::{
 use crate::secret::Secret;
 use crate::text::line::Line;
 
+pub use super::errand::NickRow;
 pub use super::look_up::Found;
 pub use super::operators::rules::{Asked, Rule};
 pub use super::relay::memory::{Author, Life, Said, Saying};
@@ -115,6 +116,10 @@ pub enum Effect {
     SaveRule(Rule),
     /// Forget it.
     DropRule { channel: String, asked: Asked },
+    /// Remember over restarts which nick somebody chose; one for each user.
+    SaveNick(NickRow),
+    /// Forget it: their nick follows their display name again.
+    DropNick { user: UserId },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

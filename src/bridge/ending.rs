@@ -46,6 +46,10 @@ pub enum Ending {
     Banned,
     /// The puppet could not log in to its account.
     LoginRefused(LoginRefusal),
+    /// Its person wanted it off the network.
+    Quit,
+    /// An admin of the bridge sent it away.
+    SentAway,
 }
 
 /// Why there is no connection at all.
@@ -102,7 +106,9 @@ impl Ending {
             },
             Self::Unregistered | Self::NickTrouble => Comeback::Backoff,
             Self::Throttled | Self::Full | Self::NotServed | Self::PasswordRefused => Comeback::Long,
-            Self::Killed | Self::Banned | Self::LoginRefused(_) => Comeback::Never,
+            Self::Killed | Self::Banned | Self::LoginRefused(_) | Self::Quit | Self::SentAway => {
+                Comeback::Never
+            }
         }
     }
 
@@ -117,12 +123,14 @@ impl Ending {
     }
 }
 
-const HOLD_NAMES: [(&str, Ending); 5] = [
+const HOLD_NAMES: [(&str, Ending); 7] = [
     ("killed", Ending::Killed),
     ("banned", Ending::Banned),
     ("login", Ending::LoginRefused(LoginRefusal::Credentials)),
     ("no-login-way", Ending::LoginRefused(LoginRefusal::NoWay)),
     ("login-wanted", Ending::LoginRefused(LoginRefusal::Wanted)),
+    ("quit", Ending::Quit),
+    ("sent-away", Ending::SentAway),
 ];
 
 /// An ending with the words that people are told, free of addresses; at most [`WORDS_BYTES_MAX`].

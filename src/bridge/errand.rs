@@ -13,6 +13,10 @@ use crate::secret::Secret;
 pub const ERRAND_MS_MAX: u64 = 120_000;
 /// Errands of one person that a network works on at once. One more is refused.
 pub const ERRANDS_OF_ONE_MAX: usize = 8;
+/// Errands of all people that a network works on at once. One more is refused.
+pub const ERRANDS_MAX: usize = 1_000;
+/// Rows of a report, at most; the others are left out.
+pub const ROWS_MAX: usize = 500;
 
 /// What is asked of a network. Text is as the person wrote it: the machine checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +69,17 @@ pub enum Reaping {
     Done,
 }
 
+/// A nick that somebody chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NickRow {
+    pub user: UserId,
+    pub nick: String,
+}
+
 /// What became of an errand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Of a line: what the server said.
+    /// Of a line, whatever became of it: what the server said, or our own refusal.
     Line(CommandAnswer),
     /// It is as they asked, and there is nothing more to say.
     Done,
@@ -82,7 +93,7 @@ pub enum Report {
         /// The private chat; `None` while it is made.
         room: Option<RoomId>,
     },
-    /// The nick they have now; it differs from what they asked for where somebody has that.
+    /// The nick they have now. Where they have no connection and want none it is kept for the next one: that is `Done`.
     Called(String),
     Status(Box<Status>),
     /// How many messages were taken back.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::effect::QueryStep;
 use super::ending::Ending;
-use super::errand::Errand;
+use super::errand::{Errand, NickRow};
 use super::media::Media;
 use super::operators::rules::Rule;
 use super::policy::Policy;
@@ -92,6 +92,8 @@ pub enum Input {
     PolicyRules { rules: Arc<PolicyRules>, concerns: Concerns },
     /// Settings that were changed while the bridge runs; the others in it are as before.
     PolicyChanged(Box<Policy>),
+    /// A nick that somebody chose in an earlier run; given before `Started`.
+    NickKept(NickRow),
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.

@@ -2,12 +2,14 @@
 //! say, and the connection they have at the moment, if any.
 
 mod absence;
+mod asked;
 mod unsaid;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::absence::{Asleep, Exclusion, Held, Told};
+use self::asked::Asked;
 use super::ending::{Closing, Comeback, End, Ending, LastWords, LoginRefusal};
 use super::relay::to_irc::Saying;
 use super::session::Session;
@@ -76,6 +78,7 @@ pub struct Puppet {
     pub dialed: Time,
     /// Why their person may not be on IRC through the bridge at all.
     pub excluded: Option<Box<Exclusion>>,
+    pub asked: Asked,
 }
 
 /// A message that waits; with its lines where it was cut already.
@@ -139,6 +142,7 @@ impl Puppet {
             talked_at: None,
             dialed: Time::default(),
             excluded: None,
+            asked: Asked::default(),
         }
     }
 
@@ -150,7 +154,7 @@ impl Puppet {
 
     /// Whether a connection is to be made for them at all.
     pub fn may_dial(&self) -> bool {
-        let wants = !self.wanted.is_empty() || self.talked_at.is_some() || self.has_waiting();
+        let wants = !self.wanted.is_empty() || self.talked_at.is_some() || self.is_needed();
         let is_free = self.held.is_none() && self.asleep.is_none() && self.excluded.is_none();
         self.session.is_none() && wants && is_free
     }
@@ -158,6 +162,11 @@ impl Puppet {
     /// True when messages wait.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// True when messages or errands wait for a connection.
+    pub fn is_needed(&self) -> bool {
+        self.has_waiting() || self.asked.errands > 0
     }
 
     /// The session, if `conn` is still its connection.
@@ -259,7 +268,7 @@ impl Puppet {
     /// nobody answered for, is in doubt. `is_under_way`: whether it is not known yet what became of a message.
     pub fn connection_over(&mut self, now: Time, ending: Ending, is_under_way: impl Fn(InboxSeq) -> bool) {
         let Some(session) = self.session.take() else { return };
-        self.quit_at = None;
+        (self.quit_at, self.asked.reaped) = (None, None);
         self.nick_disputed = ending == Ending::NickTrouble;
         let good = self.ready_since.take().is_some_and(|since| now.since_ms(since) >= GOOD_AFTER_MS);
         self.failures = match ending.comeback() {
@@ -294,6 +303,7 @@ impl Puppet {
             .map(|(channel, at)| (channel.refolded(map), at))
             .collect();
         self.explained.iter_mut().for_each(|nick| *nick = nick.refolded(map));
+        self.asked.refold(map);
     }
 
     /// The connection may talk now.
@@ -310,6 +320,7 @@ impl Puppet {
         self.not_before = Time::default();
         self.held = None;
         self.asleep = None;
+        self.trouble = None;
     }
 
     /// Notes what a connection ended with; the first words of an outage are the telling ones.
@@ -337,21 +348,6 @@ impl Puppet {
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
         self.failures
-    }
-
-    /// The channel would not have them.
-    pub fn refuse(&mut self, channel: ChannelName, now: Time) {
-        self.refused.insert(channel, now);
-    }
-
-    /// Forgets an old refusal: they are in, or have left the room.
-    pub fn forgive(&mut self, channel: &ChannelName) {
-        self.refused.remove(channel);
-    }
-
-    /// When the channel refused them, if it did.
-    pub fn refused_at(&self, channel: &ChannelName) -> Option<Time> {
-        self.refused.get(channel).copied()
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Timer {
     Modes(ChannelName),
     /// Something may be said in a channel that has a limit, or has waited too long for that.
     Limit(ChannelName),
+    /// Some errand may have taken too long, or somebody is in a channel by one and in no room of it.
+    Errands,
 }
 
 /// The armed timers, each at most once.

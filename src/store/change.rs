@@ -14,10 +14,10 @@ use super::policy_rules::{self, RulesChange};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    admin_rooms, bans, channel_keys, ghosts, holds, members, meta, networks, now, operators, portals,
+    admin_rooms, bans, channel_keys, ghosts, holds, members, meta, networks, nicks, now, operators, portals,
     queries, sayings, successions,
 };
-use crate::bridge::effect::{Asked, Outcome, Rule, Saying};
+use crate::bridge::effect::{Asked, NickRow, Outcome, Rule, Saying};
 use crate::bridge::input::{BanRow, HoldRow, PortalRow, QueryRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
@@ -174,6 +174,14 @@ pub(super) enum Write {
     AdminRoomRemove {
         user: UserId,
         room: RoomId,
+    },
+    NickSave {
+        network: NetworkId,
+        row: NickRow,
+    },
+    NickRemove {
+        network: NetworkId,
+        user: UserId,
     },
     QuerySave {
         network: NetworkId,
@@ -333,6 +341,8 @@ impl Write {
             }
             Self::HoldSave { network, row } => holds::save(conn, network, row).await,
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
+            Self::NickSave { network, row } => nicks::save(conn, network, row).await,
+            Self::NickRemove { network, user } => nicks::remove(conn, network, user).await,
             Self::BanSave { network, row } => bans::save(conn, network, row).await,
             Self::BanRemove { room, ghost } => bans::remove(conn, room, ghost).await,
             Self::AdminRoomSave { user, room } => admin_rooms::save(conn, user, room).await,

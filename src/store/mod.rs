@@ -29,6 +29,7 @@ mod logins;
 mod members;
 mod meta;
 mod networks;
+mod nicks;
 mod operators;
 mod outbox;
 mod policy_rules;
@@ -207,6 +208,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     ghosts::STATEMENTS,
     holds::STATEMENTS,
     networks::STATEMENTS,
+    nicks::STATEMENTS,
     meta::STATEMENTS,
     identities::STATEMENTS,
     logins::STATEMENTS,

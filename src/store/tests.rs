@@ -11,7 +11,8 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use super::db::{Conn, POSTGRES_SCHEMA, SQLITE_SCHEMA};
 use super::*;
 use crate::bridge::effect::{
-    Asked, Author, Fate, Ghost, Life, Mark, Outcome, Post, Redact, Relay, Rule, Said, Saying, Sign, Speaker,
+    Asked, Author, Fate, Ghost, Life, Mark, NickRow, Outcome, Post, Redact, Relay, Rule, Said, Saying, Sign,
+    Speaker,
 };
 use crate::bridge::input::{
     About, BanRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin, PortalRow, QueryRow,
@@ -117,6 +118,7 @@ stories![
     an_admin_room_is_remembered_until_there_is_a_newer_one,
     bans_are_remembered,
     rules_of_policy_lists_are_what_was_read_last,
+    nicks_are_remembered,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
     a_link_leads_on_until_it_ends,
@@ -1306,6 +1308,20 @@ async fn an_admin_room_is_remembered_until_there_is_a_newer_one(place: Place) {
     store.close().await.unwrap();
     let store = place.open().await;
     assert_eq!(store.admin_rooms().await.unwrap(), [(user("@ada:hs"), room("!new"))]);
+}
+
+async fn nicks_are_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (NetworkId::new("one").unwrap(), NetworkId::new("two").unwrap());
+    let chosen = |name: &str, nick: &str| NickRow { user: UserId::new(name).unwrap(), nick: nick.into() };
+    store.nick_save(&one, &chosen("@ada:hs", "ada")).await.unwrap();
+    store.nick_save(&one, &chosen("@ada:hs", "Countess'")).await.unwrap();
+    store.nick_save(&one, &chosen("@bob:hs", "bob")).await.unwrap();
+    store.nick_remove(&one, &UserId::new("@bob:hs").unwrap()).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.nicks(&one).await.unwrap(), [chosen("@ada:hs", "Countess'")], "the newer one counts");
+    assert_eq!(store.nicks(&two).await.unwrap(), []);
 }
 
 async fn private_chats_are_remembered(place: Place) {

@@ -81,6 +81,7 @@ pub struct Network {
     pub ghosts: Ghosts,
     pub gate: Gate,
     pub limited: Limited,
+    pub errands: Errands,
 }
 
 /// What was refused since the start because the people of one homeserver had or did as much as they may.
@@ -99,6 +100,14 @@ pub struct PolicyLists {
     pub left_out: u64,
     /// Lists that were not read since the start.
     pub unread: u64,
+}
+
+/// What people asked of the network, by how that ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errands {
+    pub done: u64,
+    pub refused: u64,
+    pub unknown: u64,
 }
 
 /// People in rooms whose puppets are not in the channel.
@@ -231,6 +240,7 @@ impl Page {
         let unseen = self.gauges("unseen", "People in a room whose puppet is not in its channel");
         let removals = self.counters("removals", "People removed from a room, by how that ended");
         let limited = self.counters("limited", "What was refused because of a homeserver's limits, by limit");
+        let errands = self.counters("errands", "What people asked of a network, by how that ended");
         for row in networks {
             let with = |name, value: &str| vec![("network", row.network.clone()), (name, value.to_owned())];
             let alone = || vec![("network", row.network.clone())];
@@ -256,6 +266,10 @@ impl Page {
             let Limited { connections, contacts, joins } = row.limited;
             for (limit, count) in [("connections", connections), ("contacts", contacts), ("joins", joins)] {
                 add(&limited, with("limit", limit), count);
+            }
+            let Errands { done, refused, unknown } = row.errands;
+            for (end, count) in [("done", done), ("refused", refused), ("unknown", unknown)] {
+                add(&errands, with("end", end), count);
             }
             let DutyMoves { by_silence, by_leave, by_preference } = row.duty_moves;
             for (why, count) in [("silence", by_silence), ("leave", by_leave), ("preference", by_preference)]

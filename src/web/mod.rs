@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 
 pub use health::Health;
 pub use metrics::{
-    Bridge, DutyMoves, Figures, Gate, Ghosts, Limited, Messages, Network, PolicyLists, Puppets,
+    Bridge, DutyMoves, Errands, Figures, Gate, Ghosts, Limited, Messages, Network, PolicyLists, Puppets,
 };
 pub use timing::{Meter, timed};
 

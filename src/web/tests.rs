@@ -72,6 +72,7 @@ fn figures() -> Figures {
         ghosts: Ghosts { waiting: 4, joined: 5, left: 6, refused: 0 },
         gate: Gate { waiting: 3, removed: 2, refused: 1 },
         limited: Limited { connections: 1, contacts: 2, joins: 0 },
+        errands: Errands { done: 7, refused: 2, unknown: 1 },
     };
     let bridge = Bridge { inbox_open: 2, outbox_waiting: 8, outbox_rooms_parked: 1, ..Bridge::default() };
     let policy_lists = PolicyLists { in_force: 7, left_out: 1, unread: 0 };
@@ -107,6 +108,7 @@ async fn figures_are_written_as_prometheus_reads_them() {
         "bunraku_ghost_steps_total{network=\"libera\",end=\"joined\"} 5",
         "bunraku_unseen{network=\"libera\"} 3",
         "bunraku_removals_total{network=\"libera\",end=\"refused\"} 1",
+        "bunraku_errands_total{network=\"libera\",end=\"unknown\"} 1",
         "bunraku_outbox_withheld 0",
     ] {
         assert!(body.lines().any(|written| written == line), "{line}\nis not in\n{body}");

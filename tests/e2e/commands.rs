@@ -8,14 +8,16 @@
 use std::collections::BTreeMap;
 
 use bunraku::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
+use bunraku::bridge::errand::{Connection, Errand, InChannel, Report, RoomDoor};
+use bunraku::secret::Secret;
 use bunraku::text::numerics;
 
 use crate::support::answers::{Act, Place, Scene, Situation, situations};
 use crate::support::driver::{Driver, NETWORK_NAME, NICK};
 use crate::support::irc::{IrcClient, IrcLine};
 use crate::support::ircd::{Ircd, IrcdKind};
-use crate::support::join_all;
 use crate::support::process::temp_dir;
+use crate::support::{PATIENT, join_all};
 
 const KINDS: [IrcdKind; 4] = [IrcdKind::InspIrcd, IrcdKind::Services, IrcdKind::NgIrcd, IrcdKind::Hybrid];
 
@@ -40,7 +42,8 @@ const COMMANDS: &[(&str, Expected)] = &[
     ("NAMES #hall", Expected::Answer(&["353", "366"])),
     ("WHO #hall", Expected::Answer(&["352", "315"])),
     ("WHOIS ophall", Expected::Answer(&["311", "318"])),
-    ("JOIN #free", Expected::Answer(&[])),
+    ("JOIN #free", Expected::Refused),
+    ("PART #own", Expected::Refused),
     ("PRIVMSG ophall :hello", Expected::Answer(&[])),
     ("PRIVMSG nosuchnick :hello", Expected::Refused),
     ("INVITE nosuchnick #own", Expected::Refused),
@@ -79,6 +82,77 @@ async fn every_server_gives_the_same_answer() {
         }
         assert!(sentences.len() + 1 >= expected.len(), "{kind:?} has all but a held nick: {sentences:#?}");
     }
+}
+
+#[tokio::test]
+async fn people_come_and_go_and_are_called_as_they_wish() {
+    let kinds = [IrcdKind::InspIrcd, IrcdKind::NgIrcd, IrcdKind::Hybrid];
+    join_all(kinds.map(|kind| async move {
+        let dir = temp_dir();
+        let ircd = Ircd::start(kind, dir.path()).await;
+        evening(&ircd).await;
+    }))
+    .await;
+}
+
+/// From nothing into a channel, another nick, a private chat, out, off the network, and back.
+async fn evening(ircd: &Ircd) {
+    const PLACE: &str = "#evening";
+    let (mut driver, kind) = (Driver::new(ircd.port), ircd.kind);
+    let mut friend = Situation::operator(ircd, PLACE).await;
+    let report = driver.errand(Errand::Join { channel: PLACE.to_owned(), key: None }).await;
+    let Report::Joined(joined) = report else { panic!("{kind:?}: {report:?}") };
+    assert_eq!((joined.channel.as_str(), joined.door), (PLACE, RoomDoor::Invited), "{kind:?}");
+    driver.during(friend.wait_member(PLACE, NICK)).await;
+    let secret = Errand::Join { channel: "#keyed".to_owned(), key: Some(Secret::new("canary")) };
+    let mut locked = Situation::operator(ircd, "#keyed").await;
+    locked.send("MODE #keyed +k canary").await;
+    locked.fence().await;
+    let report = driver.errand(Errand::Join { channel: "#keyed".to_owned(), key: None }).await;
+    assert!(matches!(&report, Report::Refused(refusal) if refusal.code == "475"), "{kind:?}: {report:?}");
+    let report = driver.errand(secret).await;
+    assert!(matches!(report, Report::Joined(_)), "{kind:?}: {report:?}");
+
+    // Its fence is what the time is taken of.
+    driver.command("VERSION").await;
+    let Report::Status(status) = driver.errand(Errand::Status).await else { panic!("{kind:?}") };
+    assert!(matches!(status.connection, Connection::Ready { .. }), "{kind:?}: {status:?}");
+    assert_eq!(status.nick.as_deref(), Some(NICK), "{kind:?}");
+    assert!(status.server.is_some() && status.lag_ms.is_some(), "{kind:?}: {status:?}");
+    let standing =
+        |place: &str| status.channels.iter().find(|known| known.channel == place).map(|p| p.standing);
+    assert_eq!(standing(PLACE), Some(InChannel::In), "{kind:?}: {status:?}");
+
+    let report = driver.errand(Errand::Nick(Some("countess".to_owned()))).await;
+    assert_eq!(report, Report::Called("countess".to_owned()), "{kind:?}");
+    driver.during(friend.wait_member(PLACE, "countess")).await;
+    let report = driver.errand(Errand::Nick(Some(friend.nick.clone()))).await;
+    assert!(matches!(&report, Report::Refused(refusal) if refusal.code == "433"), "{kind:?}: {report:?}");
+
+    let text = Some("good evening".to_owned());
+    let report = driver.errand(Errand::Query { nick: friend.nick.clone(), text }).await;
+    assert!(matches!(report, Report::Talking { room: Some(_), .. }), "{kind:?}: {report:?}");
+    let me = friend.nick.clone();
+    let said = |line: &IrcLine| line.is_from("PRIVMSG", "countess", &me) && line.params[1] == "good evening";
+    driver.during(friend.wait("what was said in private", PATIENT, said)).await;
+    let text = Some("anybody?".to_owned());
+    let report = driver.errand(Errand::Query { nick: "nosuchnick".to_owned(), text }).await;
+    assert!(matches!(&report, Report::Refused(refusal) if refusal.code == "401"), "{kind:?}: {report:?}");
+
+    let reason = Some("going home".to_owned());
+    let report = driver.errand(Errand::Part { channel: PLACE.to_owned(), reason }).await;
+    assert_eq!(report, Report::Done, "{kind:?}");
+    driver.during(friend.wait_no_member(PLACE, "countess")).await;
+
+    assert_eq!(driver.errand(Errand::Quit { reason: None }).await, Report::Done, "{kind:?}");
+    driver.during(locked.wait_no_member("#keyed", "countess")).await;
+    let Report::Status(status) = driver.errand(Errand::Status).await else { panic!("{kind:?}") };
+    assert!(matches!(status.connection, Connection::Held(_)), "{kind:?}: {status:?}");
+    assert_eq!(driver.errand(Errand::Reconnect).await, Report::Done, "{kind:?}");
+    let Report::Status(status) = driver.errand(Errand::Status).await else { panic!("{kind:?}") };
+    assert_eq!(status.nick.as_deref(), Some("countess"), "{kind:?}");
+    let answer = driver.command("WHOIS countess").await;
+    assert!(answer.verdict == Verdict::Accepted, "{kind:?}: {answer:?}");
 }
 
 async fn suite(ircd: &Ircd) -> Told {
@@ -132,16 +206,17 @@ async fn in_situation(
     }
     let scene = driver.during(situation.prepare(operator, ircd.kind, channel, NICK)).await;
     let line = match situation.act(&scene) {
-        Act::Join { channel } => format!("JOIN {channel}"),
+        Act::Join { channel } => {
+            return refused(driver, Errand::Join { channel, key: None }, ircd.kind, situation, &scene).await;
+        }
         Act::Say { channel, text } => format!("PRIVMSG {channel} :{text}"),
         Act::Whois { nick } => format!("WHOIS {nick}"),
         Act::Raw { line } => line,
-        // A puppet's nick is not its person's to change; what they are told is made of the server's answer alone.
-        act @ Act::Nick { .. } => {
-            let mut client = driver.during(ircd.client(&channel.replace('#', "x"))).await;
-            let lines = act.by(&mut client).await;
-            let words = situation.words(ircd.kind, &Scene { nick: client.nick.clone(), ..scene });
-            return refused_nick(&lines, &words, &client.nick);
+        // Of somebody else, who is banned nowhere: that would be the answer instead.
+        Act::Nick { nick } => {
+            let mut other = Driver::new(ircd.port);
+            other.command("VERSION").await;
+            return refused(&mut other, Errand::Nick(Some(nick)), ircd.kind, situation, &scene).await;
         }
     };
     let answer = driver.command(&line).await;
@@ -160,6 +235,26 @@ async fn in_situation(
         Verdict::Doubtful(_) | Verdict::Unknown => panic!("{line} on {:?}: {answer:?}", ircd.kind),
     }
     told(&answer)
+}
+
+/// What comes of an errand that the server refuses: its numeric, and one sentence.
+async fn refused(
+    driver: &mut Driver,
+    errand: Errand,
+    kind: IrcdKind,
+    situation: &Situation,
+    scene: &Scene,
+) -> String {
+    let code = situation.words(kind, scene)[..3].to_owned();
+    match driver.errand(errand.clone()).await {
+        Report::Refused(refusal) => {
+            assert_eq!(refusal.code, code, "{errand:?} on {kind:?}: {refusal:?}");
+            let sentence = sentence(&refusal.code, &refusal.params);
+            assert!(refusal.words.starts_with(&sentence), "{refusal:?} is not {sentence:?}");
+            sentence.replace(NICK, "(me)")
+        }
+        other => panic!("{errand:?} on {kind:?}: {other:?}"),
+    }
 }
 
 /// What comes of a command of the table.
@@ -188,12 +283,6 @@ fn told(answer: &CommandAnswer) -> String {
         Verdict::Refused(refusal) => sentence(&refusal.code, &refusal.params),
         Verdict::Doubtful(_) | Verdict::Unknown => panic!("no answer that a server gave: {answer:?}"),
     }
-}
-
-fn refused_nick(lines: &[IrcLine], words: &str, nick: &str) -> String {
-    let line = lines.iter().find(|line| line.words() == words);
-    let line = line.unwrap_or_else(|| panic!("{words:?} is not in {lines:#?}"));
-    sentence(&line.command, &line.params).replace(nick, "(me)")
 }
 
 /// One sentence, without what the server says in its own words behind it.

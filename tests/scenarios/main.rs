@@ -5,7 +5,9 @@
 //! text, so a story shows everything the machine did and nothing is checked that a reader cannot see.
 //! `BUNRAKU_UPDATE=1 cargo test --test scenarios` writes the files anew; read the difference before you keep it.
 
+mod any_order;
 mod content;
+mod errands;
 mod show;
 mod stage;
 
@@ -73,6 +75,27 @@ stories! {
     edit_storm
     edits_off
     encrypted
+    errand_admin
+    errand_facts
+    errand_join
+    errand_join_consent
+    errand_join_plumbed
+    errand_join_refused
+    errand_join_silent
+    errand_line
+    errand_line_full
+    errand_nick
+    errand_nick_kept
+    errand_part
+    errand_query
+    errand_query_off
+    errand_quit
+    errand_quit_kept
+    errand_reconnect
+    errand_retry
+    errand_status
+    errand_stop
+    errand_stopping
     excluded_at_start
     excluded_by_list
     excluded_by_permission

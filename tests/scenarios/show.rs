@@ -10,6 +10,8 @@ use bunraku::bridge::input::{BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 
+use super::errands;
+
 /// One effect as one line.
 pub fn effect(effect: &Effect) -> String {
     match effect {
@@ -50,7 +52,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Reported { ask, report: Report::Line(answer) } => {
             format!("command {} {}", ask.0, answered(answer))
         }
-        Effect::Reported { ask, report } => format!("report {} {report:?}", ask.0),
+        Effect::Reported { ask, report } => format!("report {} {}", ask.0, errands::report(report)),
         Effect::SavePortal(row) => format!("save portal {} {} {:?}", row.room, row.channel, row.origin),
         Effect::SaveMember { room, user, display_name, presence: Presence::In } => {
             format!("save member {room} {user} in as {}", display_name.as_deref().unwrap_or("-"))
@@ -80,6 +82,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::DropRule { channel, asked } => {
             format!("drop rule {channel} {} {}", asked.kind(), asked.subject())
         }
+        Effect::SaveNick(row) => format!("save nick {} {}", row.user, row.nick),
+        Effect::DropNick { user } => format!("drop nick {user}"),
         Effect::DropHold { user } => format!("drop hold {user}"),
         Effect::Typing { room, ghost, for_ms: 0 } => format!("{ghost} types no longer in {room}"),
         Effect::Typing { room, ghost, for_ms } => format!("{ghost} types in {room} for {for_ms} ms"),

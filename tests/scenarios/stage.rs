@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
-use bunraku::bridge::errand::Errand;
+use bunraku::bridge::errand::{Errand, NickRow};
 use bunraku::bridge::input::{
     About, AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway, HoldRow, Input,
     Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList, PolicyRule,
@@ -36,12 +36,12 @@ use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 use bunraku::text::whom::Whom;
 
-use super::{content, show};
+use super::{content, errands, show};
 
 /// When every story begins.
 const BEGIN: Time = Time(1_000_000);
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let network = NetworkId::new("net").expect("an id");
     Policy {
         aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
@@ -114,6 +114,7 @@ struct Stage {
     written: Vec<String>,
     seq: i64,
     settled: BTreeSet<i64>,
+    reported: BTreeSet<u64>,
     /// Whose connections were asked for.
     users: BTreeMap<ConnId, UserId>,
     /// What was asked for private chats, in order.
@@ -141,6 +142,7 @@ impl Stage {
             written,
             seq: 0,
             settled,
+            reported: BTreeSet::new(),
             users,
             steps: Vec::new(),
             kernel_waits: false,
@@ -201,6 +203,8 @@ impl Stage {
             "ghosts" => self.give(ghosts(rest)),
             "stepped" => self.give(stepped(rest)),
             "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
+            "errand" => self.give(errands::errand(rest)),
+            "chose" => self.give(chosen(rest)),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
                 self.written.push(format!("  {word}"));
@@ -413,6 +417,7 @@ impl Stage {
                         notes.push(Input::Noted { puppet: *puppet, seq: *seq });
                     }
                     Effect::Settle { seq, .. } => assert!(self.settled.insert(seq.0), "settled twice"),
+                    Effect::Reported { ask, .. } => assert!(self.reported.insert(ask.0), "reported twice"),
                     _ => {}
                 }
             }
@@ -789,6 +794,12 @@ fn noted(words: &str) -> Input {
     Input::Noted { puppet, seq: InboxSeq(seq.parse().expect("a number")) }
 }
 
+/// `@ada countess`: an earlier run gave her this nick.
+fn chosen(words: &str) -> Input {
+    let (who, nick) = words.split_once(' ').expect("WHO NICK");
+    Input::NickKept(NickRow { user: user(who), nick: nick.to_owned() })
+}
+
 /// `@ada in !r done`, or `@ada in !r refused: words`: what the homeserver said to a removal.
 fn kicked(words: &str) -> Input {
     let (who, rest) = words.split_once(" in ").expect("WHO in ROOM RESULT");
@@ -834,7 +845,7 @@ fn made(verb: &str, words: &str) -> Input {
     }
 }
 
-fn user(text: &str) -> UserId {
+pub(super) fn user(text: &str) -> UserId {
     let full = if text.contains(':') { text.to_owned() } else { format!("{text}:hs") };
     UserId::new(&full).expect("a user id")
 }
@@ -849,7 +860,7 @@ fn conn_id(text: &str) -> ConnId {
     ConnId { puppet, generation: generation.parse().expect("a number") }
 }
 
-fn milliseconds(text: &str) -> u64 {
+pub(super) fn milliseconds(text: &str) -> u64 {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let number: u64 = text[..text.len() - unit.len()].parse().expect("a number");
     match unit {
@@ -861,7 +872,7 @@ fn milliseconds(text: &str) -> u64 {
 }
 
 /// `\n`, `\r`, `\0`, `\1`, `\2` and `\3` for bold and colour, `\s` for a space; `{word*900}` is the word that often.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut out = text
         .replace("\\n", "\n")
         .replace("\\r", "\r")

@@ -244,7 +244,9 @@ impl Storm {
                 | Effect::DropRule { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
-                | Effect::Typing { .. } => {}
+                | Effect::Typing { .. }
+                | Effect::SaveNick(_)
+                | Effect::DropNick { .. } => {}
             }
         }
         for conn in closed {

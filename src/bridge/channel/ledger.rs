@@ -272,6 +272,16 @@ impl<L> Ledger<L> {
         self.held_len + self.recent.len() + self.observers.iter().map(|o| o.unseen.len()).sum::<usize>()
     }
 
+    /// Lines that wait for the owner.
+    pub fn held(&self) -> usize {
+        self.held_len
+    }
+
+    /// Relayed lines that connections have still to show.
+    pub fn unseen(&self) -> usize {
+        self.observers.iter().map(|o| o.unseen.len()).sum()
+    }
+
     /// `c`, a configured relay bot, is to own the lease whenever it is in the channel and not suspect. It
     /// gets it [`HOLD_MS`] after it joined, when no stream shows lines from before its time any more, and
     /// [`WINDOW_MS`] after it came back from being suspect.

@@ -285,6 +285,11 @@ impl Channel {
         self.members.len() == 1 && self.members.contains_key(&conn)
     }
 
+    /// How many of our connections are in the channel.
+    pub fn puppets(&self) -> usize {
+        self.members.values().filter(|entry| matches!(entry, Entry::In(_))).count()
+    }
+
     /// What its ledger has counted.
     pub fn counters(&self) -> ledger::Counters {
         self.ledger.counters()

@@ -46,6 +46,11 @@ impl Modes {
         self.set.as_ref().map(|set| set.contains(&mode))
     }
 
+    /// Those that are set, as letters; empty while they are not known.
+    pub fn letters(&self) -> String {
+        self.set.iter().flatten().collect()
+    }
+
     fn are(&mut self, set: BTreeSet<char>) {
         if self.set.as_ref() != Some(&set) {
             self.set = Some(set);

@@ -1,18 +1,15 @@
-//! What became of what was asked of a server, and the commands that people outside give their puppets.
+//! What became of what was asked of a server: of lines, joins, nicks, and of the commands that people let their puppets give.
 
 use std::sync::Arc;
 
-use super::super::effect::{Asked, CommandAnswer, Extent, Refusal, Verdict};
-use super::super::errand::Report;
-use super::super::input::AskId;
+use super::super::effect::{Asked, Refusal, Verdict};
 use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::question::{Answered, Asker, Command, Giver};
 use super::super::session::send::Part;
 use super::Network;
 use super::reasons::Unexplained;
-use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
-use crate::text::line::Line;
+use crate::ids::{ChannelName, ConnId, Nick};
 use crate::text::numerics::{self, Trouble};
 
 /// RPL_TRYAGAIN: the server is too busy to work on a command (RFC 2812 section 5.1).
@@ -32,61 +29,6 @@ fn is_for_codes(refusal: &Refusal) -> bool {
 }
 
 impl Network {
-    /// Somebody lets their puppet say one line; the answer is an effect, now or later.
-    pub(super) fn command(&mut self, ask: AskId, user: &UserId, text: &str) {
-        let id = self.puppet_ids.get(user).copied();
-        let ready =
-            id.filter(|id| self.puppets[id.0 as usize].session.as_ref().is_some_and(Session::is_ready));
-        let sent = match (ready, self.commandable(text)) {
-            (_, Err(refusal)) => Err(refusal),
-            (None, Ok(_)) => {
-                let words = format!("{user} has no connection to {}", self.policy.network_name);
-                Err(Refusal::ours("NOT_CONNECTED", &words))
-            }
-            (Some(id), Ok(line)) => self.send_command(id, ask, &line),
-        };
-        if let Err(refusal) = sent {
-            let (lines, extent) = (Vec::new(), Extent::Whole);
-            let answer = CommandAnswer { verdict: Verdict::Refused(refusal), lines, extent };
-            self.reported(ask, Report::Line(answer));
-        }
-    }
-
-    /// The line as it may be sent, or why not.
-    fn commandable(&self, text: &str) -> Result<Line, Refusal> {
-        let line = Line::parse(text).map(|line| Line { tags: Vec::new(), source: None, ..line });
-        // As it will be on the wire: building leaves out of a command what hides it from the list below.
-        let Some(line) = line.and_then(|line| Line::parse(&line.build())) else {
-            return Err(Refusal::ours("EMPTY", "there is no command in it"));
-        };
-        let words = match line.command.as_str() {
-            "QUIT" => "the bridge keeps the connection; leave the bridged rooms to end it",
-            "NICK" => "the nick follows the display name; change that",
-            "CAP" | "AUTHENTICATE" | "PASS" | "USER" | "WEBIRC" | "STARTTLS" | "PING" | "PONG" => {
-                "the bridge says this itself, at the right time"
-            }
-            // CR and LF end a line.
-            _ if line.build().len() + 2 > self.isupport.line_bytes_max => "it is too long for one IRC line",
-            _ => return Ok(line),
-        };
-        Err(Refusal::ours("NOT_ALLOWED", words))
-    }
-
-    fn send_command(&mut self, id: PuppetId, ask: AskId, line: &Line) -> Result<(), Refusal> {
-        let command = Command::new(Giver::Outside(ask), line);
-        let sent = self.with_session(id, |session, out| {
-            let sent = session.send_command(command, line.build(), out);
-            (session.conn, sent)
-        });
-        if let Some((conn, sent)) = sent {
-            self.take_answers(conn);
-            if sent.is_err() {
-                return Err(Refusal::ours("TOO_MANY", "too many commands wait for their answers"));
-            }
-        }
-        Ok(())
-    }
-
     /// Acts on what became known on a connection.
     pub(super) fn take_answers(&mut self, conn: ConnId) {
         let Some(puppet) = self.puppet_of(conn) else { return };
@@ -98,6 +40,7 @@ impl Network {
 
     fn answered(&mut self, conn: ConnId, Answered { asker, verdict }: Answered) {
         self.counts.answered(&verdict);
+        let named = if let Asker::Nick(nick) = &asker { Some((nick.clone(), verdict.clone())) } else { None };
         match (asker, verdict) {
             (Asker::Command(command), verdict) => self.command_answered(conn, *command, verdict),
             (Asker::Line(part), verdict) => {
@@ -137,6 +80,9 @@ impl Network {
                 | Asker::Listing(_),
                 _,
             ) => {}
+        }
+        if let Some((nick, verdict)) = named {
+            self.naming_answered(conn, &nick, verdict);
         }
     }
 
@@ -221,7 +167,7 @@ impl Network {
                     let giver = command.giver.clone();
                     let answer = command.into_answer(verdict);
                     match giver {
-                        Giver::Outside(ask) => self.reported(ask, Report::Line(answer)),
+                        Giver::Outside(ask) => self.line_reported(ask, answer),
                         Giver::Reason(channel) => self.reason_heard(conn, channel, answer.lines),
                         // With all else that this connection was to do, below.
                         Giver::Deed(_) => {}

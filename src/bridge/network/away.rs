@@ -40,10 +40,7 @@ impl Network {
             let row = HoldRow { user, ending: name.to_owned(), words, since: now };
             self.out.push(Effect::SaveHold(row));
         }
-        let why = self.held_words(id).unwrap_or_default();
-        for waiting in self.puppet(id).take_all_waiting() {
-            self.failed(&waiting.saying, &why);
-        }
+        self.fail_of_held(id);
         self.tell_of_hold(id);
         self.gate_person(id);
     }
@@ -58,11 +55,8 @@ impl Network {
     /// Somebody who may says so: the puppet tries again.
     pub(super) fn reconnect(&mut self, user: &UserId) {
         let Some(id) = self.puppet_ids.get(user).copied() else { return };
-        let was_held = self.puppet(id).held.is_some();
+        self.let_back(id);
         self.puppet(id).forget_failures();
-        if was_held {
-            self.out.push(Effect::DropHold { user: user.clone() });
-        }
         self.ask_to_dial(id);
     }
 
@@ -77,14 +71,18 @@ impl Network {
     }
 
     /// The one notice of a hold, in a room of theirs, when they are in one.
-    fn tell_of_hold(&mut self, id: PuppetId) {
+    pub(super) fn tell_of_hold(&mut self, id: PuppetId) {
         let Some(held) = self.puppet(id).held.clone().filter(|held| held.told == Told::NotYet) else {
             return;
         };
         let Some(HoldText { what, next }) = hold_text(&held.end, &self.policy.network_name) else { return };
-        let text = format!(
-            "{what}. It does not come back by itself, and what you say here does not reach IRC: {next}."
-        );
+        let text = if held.end.ending == Ending::Quit {
+            format!("{what}. It comes back when you {next}.")
+        } else {
+            format!(
+                "{what}. It does not come back by itself, and what you say here does not reach IRC: {next}."
+            )
+        };
         let text = format!("{text}{}", self.doom(id));
         if self.tell_of_absence(id, &text)
             && let Some(held) = &mut self.puppet(id).held
@@ -141,6 +139,7 @@ struct HoldText {
 fn hold_text(end: &End, network: &str) -> Option<HoldText> {
     let staff = "talk to the network's operators, then ask the bridge's operator to let it connect again";
     let login = "ask the bridge's operator to set your login right, and it comes back";
+    let admin = "talk to them, then ask for it with the command reconnect";
     let (what, next) = match end.ending {
         Ending::Killed => (format!("your IRC user was removed from {network} by an operator"), staff),
         Ending::Banned => (format!("your IRC user is banned from {network}"), staff),
@@ -153,6 +152,11 @@ fn hold_text(end: &End, network: &str) -> Option<HoldText> {
         Ending::LoginRefused(LoginRefusal::Wanted) => {
             (format!("your IRC user is not let in to {network} without a login"), login)
         }
+        Ending::Quit => (
+            format!("your IRC user has left {network}, as you wanted"),
+            "say something, or ask for it with the command reconnect",
+        ),
+        Ending::SentAway => (format!("an admin of the bridge sent your IRC user away from {network}"), admin),
         Ending::Asked
         | Ending::Unreachable(_)
         | Ending::Lost
@@ -180,7 +184,11 @@ impl Network {
         let puppet = self.puppet(id);
         puppet.active_at = Some(now);
         puppet.quit_at = None;
+        puppet.asked.reaped = None;
         puppet.asleep = None;
+        if puppet.held.as_ref().is_some_and(|held| held.end.ending == Ending::Quit) {
+            self.let_back(id);
+        }
         self.tell_of_hold(id);
     }
 
@@ -194,8 +202,9 @@ impl Network {
 
     /// A puppet may have been idle for too long. Those who became idle together are closed one by one.
     pub(super) fn idle_due(&mut self, id: PuppetId) {
-        let (now, idle_ms_max) = (self.now, self.policy.connect.idle_ms_max);
+        let now = self.now;
         let puppet = &self.puppets[id.0 as usize];
+        let idle_ms_max = puppet.asked.reaped.unwrap_or(self.policy.connect.idle_ms_max);
         let is_ready = puppet.session.as_ref().is_some_and(Session::is_ready);
         let Some(since) = puppet.active_at.filter(|_| is_ready && self.life == Life::Running) else { return };
         if since.plus_ms(idle_ms_max) > now {
@@ -206,7 +215,8 @@ impl Network {
             self.puppet(id).quit_at = Some(at);
             return self.timers.arm(Timer::Idle(id), at);
         }
-        self.sleep(id, Asleep::Idle);
+        let is_reaped = self.puppet(id).asked.reaped.is_some();
+        self.sleep(id, if is_reaped { Asleep::Reaped } else { Asleep::Idle });
     }
 
     /// All connections are taken. Where somebody with something to say waits, the one that was idle for longest
@@ -214,7 +224,7 @@ impl Network {
     pub(super) fn make_room(&mut self) {
         let closing = |puppet: &&Puppet| puppet.session.as_ref().is_some_and(Session::is_closing);
         let leaving = self.puppets.iter().filter(closing).count();
-        let needs = |id: &PuppetId| self.puppets[id.0 as usize].has_waiting() || self.is_bot(*id);
+        let needs = |id: &PuppetId| self.puppets[id.0 as usize].is_needed() || self.is_bot(*id);
         let waiting = self.pacer.eager().filter(needs).count();
         if waiting <= leaving {
             return;
@@ -249,7 +259,7 @@ impl Network {
             let session = puppet.session.as_ref().filter(|session| session.is_ready())?;
             let since = puppet.active_at.filter(|at| self.now.since_ms(*at) >= SHED_IDLE_MS_MIN)?;
             let alone = |name| self.channels.get(name).is_some_and(|channel| channel.is_alone(session.conn));
-            (!puppet.has_waiting() && !self.is_bot(puppet.id) && may(&puppet.user))
+            (!puppet.is_needed() && !self.is_bot(puppet.id) && may(&puppet.user))
                 .then(|| (session.channels().any(alone), since, puppet.id))
         };
         self.puppets.iter().filter_map(rank).min().map(|(_, _, id)| id)
@@ -262,6 +272,7 @@ impl Network {
         let words = match why {
             Asleep::Idle => "Idle for too long",
             Asleep::Shed => "Making room for somebody else",
+            Asleep::Reaped => "Idle",
         };
         self.end_session(id, words);
         if !self.is_told(id) {
@@ -278,6 +289,9 @@ impl Network {
                 let time = spelled(self.policy.connect.idle_ms_max);
                 format!("your connection to {network} was closed after {time} without a word of yours")
             }
+            Asleep::Reaped => format!(
+                "your connection to {network} was closed by an admin of the bridge: you said nothing for long"
+            ),
             Asleep::Shed => format!(
                 "your connection to {network} was closed to make room: all are taken, and you said nothing for longest"
             ),

@@ -20,8 +20,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, admission, answered, chat, ctcp, doors, figures, invites, kicks,
-    operators, plates, reasons, room_modes, topic, typing, upgrades, wishes,
+    Life, Network, RelaySeqs, access, admission, answered, chat, ctcp, doors, errands, figures, invites,
+    kicks, operators, plates, reasons, room_modes, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -88,6 +88,7 @@ impl Network {
             query_paces: (Pace::default(), Pace::default()),
             refusals: Pace::default(),
             admission: admission::Admission::default(),
+            errands: errands::Errands::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),

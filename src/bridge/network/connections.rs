@@ -29,7 +29,7 @@ impl Network {
             return;
         }
         let not_before = puppet.not_before;
-        let haste = if puppet.has_waiting() || is_bot { Haste::Eager } else { Haste::Calm };
+        let haste = if puppet.is_needed() || is_bot { Haste::Eager } else { Haste::Calm };
         if not_before > self.now {
             return self.timers.arm(Timer::Dial(id), not_before);
         }
@@ -216,6 +216,7 @@ impl Network {
 
     /// When this puppet may try again, if ever.
     fn come_back(&mut self, id: PuppetId, end: End) {
+        self.fail_of_held(id);
         let (pace, roll) = (self.policy.connect, self.dice.roll());
         let failures = self.puppet(id).failures();
         match wait_ms(end.ending.comeback(), failures, &pace, roll) {
@@ -252,6 +253,8 @@ impl Network {
             | Ending::ServerDown
             | Ending::NickTrouble
             | Ending::Killed
+            | Ending::Quit
+            | Ending::SentAway
             | Ending::LoginRefused(_) => {}
         }
     }

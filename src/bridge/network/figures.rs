@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::channel::ledger::Counters;
-use super::super::effect::Verdict;
+use super::super::effect::{CommandAnswer, Verdict};
+use super::super::errand::Report;
 use super::super::homeservers::Refused;
 use super::super::portal::{gate, membership};
 use super::super::puppet::Puppet;
@@ -58,7 +59,18 @@ pub struct Counts {
     pub reconnects: u64,
     /// What servers refused, by numeric or code.
     pub refusals: BTreeMap<String, u64>,
+    /// What people asked for, by what became of it.
+    pub errands: Errands,
     pub duty: DutyMoves,
+}
+
+/// How errands ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errands {
+    pub done: u64,
+    pub refused: u64,
+    /// Nobody knows.
+    pub unknown: u64,
 }
 
 /// How often the duty for a channel went to another connection.
@@ -83,6 +95,31 @@ impl Counts {
         let is_apart = self.refusals.contains_key(&refusal.code) || self.refusals.len() < CODES_MAX;
         let code = if is_apart { &refusal.code } else { OTHER };
         *self.refusals.entry(code.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn errand(&mut self, report: &Report) {
+        let count = match report {
+            Report::Refused(_) => &mut self.errands.refused,
+            Report::Unknown => &mut self.errands.unknown,
+            Report::Line(CommandAnswer { verdict: Verdict::Refused(_), .. }) => &mut self.errands.refused,
+            Report::Line(CommandAnswer { verdict: Verdict::Unknown | Verdict::Doubtful(_), .. }) => {
+                &mut self.errands.unknown
+            }
+            Report::Line(CommandAnswer { verdict: Verdict::Accepted, .. })
+            | Report::Done
+            | Report::Joined(_)
+            | Report::Talking { .. }
+            | Report::Called(_)
+            | Report::Status(_)
+            | Report::Stopped(_)
+            | Report::Retried(_)
+            | Report::Portals(_)
+            | Report::Users(_)
+            | Report::Ended(_)
+            | Report::Channel(_)
+            | Report::Here(_) => &mut self.errands.done,
+        };
+        *count += 1;
     }
 
     /// A channel's ledger, when it ends or to be added up.

@@ -168,6 +168,7 @@ impl Network {
                 };
                 let farewell = self.farewell_of(sender, &target.user, membership, reason);
                 self.left_room_saying(room, &target.user, &words, &farewell);
+                self.declined(room, &target.user);
             }
             Membership::Invite | Membership::Knock => {}
         }
@@ -277,6 +278,9 @@ impl Network {
         if let Some(nick) = self.bot_nick(puppet.id) {
             return first_letters(&nick, bytes_max).to_owned();
         }
+        if let Some(nick) = &puppet.asked.nick {
+            return first_letters(nick, bytes_max).to_owned();
+        }
         self.policy.nicks.fill_in(self.alphabet(), puppet.display_name.as_deref(), &puppet.user, bytes_max)
     }
 
@@ -348,13 +352,15 @@ impl Network {
             (Ok(room), Some(channel)) => {
                 self.adopt(room.clone(), &channel);
                 self.invite_waiting(&channel, Some(&room));
+                self.room_made_for(&channel);
                 self.answer_all(alias, Existence::Exists);
                 let add = |alias| Effect::AddAlias { room: room.clone(), alias };
                 self.out.extend(others.into_iter().map(add));
             }
-            (Ok(_), channel) | (Err(_), channel) => {
+            (result, channel) => {
                 if let Some(channel) = channel {
                     self.invite_waiting(&channel, None);
+                    self.room_not_made(&channel, result.err().as_deref());
                 }
                 self.answer_all(alias, Existence::Absent);
                 for other in others {

@@ -27,8 +27,8 @@ impl Network {
         for name in &fresh {
             self.channel(name).asks(conn, server.as_ref(), tags);
         }
-        let now = self.now;
-        self.with_session(id, |session, out| session.join(now, &names, out));
+        let (now, keys) = (self.now, self.puppets[id.0 as usize].asked.keys().clone());
+        self.with_session(id, |session, out| session.join(now, &names, &keys, out));
         self.note_observing(conn);
     }
 

@@ -288,6 +288,8 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::SaveBan(_)
         | Effect::DropBan { .. }
         | Effect::SaveRule(_)
-        | Effect::DropRule { .. } => None,
+        | Effect::DropRule { .. }
+        | Effect::SaveNick(_)
+        | Effect::DropNick { .. } => None,
     }
 }

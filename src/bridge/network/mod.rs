@@ -8,7 +8,8 @@
 //! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
 //! (who may not read on in a room), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
-//! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it).
+//! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it),
+//! `errands` (what people ask of the network).
 //! `changes` is what follows of a change in a channel, `going` puppets' ways
 //! into channels and out. `begin` makes one. `figures` counts.
 
@@ -165,6 +166,7 @@ pub struct Network {
     /// Invitations that were refused.
     refusals: Pace,
     admission: admission::Admission,
+    errands: errands::Errands,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -180,6 +182,7 @@ impl Network {
     /// Takes one input. What is to be done waits in [`take_effects`](Self::take_effects).
     pub fn handle(&mut self, now: Time, input: Input) {
         self.set_now(now);
+        let whose = errands::whose(&input);
         match input {
             Input::Started => self.started(),
             Input::Portal(row) => self.portal_known(&row),
@@ -222,7 +225,9 @@ impl Network {
             Input::LookUp { ask, what } => self.look_up(ask, what),
             Input::PolicyRules { rules, concerns } => self.rules_changed(rules, &concerns),
             Input::PolicyChanged(policy) => self.policy_changed(*policy),
+            Input::NickKept(row) => self.nick_known(row),
         }
+        self.look_after_errands(whose);
         self.goodbye_if_all_is_answered();
         self.tell_failures();
         self.note_speakers();
@@ -264,8 +269,10 @@ impl Network {
                 Timer::Plates => self.plates_due(),
                 Timer::Modes(channel) => self.modes_due(&channel),
                 Timer::Limit(channel) => self.limit_due(&channel),
+                Timer::Errands => self.errands_due(),
             }
         }
+        self.look_after_errands(None);
         self.goodbye_if_all_is_answered();
         self.tell_failures();
         self.note_speakers();

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::effect::{CommandAnswer, Refusal, Verdict};
-use super::super::errand::Report;
 use super::super::input::AskId;
 use super::super::relay::to_irc::Saying;
 use super::super::session::places::Standing;
@@ -227,7 +226,7 @@ impl Network {
         match refused {
             Unexplained::Refused(saying, refusal) => self.line_refused(&saying, &refusal),
             Unexplained::Doubtful(saying, refusal) => self.line_in_doubt(&saying, &refusal),
-            Unexplained::Command(ask, answer) => self.reported(ask, Report::Line(answer)),
+            Unexplained::Command(ask, answer) => self.line_reported(ask, answer),
         }
     }
 }

@@ -22,11 +22,13 @@ impl Network {
         self.portals.refold(map);
         self.refold_queries();
         self.refold_operators();
+        self.refold_errands();
         for id in 0..self.puppets.len() as u32 {
             let puppet = self.puppet(PuppetId(id));
             puppet.refold(map);
             let user = puppet.user.clone();
             let mut wanted = self.portals.wanted_by(&user);
+            wanted.extend(self.errands.visited_by(PuppetId(id)));
             wanted.retain(|channel| !self.is_dismissed(channel));
             if self.is_bot(PuppetId(id)) {
                 wanted.extend(self.channels_of_bot());

@@ -81,6 +81,7 @@ impl Network {
             return self.bot_is_out(channel, &words);
         }
         let user = self.puppet(id).user.clone();
+        self.entry_refused(id, channel, refusal);
         let is_passing = is_full(refusal);
         let waits = is_passing || self.policy.presence.join_failure == JoinFailure::Wait;
         let place = self.channel_told(channel);

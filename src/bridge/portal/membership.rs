@@ -214,6 +214,15 @@ impl Memberships {
         self.rooms.get(room).into_iter().flat_map(|state| &state.ghosts)
     }
 
+    /// How many are still to join a room, and how many to leave it.
+    pub fn steps_open(&self, room: &RoomId) -> (usize, usize) {
+        let waiting = self.rooms.get(room).into_iter().flat_map(|state| state.open.values());
+        let ways = waiting.map(|open| if matches!(open.wish, Wish::Join(_)) { Way::In } else { Way::Out });
+        let under_way = self.under_way.iter().filter(|((other, _), _)| other == room).map(|(_, way)| *way);
+        let (coming, going): (Vec<Way>, Vec<Way>) = ways.chain(under_way).partition(|way| *way == Way::In);
+        (coming.len(), going.len())
+    }
+
     /// True when this ghost is in the room, as far as we know.
     pub fn has(&self, room: &RoomId, user: &UserId) -> bool {
         self.rooms.get(room).is_some_and(|state| state.ghosts.contains(user))

@@ -89,6 +89,11 @@ impl Portals {
         self.channels.get(channel).into_iter().flatten().filter_map(|room| self.rooms.get(room))
     }
 
+    /// The channels that have rooms, in a stable order.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.keys()
+    }
+
     /// The room we made for a channel, if we made one.
     pub fn own_room(&self, channel: &ChannelName) -> Option<&Portal> {
         self.of_channel(channel).find(|portal| portal.origin == PortalOrigin::Alias)

@@ -25,6 +25,8 @@ pub enum Asleep {
     Idle,
     /// All connections were taken, and this one had been idle for longest.
     Shed,
+    /// An admin closed those of people who said nothing for long.
+    Reaped,
 }
 
 /// Why somebody may not be on IRC through the bridge, and is not heard there.

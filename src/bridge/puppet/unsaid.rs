@@ -28,6 +28,11 @@ impl Puppet {
         true
     }
 
+    /// How many messages wait here.
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// True when this message waits here.
     pub fn has_message(&self, seq: InboxSeq) -> bool {
         self.waiting.iter().any(|waiting| waiting.saying.seq == seq)

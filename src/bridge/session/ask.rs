@@ -71,6 +71,8 @@ pub struct Asks {
     /// The number of the newest question, and of the newest one with a fence behind it.
     newest: u64,
     pub(super) fenced: u64,
+    /// The fence whose time is taken, and when it went.
+    pub(super) timed: Option<(u64, Time)>,
     /// Fences on their way.
     fences: VecDeque<u64>,
     uncovered: usize,
@@ -97,6 +99,7 @@ impl Default for Asks {
             open: VecDeque::new(),
             newest: 0,
             fenced: 0,
+            timed: None,
             fences: VecDeque::new(),
             uncovered: 0,
             due: Due::No,

@@ -20,6 +20,7 @@ pub mod labels;
 pub mod lines;
 pub mod login;
 pub mod multiline;
+mod own;
 pub mod places;
 pub mod pulse;
 pub mod question;
@@ -41,6 +42,7 @@ use self::caps::Negotiation;
 use self::hear::Heard;
 use self::isupport::Isupport;
 use self::multiline::{Fed, Multiline};
+use self::own::Own;
 use self::places::Places;
 use self::pulse::{Beat, Pulse};
 use self::register::{LoginEnd, Registration};
@@ -51,7 +53,7 @@ use self::sent::Sent;
 use super::clock::Bucket;
 use super::effect::{Chat, Effect};
 use super::policy::PingPace;
-use crate::ids::{ChannelName, ConnId, InboxSeq, Nick, Time};
+use crate::ids::{ChannelName, ConnId, Nick, Time};
 use crate::text::{casemap::CaseMap, line::Line};
 
 /// How long a connection may take to close after QUIT.
@@ -83,6 +85,7 @@ pub struct Session {
     multiline: Multiline,
     login: LoginEnd,
     talk: Talk,
+    own: Own,
 }
 
 /// Whether a connection says more than it has to.
@@ -135,6 +138,7 @@ impl Session {
             multiline: Multiline::default(),
             login: LoginEnd::None,
             talk: Talk::Free,
+            own: Own::default(),
         }
     }
 
@@ -152,10 +156,14 @@ impl Session {
             return None;
         }
         self.pulse.heard(now);
+        self.own.hears(line, self.nick.as_ref());
         if line.command == "PING" {
             let token = line.params.last().map_or("", String::as_str);
             self.control(Line::new("PONG", &[token]).build(), out);
             return self.multiline.late(now).and_then(|whole| lines::read_whole(whole, isupport));
+        }
+        if line.command == "PONG" {
+            self.take_time(now, line);
         }
         let was_full = self.asks.are_full();
         let heard = self.hears(line, isupport);
@@ -308,21 +316,16 @@ impl Session {
         parts
     }
 
-    /// This message will not be said again, come what may.
-    pub fn noted(&mut self, seq: InboxSeq, out: &mut Vec<Effect>) {
-        self.queue.noted(seq);
-        self.pump(out);
-    }
-
     /// Another stream shows us quitting: we have a short time to show that we live. In a netsplit we do.
     pub fn suspect(&mut self, now: Time, out: &mut Vec<Effect>) {
         if self.is_ready() && self.pulse.suspect(now) == Beat::Ask {
-            self.ping(out);
+            self.ping(now, out);
         }
     }
 
-    fn ping(&mut self, out: &mut Vec<Effect>) {
-        self.control(Line::new("PING", &["bunraku"]).build(), out);
+    fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.own.pinged(now);
+        self.control(Line::new("PING", &[own::PING]).build(), out);
     }
 
     /// Tells the socket whether chat in channels is worth reading, where that has changed.
@@ -365,7 +368,7 @@ impl Session {
             Phase::Dialing | Phase::Registering(_) | Phase::Closing(_) => {}
             Phase::Ready => match self.pulse.check(now, pace) {
                 Beat::Dead => return Woken::GiveUp("the server has gone silent"),
-                Beat::Ask => self.ping(out),
+                Beat::Ask => self.ping(now, out),
                 Beat::Fine => {}
             },
         }
@@ -384,11 +387,6 @@ impl Session {
             registration.refold(map);
         }
         self.places.refold(map);
-    }
-
-    /// Withdraws what waits to be said in a channel that is left.
-    pub fn withdraw(&mut self, channel: &ChannelName) -> Vec<ChatLine> {
-        self.queue.withdraw(|saying| saying.target.is_channel(channel))
     }
 
     /// The connection is over: what the kernel has not taken, in order, and what it has.

@@ -184,7 +184,7 @@ impl SendQueue {
         let now = self.bucket.now();
         while self.in_flight.len() < WINDOW_LINES {
             let (line, class) = match self.take_next(asks, now) {
-                Next::Fence => (asks.fence_line(), Class::Other),
+                Next::Fence => (asks.timed_fence(now), Class::Other),
                 Next::Line(queued) => {
                     let part = queued.part().cloned();
                     let class = if part.is_some() { Class::Chat } else { Class::Other };
@@ -320,6 +320,11 @@ impl SendQueue {
         self.chat.extend(lines.into_iter().map(queued));
         self.chat.extend(behind);
         true
+    }
+
+    /// Lines that wait.
+    pub(super) fn len(&self) -> usize {
+        self.control.len() + self.command.len() + self.chat.len()
     }
 
     /// Commands of somebody outside that wait to be sent.

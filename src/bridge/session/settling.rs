@@ -33,6 +33,12 @@ impl Session {
         self.queue.sent.missed(by, channel, since);
     }
 
+    /// This message will not be said again, come what may.
+    pub fn noted(&mut self, seq: InboxSeq, out: &mut Vec<Effect>) {
+        self.queue.noted(seq);
+        self.pump(out);
+    }
+
     /// It is known what became of a message: what waits of it is not said, what was said is not asked about.
     pub fn drop_message(&mut self, seq: InboxSeq) {
         self.queue.sent.forget(seq);

@@ -5,9 +5,19 @@ use std::sync::Arc;
 use super::Session;
 use super::send::{ChatLine, SendQueue};
 use crate::bridge::relay::to_irc::Saying;
-use crate::ids::InboxSeq;
+use crate::ids::{ChannelName, InboxSeq};
 
 impl Session {
+    /// Withdraws what waits to be said in a channel that is left.
+    pub fn withdraw(&mut self, channel: &ChannelName) -> Vec<ChatLine> {
+        self.queue.withdraw(|saying| saying.target.is_channel(channel))
+    }
+
+    /// Withdraws all that waits to be said.
+    pub fn withdraw_all(&mut self) -> Vec<ChatLine> {
+        self.queue.withdraw(|_| true)
+    }
+
     /// The messages that wait, or whose rest does, for which `is_meant` holds; and whether nothing of them was said.
     pub fn unsaid(&self, is_meant: impl Fn(&Saying) -> bool) -> Vec<(Arc<Saying>, bool)> {
         self.queue.unsaid(is_meant)

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bunraku::bridge::effect::{Chat, CommandAnswer, Effect};
 use bunraku::bridge::errand::{Errand, Report};
-use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, Salted};
+use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, PortalRow, QueryRoom, Salted};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
@@ -45,7 +45,7 @@ pub struct Driver {
     plan: Arc<DialPlan>,
     inputs: mpsc::Sender<Input>,
     mailbox: mpsc::Receiver<Input>,
-    answers: HashMap<AskId, CommandAnswer>,
+    reports: HashMap<AskId, Report>,
     asked: u64,
     rooms: u32,
     /// Every line that was given to a socket.
@@ -65,7 +65,7 @@ impl Driver {
             plan: Arc::new(DialPlan::new(vec![server], tls)),
             inputs,
             mailbox,
-            answers: HashMap::new(),
+            reports: HashMap::new(),
             asked: 0,
             rooms: 0,
             sent: Vec::new(),
@@ -76,8 +76,7 @@ impl Driver {
 
     /// The person joins a room of this channel, which their puppet then wants to be in.
     pub fn want(&mut self, channel: &str) {
-        self.rooms += 1;
-        let room = RoomId::new(&format!("!r{}:lab.test", self.rooms)).expect("a room id");
+        let room = self.new_room();
         let row = PortalRow { room: room.clone(), channel: channel.to_owned(), origin: PortalOrigin::Config };
         self.give(Input::Portal(row));
         let member = Member { user: user(), display_name: Some(NICK.to_owned()) };
@@ -86,18 +85,26 @@ impl Driver {
 
     /// The person lets their puppet say this line; what became of it.
     pub async fn command(&mut self, line: &str) -> CommandAnswer {
+        match self.errand(Errand::Line(line.to_owned())).await {
+            Report::Line(answer) => answer,
+            other => panic!("{line} is no line: {other:?}"),
+        }
+    }
+
+    /// The person asks for something; what became of it.
+    pub async fn errand(&mut self, errand: Errand) -> Report {
         self.asked += 1;
-        let ask = AskId(self.asked);
-        self.give(Input::Errand { ask, user: user(), errand: Errand::Line(line.to_owned()) });
-        let answered = async {
+        let (ask, shown) = (AskId(self.asked), format!("{errand:?}"));
+        self.give(Input::Errand { ask, user: user(), errand });
+        let reported = async {
             loop {
-                if let Some(answer) = self.answers.remove(&ask) {
-                    return answer;
+                if let Some(report) = self.reports.remove(&ask) {
+                    return report;
                 }
                 self.step().await;
             }
         };
-        timeout(2 * PATIENT, answered).await.unwrap_or_else(|_| panic!("{line} has no answer at all"))
+        timeout(2 * PATIENT, reported).await.unwrap_or_else(|_| panic!("{shown} has no report at all"))
     }
 
     /// Runs the machine for as long as something else takes.
@@ -173,13 +180,32 @@ impl Driver {
                         inputs.blocking_send(Input::Derived { conn, salted }).ok();
                     });
                 }
-                Effect::Reported { ask, report: Report::Line(answer) } => {
-                    assert!(self.answers.insert(ask, answer).is_none(), "one answer to each");
+                Effect::Reported { ask, report } => {
+                    assert!(self.reports.insert(ask, report).is_none(), "one report of each");
+                }
+                Effect::CreateRoom { alias, .. } => {
+                    let result = Ok(self.new_room());
+                    self.comes(Input::RoomCreated { alias, result });
+                }
+                Effect::Query(step) => {
+                    let result = Ok(QueryRoom { room: self.new_room(), display_name: None });
+                    self.comes(Input::QueryDone { step, result });
                 }
                 // For Matrix, or for later runs.
                 _ => {}
             }
         }
+    }
+
+    /// A room that the homeserver makes at once.
+    fn new_room(&mut self) -> RoomId {
+        self.rooms += 1;
+        RoomId::new(&format!("!r{}:lab.test", self.rooms)).expect("a room id")
+    }
+
+    /// Comes next, behind what is in the mailbox.
+    fn comes(&self, input: Input) {
+        self.inputs.try_send(input).expect("the mailbox is never full here");
     }
 
     fn connect(&mut self, conn: ConnId, user: &UserId) {

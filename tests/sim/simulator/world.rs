@@ -795,8 +795,8 @@ impl World {
                     Presence::Out => Change::Leave(room, user),
                 });
             }
-            // Nobody bans anybody here.
-            Effect::SaveBan(_) | Effect::DropBan { .. } => {}
+            // Nobody bans anybody here, and nobody chooses a nick.
+            Effect::SaveBan(_) | Effect::DropBan { .. } | Effect::SaveNick(_) | Effect::DropNick { .. } => {}
             Effect::SaveHold(row) => {
                 assert!(self.held.insert(row.user.clone()), "held twice");
                 self.write(Change::Hold(row));

@@ -151,7 +151,12 @@ impl Network {
     }
 
     /// Whether somebody may begin a private chat with a nick; if not, why.
-    fn may_invite(&mut self, user: &UserId, nick: &Nick, is_direct: bool) -> Result<(), String> {
+    pub(in super::super) fn may_invite(
+        &mut self,
+        user: &UserId,
+        nick: &Nick,
+        is_direct: bool,
+    ) -> Result<(), String> {
         let rules = self.policy.queries;
         if rules.from_matrix == Shown::Off {
             return Err("this bridge carries no private chats".to_owned());
@@ -175,6 +180,22 @@ impl Network {
         let taken = self.query_paces.1.take(self.now, id, max, CONTACTS_ALL_MAX);
         taken.map_err(|_| "you begin private chats too fast: try again in a minute".to_owned())?;
         self.homeserver_contacts(user)
+    }
+
+    /// Somebody wants the room of their chat with a nick, by a command: it is made, or they are invited to it again.
+    pub(in super::super) fn begin_query_with(&mut self, pair: &Pair) {
+        let Some(ghost) = self.query_ghost(&pair.1) else { return };
+        match self.queries.get(pair).map(|query| query.place.clone()) {
+            Some(Place::Open(_) | Place::Doing(_)) => {}
+            Some(Place::Left(room)) => {
+                self.ask_for(pair, QueryStep::Invite { room, user: pair.0.clone(), ghost });
+            }
+            None => {
+                let step = QueryStep::Create { user: pair.0.clone(), ghost };
+                self.queries.insert(pair.clone(), Query::new(Place::doing(step.clone()), Who::default()));
+                self.out.push(Effect::Query(step));
+            }
+        }
     }
 
     fn refuse_invitation(&mut self, room: RoomId, ghost: UserId, reason: String) {
