@@ -23,6 +23,7 @@ mod meters;
 pub mod naming;
 mod network_task;
 mod opening;
+mod parts;
 pub mod perform;
 pub mod policy_lists;
 mod prune;

@@ -26,6 +26,7 @@ use super::logs::Logs;
 use super::meters::Meters;
 use super::naming;
 use super::network_task::{FIGURES_ASKED_MAX, MAILBOX_MAX, NetworkTask};
+use super::parts::{book, client, restore};
 use super::policy_lists::Follower;
 use super::reload::{self, Hangups, Reloader, Source};
 use super::routes::Routes;
@@ -42,15 +43,13 @@ use crate::ids::{RelaySeq, UserId};
 use crate::irc::framer::Charset;
 use crate::irc::identd;
 use crate::matrix::appservice;
-use crate::matrix::client::{Client, ClientConfig, ClientError};
-use crate::matrix::outbox::{GhostBook, GhostFact, Outbox, OutboxHandle};
+use crate::matrix::client::ClientError;
+use crate::matrix::outbox::Outbox;
 use crate::matrix::steps::Steps;
 use crate::matrix::typing;
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// The device that bot and ghosts send with.
-const DEVICE: &str = "BUNRAKU";
 /// How long sessions may take to say goodbye.
 const QUIT_WAIT: Duration = Duration::from_secs(7);
 /// How long the outbox may take to say what it has.
@@ -322,43 +321,6 @@ async fn begin(shell: &Arc<Shell>, mailboxes: &Mailboxes, config: Config, cancel
             startup::link_mapped_rooms(Arc::clone(&shell), mailbox, network.channels, shared, cancel.clone());
         shell.tasks.spawn(linking);
     }
-}
-
-fn client(config: &Config, registration: &Registration) -> anyhow::Result<Client> {
-    Ok(Client::new(ClientConfig {
-        homeserver_url: config.homeserver.url.clone(),
-        as_token: registration.as_token.clone(),
-        appservice_id: registration.id.clone(),
-        server_name: config.homeserver.domain.clone(),
-        bot: registration.bot.clone(),
-        device: DEVICE.to_owned(),
-    })?)
-}
-
-/// The book of ghosts, with what earlier runs learned.
-async fn book(store: &Store, logs: &Arc<Logs>) -> anyhow::Result<Arc<GhostBook>> {
-    let book = GhostBook::new(logs.clone());
-    for ghost in store.ghosts().await? {
-        let user = ghost.user;
-        book.preload([
-            GhostFact::Registered { user: user.clone() },
-            GhostFact::HasDevice { user: user.clone() },
-            GhostFact::Named { user, display_name: ghost.display_name },
-        ]);
-    }
-    let rooms = store.ghost_rooms().await?;
-    book.preload(rooms.into_iter().map(|(room, user)| GhostFact::Joined { room, user }));
-    Ok(Arc::new(book))
-}
-
-/// Takes up what an earlier run had not said.
-async fn restore(store: &Store, outbox: &OutboxHandle) -> anyhow::Result<()> {
-    let rows = store.outbox_load().await?;
-    if !rows.is_empty() {
-        tracing::info!(lines = rows.len(), "lines of the last run are said first");
-    }
-    outbox.restore_all(rows.into_iter().map(|row| (row.post, row.joined)).collect());
-    Ok(())
 }
 
 /// The networks' machines, with everything that was remembered of them; and which numbers of the outbox are left.
