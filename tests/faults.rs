@@ -56,7 +56,11 @@ fn policy() -> Policy {
         queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
-        moderation: Moderation { to_matrix: Rooms::None, ..Moderation::default() },
+        moderation: Moderation {
+            to_matrix: Rooms::None,
+            modes_after_ms: 315_360_000_000,
+            ..Moderation::default()
+        },
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),

@@ -127,6 +127,8 @@ struct World {
     unreachable: BTreeSet<String>,
     outage: bool,
     held: BTreeMap<UserId, HoldRow>,
+    /// Whose removal is kept over restarts.
+    bars: BTreeMap<UserId, BarRow>,
     members: BTreeSet<UserId>,
     lane: VecDeque<Job>,
     power: bool,
@@ -157,6 +159,7 @@ impl World {
             unreachable: BTreeSet::new(),
             outage: false,
             held: BTreeMap::new(),
+            bars: BTreeMap::new(),
             members: PEOPLE.map(user).into(),
             lane: VecDeque::new(),
             power: true,
@@ -182,6 +185,9 @@ impl World {
         self.give(Input::Members { room: room(), members });
         for row in self.held.clone().into_values() {
             self.give(Input::Held(row));
+        }
+        for row in self.bars.clone().into_values() {
+            self.give(Input::Barred(row));
         }
         self.give(Input::Started);
     }
@@ -225,6 +231,9 @@ impl World {
             Effect::Pardon { user, .. } => {
                 self.lane.retain(|job| !matches!(job, Job::Kick(other, _) if *other == user));
             }
+            Effect::SaveBar(row) => drop(self.bars.insert(row.user.clone(), row)),
+            Effect::DropBar { user, .. } => drop(self.bars.remove(&user)),
+            Effect::Hasten { .. } => self.work(),
             Effect::SaveHold(row) => drop(self.held.insert(row.user.clone(), row)),
             Effect::DropHold { user } => drop(self.held.remove(&user)),
             _ => {}
@@ -448,18 +457,23 @@ impl World {
         }
     }
 
-    /// The process ends and begins anew. It forgets removals: everybody has the grace again.
+    /// The process ends and begins anew. Who was to be removed still is, before all that waits; everybody else has the grace
+    /// again.
     fn restart(&mut self) {
         self.conns.clear();
         self.channel.clear();
-        self.unseen_ms.clear();
+        let bars: BTreeSet<UserId> = self.bars.keys().cloned().collect();
+        self.unseen_ms.retain(|user, _| bars.contains(user));
         self.lane.retain(|job| matches!(job, Job::Line(..)));
         for job in &mut self.lane {
             if let Job::Line(_, late) = job {
-                late.clear();
+                late.retain(|user| bars.contains(user));
             }
         }
-        self.lasting = self.held.keys().cloned().collect();
+        for user in &bars {
+            self.lane.push_front(Job::Kick(user.clone(), Meanwhile::Withheld));
+        }
+        self.lasting = self.held.keys().cloned().chain(bars).collect();
         self.machine = Self::machine(self.gate);
         self.begins();
     }
@@ -570,6 +584,25 @@ fn what_is_said_while_somebody_cannot_be_removed_waits_for_them_alone() {
     world.happens(Op::Passes(5_000));
     assert_eq!(world.shown, ["line 1", "line 2", "line 3", "line 4", "line 5"], "he is there now");
     assert_eq!((world.members.len(), world.removals), (3, 0));
+}
+
+#[test]
+fn a_restart_gives_nothing_free_that_a_refused_removal_kept_back() {
+    let mut world = World::new(GateRule::Strict);
+    world.happens(Op::Power(false));
+    world.happens(Op::Unreachable(1, true));
+    world.happens(Op::Lost(1));
+    world.happens(Op::Passes(2 * GRACE_MS));
+    world.happens(Op::Speaks);
+    world.happens(Op::Restart);
+    world.happens(Op::Passes(1_000));
+    world.happens(Op::Speaks);
+    world.happens(Op::Passes(GRACE_MS / 2));
+    assert!(world.shown.is_empty(), "there is no new grace: {:?}", world.shown);
+    world.happens(Op::Power(true));
+    world.happens(Op::Passes(1_000));
+    assert_eq!((world.shown.len(), world.members.len(), world.removals), (2, 2, 1));
+    assert!(world.bars.is_empty(), "it is over");
 }
 
 #[test]

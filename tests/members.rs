@@ -55,7 +55,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         queries: QueryRules::default(),
         topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
         power: Power { to_matrix: Rooms::None, ..Power::default() },
-        moderation: Moderation { to_irc: Rooms::None, to_matrix: Rooms::None },
+        moderation: Moderation { to_irc: Rooms::None, to_matrix: Rooms::None, ..Moderation::default() },
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
         presence: PresenceRules::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },

@@ -8,7 +8,7 @@ use std::path::Path;
 use bunraku::bridge::operators::answer::Answer;
 use bunraku::bridge::operators::answer::examples::question;
 use bunraku::bridge::operators::command::{COMMANDS, Command, Deed, REASON_CHARS_MAX, Who, read};
-use bunraku::bridge::operators::pace::{ALL_MAX, OWN_MAX};
+use bunraku::bridge::operators::pace::{ALL_MAX, FIRST_MAX, HOST_MAX, KEPT, OWN_MAX};
 use bunraku::bridge::operators::rules::{BLOCKS_MAX, LIMIT_MAX, MUTES_MAX};
 use bunraku::bridge::policy::Operators;
 use proptest::prelude::*;
@@ -37,7 +37,8 @@ fn commands() -> String {
 fn bounds() -> String {
     format!(
         "{MUTES_MAX} muted people and {BLOCKS_MAX} homeservers a channel, a limit of 1 to {LIMIT_MAX} lines, reasons of \
-         {REASON_CHARS_MAX} characters, {OWN_MAX} commands a minute of one person and {ALL_MAX} of all. Who gives more is told once, and then \
+         {REASON_CHARS_MAX} characters, {OWN_MAX} commands a minute of one person, {HOST_MAX} of one host or account and {ALL_MAX} of all, of which {KEPT} are kept for \
+         hosts that gave few, and first rules for {FIRST_MAX} channels without a room an hour from one host. Who gives more is told once, and then \
          not answered for a minute"
     )
 }

@@ -652,6 +652,8 @@ fn upgrades() -> String {
         ("it does not name this room as its predecessor", Err(Unfit::Stranger)),
         ("it is bridged already, or was replaced itself", Err(Unfit::Taken)),
         ("the homeserver could not find out in some minutes", Err(Unfit::Unknown)),
+        ("the bot may not remove people there", Err(Unfit::Powerless)),
+        ("who is not there can read its history", Err(Unfit::Readable)),
     ];
     let mut table = String::from("| the new room | what the old one hears |\n|---|---|\n");
     for (what, result) in ends {

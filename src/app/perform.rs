@@ -142,6 +142,21 @@ impl NetworkTask {
             Effect::Found { ask, found } => self.shell.looked_up.answer(ask, found),
             Effect::Step { room, step } => self.shell.steps.submit(room, step, self.inputs.clone()),
             Effect::Pardon { room, user } => self.shell.outbox.pardon(&room, &user),
+            Effect::SaveBar(row) => {
+                let saved = self.shell.store.bar_save(&self.id, &row).await;
+                self.note(
+                    saved,
+                    "a removal could not be remembered; after a restart what it keeps back is shown",
+                );
+            }
+            Effect::DropBar { room, user } => {
+                let saved = self.shell.store.bar_remove(&self.id, &room, &user).await;
+                self.note(
+                    saved,
+                    "the end of a removal could not be remembered; it is tried again after a restart",
+                );
+            }
+            Effect::Hasten { room } => self.shell.outbox.hasten(&room),
             Effect::SaveRule(rule) => {
                 tracing::info!(network = %self.id, channel = rule.channel, rule = rule.asked.kind(), "an operator of a channel set a rule");
                 let saved = self.shell.store.rule_save(&self.id, &rule).await;

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use tokio::sync::mpsc;
+
 use super::queries;
 use super::routes::Way;
 use super::shell::Shell;
 use super::upgrades;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
-use crate::bridge::policy::Policy;
+use crate::bridge::policy::{GateRule, Policy};
 use crate::config;
 use crate::ids::{RoomId, UserId};
 use crate::store::{Pairing, Store};
@@ -71,9 +73,31 @@ pub async fn remember(
     for ban in shell.store.bans(&policy.network).await? {
         network.handle(now, Input::Banned(ban));
     }
+    for tombstone in shell.store.tombstones(&policy.network).await? {
+        network.handle(now, Input::Tombstoned(tombstone));
+    }
     queries::remember(network, policy, shell).await?;
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });
+    }
+    Ok(())
+}
+
+/// Goes on with the removals of the last run. Before the outbox has anything else of it: what is said stands behind them.
+pub async fn removals(
+    network: &mut Network,
+    policy: &Policy,
+    shell: &Shell,
+    inputs: &mpsc::Sender<Input>,
+) -> anyhow::Result<()> {
+    for bar in shell.store.bars(&policy.network).await? {
+        if policy.presence.gate != GateRule::Strict {
+            shell.store.bar_remove(&policy.network, &bar.room, &bar.user).await?;
+            continue;
+        }
+        tracing::info!(network = %policy.network, room = %bar.room, user = %bar.user, "a removal of the last run goes on");
+        network.handle(shell.clock.now(), Input::Barred(bar.clone()));
+        shell.outbox.kick_again(bar, inputs.clone());
     }
     Ok(())
 }

@@ -116,7 +116,6 @@ impl Bridge {
         tasks.spawn(showing);
         let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, Arc::clone(&book));
         let (steps, steps_task) = Steps::new(client.clone(), book, outbox.clone());
-        restore(&store, &outbox).await?;
         let open = store.inbox_counts().await?.open;
         let (door, admin_mailbox) = AdminDoor::new();
         let shell = Arc::new(Shell {
@@ -149,6 +148,8 @@ impl Bridge {
         let (networks, mailboxes, seqs) = networks(config, policies, &shell, &lists.rules()).await?;
         let admin =
             AdminTask::new(&shell, &mailboxes, settings::permissions(config), seqs, admin_mailbox).await?;
+        // Behind the removals that go on: what they keep back is not said first.
+        restore(&shell.store, &shell.outbox).await?;
         let (routes, to) = (Arc::clone(&shell.routes), Arc::clone(&mailboxes));
         shell.tasks.spawn(naming::carry(names, routes, to, shell.store.clone()));
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));
@@ -354,6 +355,7 @@ async fn networks(
             network.handle(shell.clock.now(), Input::Remembered(saying));
         }
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
+        remember::removals(&mut network, &policy, shell, &inputs).await?;
         let (asking, figures) = mpsc::channel(FIGURES_ASKED_MAX);
         tasks.push(NetworkTask {
             id: id.clone(),

@@ -91,6 +91,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         moderation: Moderation {
             to_irc: rooms(network.moderation.to_irc),
             to_matrix: rooms(network.moderation.to_matrix),
+            ..Moderation::default()
         },
     }
 }

@@ -1,17 +1,18 @@
 //! Rooms that are replaced: goes into the successor, asks it whose place it takes, and moves what leads to the old one.
 //!
-//! Nothing of the old room is given up before the bot is in the new one.
+//! Nothing of the old room is given up before the bot is in the new one, and may do there what it has to.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::network_task::NetworkTask;
 use super::shell::Shell;
-use crate::bridge::effect::Succession;
+use crate::bridge::effect::{Needed, Succession};
 use crate::bridge::input::{Input, Successor, Unfit};
 use crate::bridge::policy::Policy;
 use crate::ids::{RoomAlias, RoomId, UserId};
 use crate::matrix::client::{Client, ClientError};
+use crate::matrix::room_state;
 use crate::store::{Store, StoreError};
 use crate::text::casemap::CaseMap;
 
@@ -25,19 +26,30 @@ impl NetworkTask {
     /// Does one thing for a room that is replaced.
     pub(super) async fn succeed(&self, succession: Succession) {
         match succession {
-            Succession::Follow { room, to, sender } => self.follow(room, to, sender),
-            Succession::Move { from, row } => {
+            Succession::Follow { room, to, sender, needed } => self.follow(room, to, sender, needed),
+            Succession::Move { from, row, members } => {
                 tracing::info!(network = %self.id, %from, to = %row.room, channel = row.channel, "a channel's room is another one now");
                 self.shell.routes.follow(&from, &row.room, &self.id);
                 self.shell.routes.leave(&from, &self.id);
-                let moved = self.shell.store.portal_move(&self.id, &from, &row).await;
+                let moved = self.shell.store.portal_move(&self.id, &from, &row, &members).await;
                 self.note(moved, "a room's successor could not be remembered; it lasts until the next start");
             }
             Succession::GiveUp { to } => self.shell.routes.leave(&to, &self.id),
+            Succession::Remember(row) => {
+                let saved = self.shell.store.tombstone_save(&self.id, &row).await;
+                self.note(
+                    saved,
+                    "a tombstone could not be remembered; it is not looked at again after a restart",
+                );
+            }
+            Succession::Forget { room } => {
+                let saved = self.shell.store.tombstone_remove(&self.id, &room).await;
+                self.note(saved, "a tombstone could not be forgotten; it is looked at again after a restart");
+            }
         }
     }
 
-    fn follow(&self, room: RoomId, to: RoomId, sender: UserId) {
+    fn follow(&self, room: RoomId, to: RoomId, sender: UserId, needed: Needed) {
         // Pushed as soon as the bot is in; where a tombstone was not, this is the first that is known of the room.
         let is_taken = !self.shell.routes.follow(&room, &to, &self.id);
         let (shell, inputs, policy) =
@@ -45,7 +57,7 @@ impl NetworkTask {
         self.shell.tasks.spawn(async move {
             let result = match is_taken {
                 true => Err(Unfit::Taken),
-                false => look(&shell, &policy, &room, &to, &sender).await,
+                false => look(&shell, &policy, (&room, &to), &sender, needed).await,
             };
             if let Err(unfit) = &result {
                 tracing::warn!(network = %policy.network, %room, %to, ?unfit, "a room does not take another one's place");
@@ -70,9 +82,9 @@ impl NetworkTask {
 async fn look(
     shell: &Shell,
     policy: &Policy,
-    room: &RoomId,
-    to: &RoomId,
+    (room, to): (&RoomId, &RoomId),
     sender: &UserId,
+    needed: Needed,
 ) -> Result<Successor, Unfit> {
     let client = &shell.client;
     match shell.store.successor(to).await {
@@ -92,6 +104,15 @@ async fn look(
     if made.predecessor.as_ref() != Some(room) || made.kind.is_some() {
         client.leave(client.bot(), to, None).await.ok();
         return Err(Unfit::Stranger);
+    }
+    if needed == Needed::Removals {
+        let may_remove = || room_state::may_remove(client, to, &made.creators);
+        if !patiently(may_remove).await.map_err(|error| unfit(&error))? {
+            return Err(Unfit::Powerless);
+        }
+        if !patiently(|| room_state::is_for_members(client, to)).await.map_err(|error| unfit(&error))? {
+            return Err(Unfit::Readable);
+        }
     }
     if let Err(error) = move_aliases(client, policy, room, to).await {
         tracing::warn!(%room, %to, %error, "aliases of a replaced room could not be moved");

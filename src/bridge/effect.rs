@@ -5,7 +5,7 @@
 //! their order.
 
 use super::errand::Report;
-use super::input::{AskId, BanRow, BodyKind, HoldRow, PortalRow, QueryRow};
+use super::input::{AskId, BanRow, BarRow, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
@@ -21,7 +21,7 @@ pub use super::step::{
     Door, JoinRule, Levels, Listing, Needs, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing,
     StepKey,
 };
-pub use super::succession::Succession;
+pub use super::succession::{Needed, Succession};
 
 /// One thing to do. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,12 @@ pub enum Effect {
     SaveNick(NickRow),
     /// Forget it: their nick follows their display name again.
     DropNick { user: UserId },
+    /// Remember over restarts that somebody is to be removed, and that what is said meanwhile is kept back.
+    SaveBar(BarRow),
+    /// Forget it: it is done, or no longer wanted.
+    DropBar { room: RoomId, user: UserId },
+    /// Removals that the homeserver refused in this room may go well now: try at once.
+    Hasten { room: RoomId },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

@@ -7,22 +7,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::effect::QueryStep;
-use super::ending::Ending;
 use super::errand::{Errand, NickRow};
 use super::media::Media;
 use super::operators::rules::Rule;
 use super::policy::Policy;
 use super::relay::memory::Saying;
 use super::step::StepKey;
-use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, Time, UserId};
+use crate::ids::{ConnId, EventId, InboxSeq, PuppetId, RelaySeq, RoomAlias, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::line::Line;
 
+pub use super::kept::{BarRow, HoldRow};
 pub use super::look_up::LookUp;
 pub use super::policy_lists::{About, Concerns, PolicyList, PolicyRule, PolicyRules, RuleKey};
 pub use super::queries::row::{QueryFault, QueryRoom, QueryRow, QueryStanding};
 pub use super::step::StepResult;
-pub use super::succession::{Successor, Unfit};
+pub use super::succession::{Successor, TombstoneRow, Unfit};
 
 /// One thing that happened. Matched without `_`, so a new kind shows every place to think.
 #[derive(Clone, Debug)]
@@ -94,6 +94,11 @@ pub enum Input {
     PolicyChanged(Box<Policy>),
     /// A nick that somebody chose in an earlier run; given before `Started`.
     NickKept(NickRow),
+    /// Somebody who was to be removed when an earlier run ended. The removal goes on without being asked for, ahead of all that
+    /// waits for the room; given before `Started`.
+    Barred(BarRow),
+    /// A tombstone that an earlier run could not follow; given before `Started`, behind the room's `Portal`.
+    Tombstoned(TombstoneRow),
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.
@@ -102,24 +107,6 @@ pub struct BanRow {
     pub room: RoomId,
     pub ghost: UserId,
     pub mask: String,
-}
-
-/// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldRow {
-    pub user: UserId,
-    /// The name of the ending, see [`Ending::of_hold`](super::ending::Ending::of_hold).
-    pub ending: String,
-    /// The server's words, free of addresses; at most 300 bytes.
-    pub words: String,
-    pub since: Time,
-}
-
-impl HoldRow {
-    /// True when another login may be the way back.
-    pub fn is_for_login(&self) -> bool {
-        matches!(Ending::of_hold(&self.ending), Ending::LoginRefused(_))
-    }
 }
 
 /// What the shell knows about a connection that was just opened. Its secrets live only while it registers.

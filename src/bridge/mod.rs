@@ -21,6 +21,7 @@ pub mod ending;
 pub mod errand;
 pub mod homeservers;
 pub mod input;
+pub mod kept;
 pub mod look_up;
 pub mod media;
 pub mod network;

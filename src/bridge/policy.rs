@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod directory;
+mod moderation;
 mod pace;
 pub mod permissions;
 mod presence;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use self::admission::{Admission, HomeserverLimits, Own, QuitMessage};
 pub use self::directory::{Directory, Neighbours};
+pub use self::moderation::Moderation;
 pub use self::pace::{ConnectPace, Flood, PingPace};
 pub use self::permissions::{Permission, Permissions};
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
@@ -155,21 +157,6 @@ pub struct Power {
 impl Default for Power {
     fn default() -> Self {
         Self { to_matrix: Rooms::Portals, ranks: Ranks::default() }
-    }
-}
-
-/// Where moderators of one side are heard on the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moderation {
-    /// Rooms in which removing or banning somebody of IRC does the same in the channel.
-    pub to_irc: Rooms,
-    /// Rooms that follow the modes of their channel. Never people's own, whose doors are theirs.
-    pub to_matrix: Rooms,
-}
-
-impl Default for Moderation {
-    fn default() -> Self {
-        Self { to_irc: Rooms::Portals, to_matrix: Rooms::Portals }
     }
 }
 

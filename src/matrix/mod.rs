@@ -12,7 +12,7 @@ pub mod content;
 pub mod decode;
 pub mod outbox;
 mod plates;
-mod room_state;
+pub mod room_state;
 pub mod steps;
 pub mod typing;
 

@@ -23,6 +23,9 @@ const MESSAGE: &str = "m.room.message";
 const JOIN_RULES: &str = "m.room.join_rules";
 /// What a room's rule was before the bridge closed its door.
 const BEFORE: &str = "org.bunraku.before";
+const HISTORY: &str = "m.room.history_visibility";
+/// Histories that are read by those who are there, or were invited, when something is said.
+const FOR_MEMBERS: [&str; 2] = ["joined", "invited"];
 /// Rules by which nobody comes in who is not invited.
 const SHUT: [&str; 2] = ["invite", "private"];
 
@@ -148,6 +151,29 @@ pub async fn is_heard(client: &Client, room: &RoomId, user: &UserId) -> Result<b
     Ok(!is_silenced && events.is_none_or(|events| !events.contains_key(MESSAGE)))
 }
 
+/// Whether nobody reads what is said in a room who is not in it. With any other setting than these, who left or was removed can, too
+/// (client-server API, "Room History Visibility").
+pub async fn is_for_members(client: &Client, room: &RoomId) -> Result<bool, ClientError> {
+    let content = client.state(room, HISTORY).await?.unwrap_or_default();
+    let seen = content.get("history_visibility").and_then(Value::as_str);
+    Ok(seen.is_some_and(|seen| FOR_MEMBERS.contains(&seen)))
+}
+
+/// Whether the bot may remove people from a room, those who have no level of their own at least. `creators` are those whom no
+/// level binds.
+pub async fn may_remove(client: &Client, room: &RoomId, creators: &[UserId]) -> Result<bool, ClientError> {
+    let content = client.state(room, POWER_LEVELS).await?.unwrap_or_default();
+    Ok(creators.contains(client.bot()) || removes(&content, client.bot()))
+}
+
+fn removes(content: &Content, bot: &UserId) -> bool {
+    let level_of = |key: &str| content.get(key).and_then(level);
+    // "If there is no m.room.power_levels event …", and else: client-server API, "m.room.power_levels".
+    let (needed, others) = (level_of("kick").unwrap_or(50), level_of("users_default").unwrap_or(0));
+    let of_bot = people(content, "users").get(bot).copied().unwrap_or(others);
+    of_bot >= needed && of_bot > others
+}
+
 /// Writes what it takes to do something.
 fn need(content: &mut Content, needs: Needs) {
     if let Some(level) = needs.speak {
@@ -267,6 +293,46 @@ mod tests {
 
     fn power(reach: Reach) -> RoomPower {
         RoomPower::new([(user("ada"), 50), (user("maker"), 50)], 90, reach, |_| true)
+    }
+
+    #[test]
+    fn the_bot_may_remove_people_by_its_level_and_never_those_who_have_the_same() {
+        let cases = [
+            (json!({}), false),
+            (json!({ "users": { "@bot:hs": 50 } }), true),
+            (json!({ "users": { "@bot:hs": "50" } }), true),
+            (json!({ "users": { "@bot:hs": 49 } }), false),
+            (json!({ "users": { "@bot:hs": 10 }, "kick": 10 }), true),
+            (json!({ "users": { "@bot:hs": 50 }, "kick": 100 }), false),
+            (json!({ "users": { "@bot:hs": 50 }, "users_default": 50 }), false),
+            (json!({ "users": { "@ada:hs": 100 }, "users_default": 50 }), false),
+        ];
+        for (content, may) in cases {
+            let content = content.as_object().expect("content");
+            assert_eq!(removes(content, &user("bot")), may, "{content:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_history_that_others_can_read_is_found() {
+        for (seen, is_for_members) in
+            [("joined", true), ("invited", true), ("shared", false), ("world_readable", false)]
+        {
+            let server = MockServer::start().await;
+            let client = client(&server).await;
+            has(&server, "m.room.history_visibility", says(json!({ "history_visibility": seen }))).await;
+            assert_eq!(super::is_for_members(&client, &room()).await, Ok(is_for_members), "{seen}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_creator_may_remove_people_without_a_level() {
+        let server = MockServer::start().await;
+        let client = client(&server).await;
+        let nothing = json!({ "errcode": "M_NOT_FOUND", "error": "no" });
+        has(&server, "m.room.power_levels", ResponseTemplate::new(404).set_body_json(nothing)).await;
+        assert!(may_remove(&client, &room(), &[user("bot")]).await.expect("an answer"));
+        assert!(!may_remove(&client, &room(), &[user("ada")]).await.expect("an answer"));
     }
 
     #[tokio::test]

@@ -10,10 +10,14 @@ use crate::ids::{NetworkId, RoomId, UserId};
 const SAVE: &str = "INSERT INTO bans (network, room, ghost, mask) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (room, ghost) DO UPDATE SET network = excluded.network, mask = excluded.mask";
 const REMOVE: &str = "DELETE FROM bans WHERE room = $1 AND ghost = $2";
+const MOVE: &str = "INSERT INTO bans (network, room, ghost, mask) SELECT network, $2, ghost, mask FROM bans WHERE room = $1 \
+    ON CONFLICT (room, ghost) DO NOTHING";
+const REMOVE_ROOM: &str = "DELETE FROM bans WHERE room = $1";
 const ALL: &str = "SELECT room, ghost, mask FROM bans WHERE network = $1 ORDER BY room, ghost";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[(&str, &str)] = &[("SAVE", SAVE), ("REMOVE", REMOVE), ("ALL", ALL)];
+pub(super) const STATEMENTS: &[(&str, &str)] =
+    &[("SAVE", SAVE), ("REMOVE", REMOVE), ("MOVE", MOVE), ("REMOVE_ROOM", REMOVE_ROOM), ("ALL", ALL)];
 
 impl Store {
     /// Remembers a ban in place of an older one of the same ghost; lazy.
@@ -53,4 +57,10 @@ pub(super) async fn save(conn: &mut Conn, network: &NetworkId, row: &BanRow) -> 
 
 pub(super) async fn remove(conn: &mut Conn, room: &RoomId, ghost: &UserId) -> Result<(), Fault> {
     conn.execute(REMOVE, &[Arg::Text(room.as_str()), Arg::Text(ghost.as_str())]).await.map(|_| ())
+}
+
+/// The bans of a room are its successor's, but for those that it has already.
+pub(super) async fn move_room(conn: &mut Conn, from: &RoomId, to: &RoomId) -> Result<(), Fault> {
+    conn.execute(MOVE, &[Arg::Text(from.as_str()), Arg::Text(to.as_str())]).await?;
+    conn.execute(REMOVE_ROOM, &[Arg::Text(from.as_str())]).await.map(|_| ())
 }

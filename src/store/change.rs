@@ -14,11 +14,11 @@ use super::policy_rules::{self, RulesChange};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    admin_rooms, bans, channel_keys, ghosts, holds, members, meta, networks, nicks, now, operators, portals,
-    queries, sayings, successions,
+    admin_rooms, bans, bars, channel_keys, ghosts, holds, members, meta, networks, nicks, now, operators,
+    portals, queries, sayings, successions, tombstones,
 };
 use crate::bridge::effect::{Asked, NickRow, Outcome, Rule, Saying};
-use crate::bridge::input::{BanRow, HoldRow, PortalRow, QueryRow};
+use crate::bridge::input::{BanRow, BarRow, HoldRow, Member, PortalRow, QueryRow, TombstoneRow};
 use crate::ids::{EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 
 /// One change. Matched without `_`.
@@ -225,6 +225,8 @@ pub(super) enum Write {
         network: NetworkId,
         from: RoomId,
         row: PortalRow,
+        /// Who is in the successor.
+        members: Vec<Member>,
     },
     RuleSave {
         network: NetworkId,
@@ -242,6 +244,23 @@ pub(super) enum Write {
     },
     PolicyListForget {
         list: String,
+    },
+    BarSave {
+        network: NetworkId,
+        row: BarRow,
+    },
+    BarRemove {
+        network: NetworkId,
+        room: RoomId,
+        user: UserId,
+    },
+    TombstoneSave {
+        network: NetworkId,
+        row: TombstoneRow,
+    },
+    TombstoneRemove {
+        network: NetworkId,
+        room: RoomId,
     },
 }
 
@@ -367,8 +386,8 @@ impl Write {
                 sayings::save(conn, network, sayings, *from).await
             }
             Self::SayingsName(names) => sayings::name(conn, names).await,
-            Self::PortalMove { network, from, row } => {
-                successions::portal_move(conn, network, from, row).await
+            Self::PortalMove { network, from, row, members } => {
+                successions::portal_move(conn, network, from, row, members).await
             }
             Self::RuleSave { network, rule } => operators::save(conn, network, rule).await,
             Self::RuleRemove { network, channel, asked } => {
@@ -376,6 +395,10 @@ impl Write {
             }
             Self::PolicyRules { list, room, change } => policy_rules::change(conn, list, room, change).await,
             Self::PolicyListForget { list } => policy_rules::forget(conn, list).await,
+            Self::BarSave { network, row } => bars::save(conn, network, row).await,
+            Self::BarRemove { network, room, user } => bars::remove(conn, network, room, user).await,
+            Self::TombstoneSave { network, row } => tombstones::save(conn, network, row).await,
+            Self::TombstoneRemove { network, room } => tombstones::remove(conn, network, room).await,
         }
         .map(|()| Reply::Nothing)
     }

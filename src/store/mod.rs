@@ -16,6 +16,7 @@
 
 mod admin_rooms;
 mod bans;
+mod bars;
 mod batch;
 mod change;
 mod channel_keys;
@@ -42,6 +43,7 @@ mod successions;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod wal;
 mod writer;
 
@@ -201,6 +203,8 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     queries::STATEMENTS,
     bans::STATEMENTS,
     admin_rooms::STATEMENTS,
+    bars::STATEMENTS,
+    tombstones::STATEMENTS,
     operators::STATEMENTS,
     policy_rules::STATEMENTS,
     sayings::STATEMENTS,

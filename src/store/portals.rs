@@ -5,7 +5,7 @@
 use super::change::Write;
 use super::db::{Arg, Conn, Fault, Row};
 use super::{Store, StoreError, ghosts, members, now};
-use crate::bridge::input::{PortalOrigin, PortalRow};
+use crate::bridge::input::{Member, PortalOrigin, PortalRow};
 use crate::ids::{NetworkId, RoomId, Time};
 
 const SAVE: &str = "INSERT INTO portals (room, network, channel, origin, since) VALUES ($1, $2, $3, $4, $5) \
@@ -102,14 +102,16 @@ impl Store {
             .collect())
     }
 
-    /// The pairing of `from` is that of `row`'s room from now on, and of `from` no more; awaited.
+    /// The pairing of `from` is that of `row`'s room from now on, in which `members` are, and of `from` no more; awaited.
     pub async fn portal_move(
         &self,
         network: &NetworkId,
         from: &RoomId,
         row: &PortalRow,
+        members: &[Member],
     ) -> Result<(), StoreError> {
-        let write = Write::PortalMove { network: network.clone(), from: from.clone(), row: row.clone() };
+        let (network, from, row) = (network.clone(), from.clone(), row.clone());
+        let write = Write::PortalMove { network, from, row, members: members.to_vec() };
         self.writer.write(write).await.map(|_| ())
     }
 

@@ -2,8 +2,8 @@
 //! configuration, and a room that was replaced replaces none.
 
 use super::db::{Arg, Conn, Fault, Row};
-use super::{Store, StoreError, now, portals};
-use crate::bridge::input::PortalRow;
+use super::{Store, StoreError, bans, members, now, portals, tombstones};
+use crate::bridge::input::{Member, PortalRow};
 use crate::ids::{NetworkId, RoomId};
 
 const SAVE: &str = "INSERT INTO successions (room, network, successor, since) VALUES ($1, $2, $3, $4) \
@@ -44,16 +44,23 @@ fn pairs(rows: &[Row]) -> Result<Vec<(RoomId, RoomId)>, StoreError> {
     Ok(pairs)
 }
 
-/// The portal of a room is its successor's: all of it, or nothing.
+/// The portal of a room is its successor's, with who is there and whose bans can be lifted: all of it, or nothing. Who is
+/// there has to be known with it: of whom nobody knows, nobody asks whether they are seen.
 pub(super) async fn portal_move(
     conn: &mut Conn,
     network: &NetworkId,
     from: &RoomId,
     row: &PortalRow,
+    people: &[Member],
 ) -> Result<(), Fault> {
     portals::save_as(conn, network, from, row).await?;
     let since = Arg::Int(i64::try_from(now().0).unwrap_or(i64::MAX));
     let [from_id, network_id, to] = [from.as_str(), network.as_str(), row.room.as_str()].map(Arg::Text);
     conn.execute(SAVE, &[from_id, network_id, to, since]).await?;
+    for Member { user, display_name } in people {
+        members::save(conn, &row.room, user, display_name.as_deref()).await?;
+    }
+    bans::move_room(conn, from, &row.room).await?;
+    tombstones::remove(conn, network, from).await?;
     portals::remove(conn, network, from).await
 }

@@ -15,8 +15,8 @@ use crate::bridge::effect::{
     Speaker,
 };
 use crate::bridge::input::{
-    About, BanRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin, PortalRow, QueryRow,
-    QueryStanding, RuleKey,
+    About, BanRow, BarRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin, PortalRow, QueryRow,
+    QueryStanding, RuleKey, TombstoneRow, Unfit,
 };
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
@@ -119,6 +119,7 @@ stories![
     bans_are_remembered,
     rules_of_policy_lists_are_what_was_read_last,
     nicks_are_remembered,
+    removals_and_tombstones_are_remembered,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
     a_link_leads_on_until_it_ends,
@@ -833,7 +834,7 @@ async fn peoples_own_rooms_are_shared_by_networks(place: Place) {
     store.portal_save(&net("one"), &row("r", "#a")).await.unwrap();
     for network in ["two", "one", "three"] {
         for _ in 0..2 {
-            store.portal_move(&net(network), &room("r"), &row("s", "#a")).await.unwrap();
+            store.portal_move(&net(network), &room("r"), &row("s", "#a"), &[]).await.unwrap();
         }
     }
     assert_eq!(naming("one", "s").await, Some(Naming::Plain));
@@ -879,15 +880,31 @@ async fn a_room_that_is_replaced_hands_its_portal_on(place: Place) {
     store.portal_save(&net("two"), &row("taken")).await.unwrap();
     for _ in 0..2 {
         // A commit of unknown end is tried again.
-        store.portal_move(&net("one"), &room("a"), &row("b")).await.unwrap();
+        store.portal_move(&net("one"), &room("a"), &row("b"), &[]).await.unwrap();
     }
-    store.portal_move(&net("one"), &room("b"), &row("c")).await.unwrap();
-    let refused = store.portal_move(&net("one"), &room("c"), &row("taken")).await.unwrap_err();
+    let tombstone =
+        |of: &str, to: &str, why| TombstoneRow { room: room(of), to: room(to), sender: user("alice"), why };
+    let ban =
+        |of: &str, name: &str, mask: &str| BanRow { room: room(of), ghost: user(name), mask: mask.into() };
+    for (of, name, mask) in [("b", "eve", "old"), ("b", "carl", "carl!*@*"), ("c", "eve", "new")] {
+        store.ban_save(&net("one"), &ban(of, name, mask)).await.unwrap();
+    }
+    store.tombstone_save(&net("one"), &tombstone("b", "c", Unfit::Closed)).await.unwrap();
+    let people = [Member { user: user("alice"), display_name: Some("Alice".into()) }];
+    store.portal_move(&net("one"), &room("b"), &row("c"), &people).await.unwrap();
+    let refused = store.portal_move(&net("one"), &room("c"), &row("taken"), &[]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
     store.close().await.unwrap();
     let store = place.open().await;
     assert_eq!(store.portals(&net("one")).await.unwrap(), [row("c")], "all of it, or nothing");
-    assert_eq!(store.members(&net("one")).await.unwrap(), []);
+    assert_eq!(
+        store.members(&net("one")).await.unwrap(),
+        [(room("c"), people.to_vec())],
+        "with those who are there"
+    );
+    let bans = [ban("c", "carl", "carl!*@*"), ban("c", "eve", "new")];
+    assert_eq!(store.bans(&net("one")).await.unwrap(), bans, "with the bans, but for newer ones");
+    assert_eq!(store.tombstones(&net("one")).await.unwrap(), []);
     assert_eq!(store.successor(&room("a")).await.unwrap(), Some(room("b")));
     assert_eq!(store.successor(&room("c")).await.unwrap(), None);
     let pairs = [(room("a"), room("b")), (room("b"), room("c"))];
@@ -1322,6 +1339,41 @@ async fn nicks_are_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.nicks(&one).await.unwrap(), [chosen("@ada:hs", "Countess'")], "the newer one counts");
     assert_eq!(store.nicks(&two).await.unwrap(), []);
+}
+
+async fn removals_and_tombstones_are_remembered(place: Place) {
+    let store = place.open().await;
+    let net = |name: &str| NetworkId::new(name).unwrap();
+    let (one, two) = (net("one"), net("two"));
+    let (r, ada, bob) =
+        (RoomId::new("!r").unwrap(), UserId::new("@ada:hs").unwrap(), UserId::new("@bob:hs").unwrap());
+    let bar =
+        |user: &UserId, reason: &str| BarRow { room: r.clone(), user: user.clone(), reason: reason.into() };
+    store.bar_save(&one, &bar(&ada, "kicked")).await.unwrap();
+    store.bar_save(&one, &bar(&bob, "kicked")).await.unwrap();
+    store.bar_save(&one, &bar(&ada, "banned \u{0}")).await.unwrap();
+    store.bar_remove(&one, &r, &bob).await.unwrap();
+    store.bar_remove(&one, &r, &bob).await.unwrap();
+    let tombstone = |to: &str, why| TombstoneRow {
+        room: r.clone(),
+        to: RoomId::new(to).unwrap(),
+        sender: ada.clone(),
+        why,
+    };
+    store.tombstone_save(&one, &tombstone("!a", Unfit::Closed)).await.unwrap();
+    store.tombstone_save(&one, &tombstone("!b", Unfit::Powerless)).await.unwrap();
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(store.bars(&one).await.unwrap(), [bar(&ada, "banned \u{0}")]);
+    assert_eq!(
+        store.tombstones(&one).await.unwrap(),
+        [tombstone("!b", Unfit::Powerless)],
+        "what it says at last"
+    );
+    assert_eq!((store.bars(&two).await.unwrap(), store.tombstones(&two).await.unwrap()), (vec![], vec![]));
+    store.tombstone_remove(&one, &r).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(place.open().await.tombstones(&one).await.unwrap(), []);
 }
 
 async fn private_chats_are_remembered(place: Place) {

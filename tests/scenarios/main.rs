@@ -71,6 +71,7 @@ stories! {
     command_disguised
     ctcp
     door
+    door_closed
     edit
     edit_storm
     edits_off
@@ -110,14 +111,17 @@ stories! {
     gate_held_before
     gate_killed
     gate_lenient
+    gate_lenient_refused
     gate_login
     gate_mapped
     gate_not_removed
     gate_off
     gate_outage
+    gate_restart
     gate_silent
     gate_start
     gate_throttled
+    gate_two_rooms
     greeting_twice
     heard_about
     heard_formatted
@@ -176,6 +180,7 @@ stories! {
     moderation_door_off
     moderation_kick
     moderation_modes
+    moderation_muted
     moderation_of_people
     moderation_off
     moderation_unban
@@ -202,6 +207,7 @@ stories! {
     operators_flood
     operators_hostile
     operators_limit
+    operators_limit_edit
     operators_limit_lifted
     operators_limit_order
     operators_mute
@@ -209,6 +215,7 @@ stories! {
     operators_rank
     operators_refuse_first
     operators_restart
+    operators_roomless
     operators_signs
     own_lines
     password_refused
@@ -255,6 +262,10 @@ stories! {
     rooms_looked_up_portals
     rooms_other_bridges
     rooms_plates
+    rooms_upgrade_again
+    rooms_upgrade_bans
+    rooms_upgrade_lenient
+    rooms_upgrade_powerless
     rooms_upgrade_refused
     rooms_upgraded
     seat_of_the_doubted

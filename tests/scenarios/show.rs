@@ -1,9 +1,9 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Outcome,
-    Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign, Speaker,
-    Succession, Verdict,
+    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Needed,
+    Outcome, Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign,
+    Speaker, Succession, Verdict,
 };
 use bunraku::bridge::errand::Report;
 use bunraku::bridge::input::{BodyKind, QueryRow};
@@ -119,12 +119,25 @@ pub fn effect(effect: &Effect) -> String {
             let listed = listing.map(|listing| format!(", {listing:?}")).unwrap_or_default();
             format!("plate of {room}: {channel} {standing:?}{listed}")
         }
-        Effect::Succeed(Succession::Follow { room, to, sender }) => {
-            format!("look whether {to} replaces {room}, as {sender} says")
+        Effect::Succeed(Succession::Follow { room, to, sender, needed }) => {
+            let needed = match needed {
+                Needed::Removals => ", and the bot may remove people there",
+                Needed::Nothing => "",
+            };
+            format!("look whether {to} replaces {room}, as {sender} says{needed}")
         }
-        Effect::Succeed(Succession::Move { from, row }) => {
-            format!("move portal {from} to {} {} {:?}", row.room, row.channel, row.origin)
+        Effect::Succeed(Succession::Move { from, row, members }) => {
+            let people = members.iter().map(|member| format!(" {}", member.user));
+            let people = people.collect::<String>();
+            format!("move portal {from} to {} {} {:?} with{people}", row.room, row.channel, row.origin)
         }
+        Effect::Succeed(Succession::Remember(row)) => {
+            format!("save tombstone of {} for {}: {}", row.room, row.to, row.why.name())
+        }
+        Effect::Succeed(Succession::Forget { room }) => format!("drop tombstone of {room}"),
+        Effect::SaveBar(row) => format!("save bar {} in {}", row.user, row.room),
+        Effect::DropBar { room, user } => format!("drop bar {user} in {room}"),
+        Effect::Hasten { room } => format!("hasten removals from {room}"),
         Effect::Succeed(Succession::GiveUp { to }) => format!("give up {to}"),
         Effect::Invite { room, user, reason } => format!("invite {user} to {room}: {reason}"),
         Effect::Found { ask, found } => {

@@ -1,7 +1,8 @@
 //! Plays a story: reads what happens, gives it to a machine, and writes down what the machine asks for.
 //!
 //! The kernel takes what is sent at once, unless the story says `kernel waits`; then `irc 0.1 written 3` says
-//! when. Fences (`PING bunraku-N`) are answered at once and not shown, unless the story says `fences wait`. `written @ada says
+//! when. Fences (`PING bunraku-N`) are answered at once and not shown, unless the story says `fences wait`. A
+//! channel is asked for its modes in stories that have a policy for what follows them. `written @ada says
 //! in !r: …` is an event that an earlier run gave to a socket. A Matrix id without a server is one of `hs`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +11,10 @@ use std::sync::Arc;
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
 use bunraku::bridge::errand::{Errand, NickRow};
 use bunraku::bridge::input::{
-    About, AskId, BanRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway, HoldRow, Input,
-    Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList, PolicyRule,
+    About, AskId, BanRow, BarRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway, HoldRow,
+    Input, Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList, PolicyRule,
     PolicyRules, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow, QueryStanding, Relation, RuleKey,
-    StepResult, Successor, Unfit, Wire,
+    StepResult, Successor, TombstoneRow, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
@@ -82,7 +83,12 @@ pub(super) fn policy() -> Policy {
         topics: Topics::default(),
         power: Power::default(),
         // A question for modes more would be in each story; those about modes say so.
-        moderation: Moderation { to_matrix: Rooms::None, ..Moderation::default() },
+        // Ten years: in stories about something else nobody asks for modes.
+        moderation: Moderation {
+            to_irc: Rooms::Portals,
+            to_matrix: Rooms::None,
+            modes_after_ms: 315_360_000_000,
+        },
         members: Members::default(),
         presence: PresenceRules::default(),
         directory: Directory::default(),
@@ -197,6 +203,8 @@ impl Stage {
             "held" => self.give(held(rest)),
             "kicked" => self.give(kicked(rest)),
             "banned" => self.give(banned(rest)),
+            "barred" => self.give(barred(rest)),
+            "tombstone" => self.give(tombstone(rest)),
             "query" => self.give(query(rest)),
             "rule" => self.give(rule(rest)),
             "done" => self.done(rest),
@@ -259,7 +267,10 @@ impl Stage {
                 }
             }
             "moderation_to_irc" => self.policy.moderation.to_irc = rooms(value),
-            "moderation_to_matrix" => self.policy.moderation.to_matrix = rooms(value),
+            "moderation_to_matrix" => {
+                self.policy.moderation.to_matrix = rooms(value);
+                self.policy.moderation.modes_after_ms = Moderation::default().modes_after_ms;
+            }
             "power_to_matrix" => self.policy.power.to_matrix = rooms(value),
             "members" => {
                 self.policy.members.to_matrix = match value {
@@ -755,6 +766,8 @@ fn succeeded(words: &str) -> Input {
         "taken" => Err(Unfit::Taken),
         "overtaken" => Err(Unfit::Overtaken),
         "unknown" => Err(Unfit::Unknown),
+        "powerless" => Err(Unfit::Powerless),
+        "readable" => Err(Unfit::Readable),
         _ => {
             let next = words.iter().position(|word| *word == "by");
             let people = &words[3..next.map_or(words.len(), |by| by - 1)];
@@ -806,6 +819,21 @@ fn kicked(words: &str) -> Input {
     let (in_room, result) = rest.split_once(' ').expect("ROOM RESULT");
     let result = result.split_once(": ").map_or(Ok(()), |(_, words)| Err(words.to_owned()));
     Input::KickDone { room: room(in_room), user: user(who), result }
+}
+
+/// `!r @ada not on IRC`: an earlier run was about to remove them.
+fn barred(words: &str) -> Input {
+    let [in_room, who, reason] = words.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+        panic!("ROOM WHO REASON")
+    };
+    Input::Barred(BarRow { room: room(in_room), user: user(who), reason: reason.to_owned() })
+}
+
+/// `!r !new @ada closed`: an earlier run could not follow it.
+fn tombstone(words: &str) -> Input {
+    let [of, to, sender, why] = words.split(' ').collect::<Vec<_>>()[..] else { panic!("ROOM TO WHO WHY") };
+    let why = Unfit::read(why).expect("a reason");
+    Input::Tombstoned(TombstoneRow { room: room(of), to: room(to), sender: user(sender), why })
 }
 
 /// `!r @irc_eve *!eve@h`: an earlier run has banned them.

@@ -242,6 +242,9 @@ impl Storm {
                 | Effect::Found { .. }
                 | Effect::SaveRule(_)
                 | Effect::DropRule { .. }
+                | Effect::SaveBar(_)
+                | Effect::DropBar { .. }
+                | Effect::Hasten { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. }

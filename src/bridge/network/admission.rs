@@ -119,12 +119,13 @@ impl Network {
         let (now, user, origin) = (self.now, self.puppets[id.0 as usize].user.clone(), portal.origin);
         let text =
             format!("{user}: {words}. Nobody in {} hears you, or sees that you read here.", portal.channel);
+        let rooms = self.rooms_beside(room);
         match origin {
-            PortalOrigin::Alias if self.gate.out(now, room, &user).stage == Stage::Waiting => {
+            PortalOrigin::Alias if self.gate.out(now, room, &user, &rooms).stage == Stage::Waiting => {
                 self.remove(room, &user, sentence(words));
             }
             PortalOrigin::Config if !self.is_told_in(room, &user) => {
-                self.gate.out(now, room, &user);
+                self.gate.out(now, room, &user, &rooms);
                 self.told_in(room, &user);
                 self.tell(room, text, None);
             }

@@ -108,6 +108,11 @@ impl Network {
             self.withdraw(id, &changed, Outcome::Delivered);
             return true;
         }
+        // What has no place in this minute is a message of its own, and waits.
+        let counted = self.under_way.get(&changed.seq).map_or(0, |progress| progress.lines_open);
+        if !self.may_grow(&changed, count.saturating_sub(counted)) {
+            return false;
+        }
         self.publish_file(&changed);
         if composed.rest == Rest::Linked {
             self.publish_text(&changed, spoken);

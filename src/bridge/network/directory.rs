@@ -52,7 +52,8 @@ impl Network {
         match self.policy.dynamic_portals {
             DynamicPortals::On => self.bridgeable(&alias).map(|_| alias),
             DynamicPortals::Off => {
-                let is_shut = self.channels.get(name).is_none_or(Channel::is_shut);
+                let is_shut =
+                    self.channels.get(name).is_none_or(Channel::is_shut) || !self.are_modes_settled(name);
                 (self.portals.own_room(name).is_some() && !is_shut && !self.is_excluded(name))
                     .then_some(alias)
             }

@@ -41,10 +41,10 @@ impl Network {
     }
 
     /// True while nobody outside is to learn that there is a room of ours for this channel: it is shut, or its people are
-    /// on their way there and it is not known yet.
+    /// on their way there, or have not yet been told its modes.
     pub(super) fn is_shut(&self, name: &ChannelName, room: &RoomId) -> bool {
         match self.channels.get(name).filter(|channel| channel.roster().is_known()) {
-            Some(channel) => channel.is_shut(),
+            Some(channel) => channel.is_shut() || !self.are_modes_settled(name),
             None => self.doors.contains(room) || self.portals.members(room).next().is_some(),
         }
     }

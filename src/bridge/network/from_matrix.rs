@@ -28,6 +28,7 @@ impl Network {
         self.life = Life::Running;
         self.began = self.memory.now();
         self.begin_bot();
+        self.compare_bars();
         for id in 0..self.puppets.len() as u32 {
             self.ask_to_dial(PuppetId(id));
         }
@@ -36,6 +37,7 @@ impl Network {
             self.gate_person(PuppetId(id));
         }
         self.walk_plates();
+        self.look_again();
     }
 
     /// A pairing is known. Where the room was paired with another channel before, its people move.
@@ -121,6 +123,7 @@ impl Network {
             }
             MatrixEvent::PowerLevels { room, sender } => {
                 self.room_power(&room, &sender);
+                self.removals_may_go_well(&room);
                 self.settle(seq, Outcome::Delivered);
             }
             MatrixEvent::Tombstone { room, sender, to } => {

@@ -2,13 +2,12 @@
 //!
 //! [`Gate`] keeps the time; here is what it means. Whose puppet is out is told why, in the words of whoever refused it, and
 //! removed from a room of ours when the grace is over. Each person is judged alone: the others read on. While a removal is
-//! refused, what is said is held back where it is sent (see [`Meanwhile`]), behind the removal.
+//! refused, `removing` sees to it that nobody reads on.
 //!
 //! Nothing here dials or asks a server, but for channels that are to be asked again.
 //!
 //! [`Gate`]: super::super::portal::gate::Gate
 
-use super::super::effect::{Effect, Meanwhile};
 use super::super::ending::Ending;
 use super::super::input::PortalOrigin;
 use super::super::policy::{GateRule, JoinFailure};
@@ -122,7 +121,8 @@ impl Network {
         }
         if self.standing(id, &portal.channel) == Some(Standing::In) {
             let user = user.clone();
-            let waiter = self.gate.admit(room, &user);
+            let rooms = self.rooms_beside(room);
+            let waiter = self.gate.admit(room, &user, &rooms);
             return self.pardon(room, &user, waiter);
         }
         let puppet = &self.puppets[id.0 as usize];
@@ -137,11 +137,22 @@ impl Network {
         (is_full || self.homeserver_full(&puppet.user).is_some()) && puppet.may_dial()
     }
 
+    /// All rooms of a room's channel.
+    pub(super) fn rooms_beside(&self, room: &RoomId) -> Vec<RoomId> {
+        let channel = self.portals.of_room(room).map(|portal| &portal.channel);
+        channel
+            .into_iter()
+            .flat_map(|channel| self.portals.of_channel(channel))
+            .map(|portal| portal.room.clone())
+            .collect()
+    }
+
     fn gate_out(&mut self, id: PuppetId, room: &RoomId, has_turn: bool) {
         let Some(portal) = self.portals.of_room(room) else { return };
         let is_read = self.channels.get(&portal.channel).is_some_and(|channel| channel.is_read());
-        let (now, user) = (self.now, &self.puppets[id.0 as usize].user);
-        let waiter = self.gate.out(now, room, user);
+        let (now, rooms) = (self.now, self.rooms_beside(room));
+        let user = &self.puppets[id.0 as usize].user;
+        let waiter = self.gate.out(now, room, user, &rooms);
         // Who is refused by the channel itself is out for good, whether or not anybody else is there.
         let is_refused = waiter.refusal.is_some();
         if is_read || is_refused {
@@ -290,36 +301,6 @@ impl Network {
         self.gate.get(room, user).is_some_and(|waiter| waiter.told == Told::Yes)
     }
 
-    /// Removes somebody from a room of ours, now. Who is being removed already is not removed twice.
-    pub(super) fn remove(&mut self, room: &RoomId, user: &UserId, reason: String) {
-        let is_asked = self.gate.get(room, user).is_some_and(|waiter| waiter.stage == Stage::Asked);
-        if is_asked {
-            return;
-        }
-        self.gate.asks(self.now, room, user);
-        let meanwhile = match self.policy.presence.gate {
-            GateRule::Strict => Meanwhile::Withheld,
-            GateRule::Lenient | GateRule::Off => Meanwhile::Shown,
-        };
-        let (room, user) = (room.clone(), user.clone());
-        self.out.push(Effect::Kick { room, user, reason, meanwhile });
-    }
-
-    /// What the homeserver said to a removal.
-    pub(super) fn kick_done(&mut self, room: &RoomId, user: &UserId, result: &Result<(), String>) {
-        match result {
-            Ok(()) => self.gate.removed(room, user),
-            Err(_) => self.gate.refused(),
-        }
-    }
-
-    /// Somebody need not be removed: they are in the channel, or have left the room.
-    fn pardon(&mut self, room: &RoomId, user: &UserId, waiter: Option<Waiter>) {
-        if waiter.is_some_and(|waiter| waiter.stage == Stage::Asked) {
-            self.out.push(Effect::Pardon { room: room.clone(), user: user.clone() });
-        }
-    }
-
     /// Somebody is in a room, says the homeserver.
     pub(super) fn gate_entered(&mut self, id: PuppetId, room: &RoomId) {
         let user = self.puppet(id).user.clone();
@@ -340,7 +321,8 @@ impl Network {
     pub(super) fn gate_refused(&mut self, id: PuppetId, room: &RoomId, words: &str, is_passing: bool) {
         let (now, user) = (self.now, self.puppet(id).user.clone());
         let waits = is_passing || self.policy.presence.join_failure == JoinFailure::Wait;
-        let waiter = self.gate.out(now, room, &user);
+        let rooms = self.rooms_beside(room);
+        let waiter = self.gate.out(now, room, &user, &rooms);
         let mut refused = Refused::new(words.to_owned(), waiter.refusal.as_ref());
         if waits {
             refused.try_later(now);
@@ -357,6 +339,7 @@ impl Network {
         let all: Vec<(RoomId, UserId)> =
             self.gate.all().map(|(room, user, _)| (room.clone(), user.clone())).collect();
         for (room, user) in all {
+            self.remove_again(&room, &user);
             if let Some(id) = self.puppet_ids.get(&user).copied() {
                 self.ask_in_again(id, &room);
                 self.gate_weigh(id, &room);

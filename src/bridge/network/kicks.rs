@@ -128,6 +128,8 @@ impl Network {
         }
         let key = (room.clone(), ghost.clone());
         let stage = match membership {
+            // It is set already: the room was replaced, or only the reason is another.
+            Membership::Ban if self.removals.bans.contains_key(&key) => return,
             Membership::Ban => Stage::Host,
             Membership::Leave => match self.ban_lifted(&key.0, &key.1) {
                 Some(mask) => Stage::Unban(mask),
@@ -157,6 +159,15 @@ impl Network {
             let row = BanRow { room: room.clone(), ghost: ghost.clone(), mask: mask.to_owned() };
             self.ban_known(row.clone());
             self.out.push(Effect::SaveBan(row));
+        }
+    }
+
+    /// Another room takes a room's place, with its bans: the homeserver's tools set them there, too. In one commit with the
+    /// pairing, where they are kept.
+    pub(super) fn bans_move(&mut self, from: &RoomId, to: &RoomId) {
+        let moved: Vec<_> = self.removals.bans.extract_if(.., |(room, _), _| room == from).collect();
+        for ((_, ghost), mask) in moved {
+            self.removals.bans.entry((to.clone(), ghost)).or_insert(mask);
         }
     }
 

@@ -290,6 +290,9 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::SaveRule(_)
         | Effect::DropRule { .. }
         | Effect::SaveNick(_)
-        | Effect::DropNick { .. } => None,
+        | Effect::DropNick { .. }
+        | Effect::SaveBar(_)
+        | Effect::DropBar { .. }
+        | Effect::Hasten { .. } => None,
     }
 }

@@ -7,7 +7,7 @@
 //! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access`,
 //! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
-//! (who may not read on in a room), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
+//! (who may not read on in a room), `removing` (removals, and what they hold back), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
 //! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it),
 //! `errands` (what people ask of the network).
 //! `changes` is what follows of a change in a channel, `going` puppets' ways
@@ -45,6 +45,7 @@ mod queries;
 mod reasons;
 mod refold;
 mod removed;
+mod removing;
 mod room_modes;
 mod say;
 mod spoken;
@@ -226,6 +227,8 @@ impl Network {
             Input::PolicyRules { rules, concerns } => self.rules_changed(rules, &concerns),
             Input::PolicyChanged(policy) => self.policy_changed(*policy),
             Input::NickKept(row) => self.nick_known(row),
+            Input::Barred(row) => self.bar_known(&row),
+            Input::Tombstoned(row) => self.tombstone_known(row),
         }
         self.look_after_errands(whose);
         self.goodbye_if_all_is_answered();

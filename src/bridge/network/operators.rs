@@ -27,7 +27,7 @@ use super::super::effect::{CommandAnswer, Verdict};
 use super::super::input::BodyKind;
 use super::super::operators::answer::Answer;
 use super::super::operators::command::{self, Deed, Order, Who};
-use super::super::operators::pace::{Pace, Turn};
+use super::super::operators::pace::{Firsts, Pace, Turn};
 use super::super::operators::rules::{Rule, Rules};
 use super::super::queries::{Heard, Who as Known};
 use super::super::session::Session;
@@ -58,6 +58,7 @@ pub(super) struct Desk {
     bot: Option<PuppetId>,
     rules: Rules,
     pace: Pace,
+    firsts: Firsts,
     limits: Limits,
     asking: Asking,
     open: BTreeMap<u64, Open>,
@@ -163,7 +164,7 @@ impl Network {
         if words.kind != BodyKind::Text || is_service(&from.nick, &who) {
             return;
         }
-        match self.operators.pace.take(self.now, &mask) {
+        match self.operators.pace.take(self.now, &mask, who.account.as_deref()) {
             Turn::Dropped => return,
             Turn::Told => return self.notify(conn, &from.nick, &Answer::TooMany),
             Turn::Taken => {}

@@ -57,7 +57,7 @@ impl Network {
     /// Who says the bridge's own words in a room: in a private chat nobody but the ghost is there to do it. `None` for a
     /// room that is left.
     pub(super) fn voice(&self, room: &RoomId, speaker: Speaker, text: String) -> Option<(Speaker, String)> {
-        let is_ours = self.portals.of_room(room).is_some() || self.upgrades.is_replaced(room);
+        let is_ours = self.portals.of_room(room).is_some() || self.upgrades.may_speak_in(room);
         if speaker != Speaker::Bot || is_ours {
             return Some((speaker, text));
         }

@@ -2,7 +2,8 @@
 //! [`modes`](super::super::portal::modes).
 //!
 //! A JOIN shows no modes, so whoever speaks for a channel asks once for all of them, some time after it began to: the rooms
-//! are then compared as a whole, and what changed while nobody looked is made good.
+//! are then compared as a whole, and what changed while nobody looked is made good. Until the answer is there nobody outside
+//! is let know of a room.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +18,12 @@ use super::super::session::places::Standing;
 use super::super::session::question::Deed;
 use super::super::timer::Timer;
 use super::Network;
+use super::removed::sentence;
 use crate::ids::{ChannelName, ConnId, EventId, PuppetId, RoomId, UserId};
 use crate::text::line::Line;
 use crate::text::mask;
 use crate::text::modes::{Change, Sign, Takes};
 
-/// How long after somebody began to speak for a channel it asks for the modes: what was said goes first.
-const ASK_MS: u64 = 2_000;
 /// Doors that wait for an answer in one network, at most.
 const WISHES_MAX: usize = 64;
 /// Two such questions of one network are at least so many milliseconds apart.
@@ -72,15 +72,20 @@ impl Network {
 
     /// True where the channel's modes are known, or are never asked for: nothing more is to be waited for.
     pub(super) fn are_modes_settled(&self, name: &ChannelName) -> bool {
-        self.channels.get(name).is_some_and(|channel| channel.modes().are_known())
-            || self.rooms_that_follow(name).is_empty()
+        self.channels.get(name).is_some_and(|channel| channel.modes().are_known()) || !self.wants_modes(name)
+    }
+
+    /// Whether a channel's modes mean anything: to rooms that follow them, and to who may find a room of ours, which they say
+    /// whatever else follows them.
+    fn wants_modes(&self, name: &ChannelName) -> bool {
+        self.portals.own_room(name).is_some()
     }
 
     /// Another connection speaks for a channel, or it has a room more.
     pub(super) fn modes_wanted(&mut self, name: &ChannelName) {
         let is_heard = self.channels.get(name).is_some_and(|channel| channel.owner().is_some());
-        if is_heard && !self.rooms_that_follow(name).is_empty() {
-            let at = self.room_modes.questions.take(self.now.plus_ms(ASK_MS));
+        if is_heard && self.wants_modes(name) {
+            let at = self.room_modes.questions.take(self.now.plus_ms(self.policy.moderation.modes_after_ms));
             self.timers.arm(Timer::Modes(name.clone()), at);
         }
     }
@@ -88,7 +93,7 @@ impl Network {
     /// It is time to ask for a channel's modes. Without an answer rooms stay as they are until the next takeover.
     pub(super) fn modes_due(&mut self, name: &ChannelName) {
         let Some(owner) = self.channels.get(name).and_then(|channel| channel.owner()) else { return };
-        if !self.rooms_that_follow(name).is_empty() && self.puppet_of(owner).is_some() {
+        if self.wants_modes(name) && self.puppet_of(owner).is_some() {
             self.with_session(owner.puppet, |session, out| session.read_modes(name, out));
         }
     }
@@ -154,6 +159,11 @@ impl Network {
         let nobody = ConnId { puppet: PuppetId(u32::MAX), generation: 0 };
         let wish = Wish { conn: conn.unwrap_or(nobody), channel, room, event, door };
         let name = &wish.channel;
+        if self.policy.moderation.to_irc.has(origin)
+            && let Some(why) = self.silenced(&sender, &name.clone().into())
+        {
+            return self.door_not_set(wish, &sentence(&why));
+        }
         match conn {
             // People may let in less than the channel does, and never more.
             _ if !self.policy.moderation.to_irc.has(origin) => {

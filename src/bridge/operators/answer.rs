@@ -217,7 +217,9 @@ impl Answer {
                  mutes all of one homeserver."
             ),
             Self::NoMoreChannels => {
-                format!("I keep rules for no more channels. Ask whoever runs me: /msg {bot} help says who.")
+                format!(
+                    "I keep rules for no more channels now. Try again in an hour, or ask whoever runs me: /msg {bot} help says who."
+                )
             }
             Self::Unmuted { channel, user } => format!("{user} can speak in {channel} again."),
             Self::NotMuted { channel, user } => {

@@ -15,6 +15,8 @@ pub const LIMIT_MAX: u32 = 1_000;
 
 /// Channels of a network that have rules, at most: anybody is an operator of a channel that they make.
 pub const CHANNELS_MAX: usize = 10_000;
+/// Of these, channels that have no room: the others keep their places.
+pub const ROOMLESS_MAX: usize = 5_000;
 
 /// One thing that an operator asked for, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +159,11 @@ impl Rules {
     /// All of a channel, in the order in which they came.
     pub fn of(&self, channel: &ChannelName) -> &[Rule] {
         self.0.get(channel).map_or(&[], Vec::as_slice)
+    }
+
+    /// Channels that have rules.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.0.keys()
     }
 
     /// The rule by which the bridge is not in the channel.

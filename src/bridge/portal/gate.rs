@@ -6,7 +6,7 @@
 //!                            └──── in the channel, or out of the room: forgotten ────┘
 //! ```
 //!
-//! A clock for each person and room. It runs while there is something to read (others of ours are in the channel) and the
+//! A clock for each person and room; in another room of the same channel it goes on where it stood. It runs while there is something to read (others of ours are in the channel) and the
 //! puppet had its turn to connect: neither an outage of the network nor our own pace makes anybody late. It knows no
 //! channel, no puppet and no words but those it is given; what follows of a time is decided by whoever asks.
 
@@ -43,7 +43,7 @@ pub struct Gate {
 }
 
 /// Somebody in a room whose puppet is not in the channel.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Waiter {
     spent_ms: u64,
     /// Since when the clock runs.
@@ -54,6 +54,8 @@ pub struct Waiter {
     /// The channel's own refusal, in words for people.
     pub refusal: Option<Refused>,
     pub stage: Stage,
+    /// Their removal, once it was asked for.
+    pub removal: Removal,
     /// They were here a while ago, and have had their grace.
     pub is_back: bool,
 }
@@ -64,6 +66,24 @@ pub enum Told {
     Yes,
     #[default]
     NotYet,
+}
+
+/// What was asked of the homeserver, and how often it refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    pub reason: String,
+    /// When it is asked again, where it has refused.
+    pub again: Option<Time>,
+    tries: u32,
+}
+
+impl Removal {
+    /// The homeserver has refused: it is asked again, later each time. `true` for the first time.
+    pub fn try_later(&mut self, now: Time) -> bool {
+        self.again = Some(now.plus_ms(later_ms(self.tries)));
+        self.tries = self.tries.saturating_add(1);
+        self.tries == 1
+    }
 }
 
 /// How far somebody's removal is.
@@ -94,10 +114,14 @@ impl Refused {
 
     /// Lets the channel be asked again, later each time.
     pub fn try_later(&mut self, now: Time) {
-        let wait = AGAIN_MS_MIN.saturating_mul(1 << self.tries.min(10)).min(AGAIN_MS_MAX);
+        self.again = Some(now.plus_ms(later_ms(self.tries)));
         self.tries = self.tries.saturating_add(1);
-        self.again = Some(now.plus_ms(wait));
     }
+}
+
+/// How long to wait after so many refusals.
+fn later_ms(tries: u32) -> u64 {
+    AGAIN_MS_MIN.saturating_mul(1 << tries.min(10)).min(AGAIN_MS_MAX)
 }
 
 impl Waiter {
@@ -133,18 +157,38 @@ impl Waiter {
 }
 
 impl Gate {
-    /// Somebody in a room, whose puppet is not in the channel.
-    pub fn out(&mut self, now: Time, room: &RoomId, user: &UserId) -> &mut Waiter {
-        let is_back = self.was_removed_lately(now, room, user);
-        let waiter = self.waiters.entry((room.clone(), user.clone()));
-        waiter.or_insert_with(|| Waiter { is_back, ..Waiter::default() })
+    /// Somebody in a room, whose puppet is not in the channel. `rooms` are all of the channel: one grace is theirs for all of
+    /// them, and one refusal.
+    pub fn out(&mut self, now: Time, room: &RoomId, user: &UserId, rooms: &[RoomId]) -> &mut Waiter {
+        let key = (room.clone(), user.clone());
+        if !self.waiters.contains_key(&key) {
+            let waiter = self.begun(now, room, user, rooms);
+            self.waiters.insert(key.clone(), waiter);
+        }
+        self.waiters.entry(key).or_default()
     }
 
-    fn was_removed_lately(&self, now: Time, room: &RoomId, user: &UserId) -> bool {
-        let is_it = |(at, of, who): &&(Time, RoomId, UserId)| {
-            of == room && who == user && now.since_ms(*at) < LATELY_MS
+    /// How somebody begins to wait: as they do in another room, or anew.
+    fn begun(&self, now: Time, room: &RoomId, user: &UserId, rooms: &[RoomId]) -> Waiter {
+        let is_back = self.was_removed_lately(now, user, |of| of == room || rooms.contains(of));
+        let others = rooms.iter().filter_map(|other| self.get(other, user));
+        match others.max_by_key(|other| other.spent_ms(now)) {
+            Some(other) => Waiter {
+                told: Told::NotYet,
+                stage: Stage::Waiting,
+                removal: Removal::default(),
+                is_back: is_back || other.is_back,
+                ..other.clone()
+            },
+            None => Waiter { is_back, ..Waiter::default() },
+        }
+    }
+
+    fn was_removed_lately(&self, now: Time, user: &UserId, is_meant: impl Fn(&RoomId) -> bool) -> bool {
+        let is_it = |(at, of, who): &(Time, RoomId, UserId)| {
+            who == user && now.since_ms(*at) < LATELY_MS && is_meant(of)
         };
-        self.lately.iter().rev().any(|entry| is_it(&entry))
+        self.lately.iter().rev().any(is_it)
     }
 
     pub fn get(&self, room: &RoomId, user: &UserId) -> Option<&Waiter> {
@@ -164,9 +208,9 @@ impl Gate {
         Some(waiter)
     }
 
-    /// They are in the channel: whatever was is over.
-    pub fn admit(&mut self, room: &RoomId, user: &UserId) -> Option<Waiter> {
-        self.lately.retain(|(_, of, who)| (of, who) != (room, user));
+    /// They are in the channel, of which `rooms` are all: whatever was is over.
+    pub fn admit(&mut self, room: &RoomId, user: &UserId, rooms: &[RoomId]) -> Option<Waiter> {
+        self.lately.retain(|(_, of, who)| who != user || (of != room && !rooms.contains(of)));
         self.forget(room, user)
     }
 
@@ -176,8 +220,10 @@ impl Gate {
     }
 
     /// The homeserver is asked to remove them.
-    pub fn asks(&mut self, now: Time, room: &RoomId, user: &UserId) {
-        self.out(now, room, user).stage = Stage::Asked;
+    pub fn asks(&mut self, now: Time, room: &RoomId, user: &UserId, reason: &str) {
+        let waiter = self.waiters.entry((room.clone(), user.clone())).or_default();
+        waiter.stage = Stage::Asked;
+        waiter.removal = Removal { reason: reason.to_owned(), ..Removal::default() };
         self.note_lately(now, room, user);
     }
 
@@ -244,17 +290,20 @@ mod tests {
     #[test]
     fn who_comes_back_has_had_the_grace_for_a_while() {
         let mut gate = Gate::default();
-        gate.asks(Time(0), &room(), &user("@a:hs"));
+        gate.asks(Time(0), &room(), &user("@a:hs"), "no");
         gate.left(Time(0), &room(), &user("@a:hs"));
-        assert!(gate.out(Time(1_000), &room(), &user("@a:hs")).is_back);
-        gate.out(Time(1_000), &room(), &user("@b:hs")).read(Time(2_000), true);
+        assert!(gate.out(Time(1_000), &room(), &user("@a:hs"), &[]).is_back);
+        gate.out(Time(1_000), &room(), &user("@b:hs"), &[]).read(Time(2_000), true);
         gate.left(Time(3_000), &room(), &user("@b:hs"));
-        assert!(gate.out(Time(3_000), &room(), &user("@b:hs")).is_back, "leaving in time is no way round it");
-        assert!(!gate.out(Time(1_000), &room(), &user("@c:hs")).is_back);
+        assert!(
+            gate.out(Time(3_000), &room(), &user("@b:hs"), &[]).is_back,
+            "leaving in time is no way round it"
+        );
+        assert!(!gate.out(Time(1_000), &room(), &user("@c:hs"), &[]).is_back);
         gate.forget(&room(), &user("@a:hs"));
-        assert!(!gate.out(Time(LATELY_MS), &room(), &user("@a:hs")).is_back);
-        gate.admit(&room(), &user("@b:hs"));
-        assert!(!gate.out(Time(4_000), &room(), &user("@b:hs")).is_back, "he was in the channel since");
+        assert!(!gate.out(Time(LATELY_MS), &room(), &user("@a:hs"), &[]).is_back);
+        gate.admit(&room(), &user("@b:hs"), &[]);
+        assert!(!gate.out(Time(4_000), &room(), &user("@b:hs"), &[]).is_back, "he was in the channel since");
     }
 
     #[test]
@@ -262,12 +311,43 @@ mod tests {
         let mut gate = Gate::default();
         for n in 0..=LATELY_MAX {
             let user = user(&format!("@u{n}:hs"));
-            gate.asks(Time(0), &room(), &user);
+            gate.asks(Time(0), &room(), &user, "no");
             gate.forget(&room(), &user);
         }
         assert_eq!(gate.lately.len(), LATELY_MAX);
-        assert!(!gate.out(Time(1), &room(), &user("@u0:hs")).is_back);
-        assert!(gate.out(Time(1), &room(), &user("@u1:hs")).is_back);
+        assert!(!gate.out(Time(1), &room(), &user("@u0:hs"), &[]).is_back);
+        assert!(gate.out(Time(1), &room(), &user("@u1:hs"), &[]).is_back);
+    }
+
+    #[test]
+    fn another_room_of_the_channel_is_no_new_grace() {
+        let (other, ada) = (RoomId::new("!other").unwrap(), user("@ada:hs"));
+        let rooms = [room(), other.clone()];
+        let mut gate = Gate::default();
+        gate.out(Time(0), &room(), &ada, &rooms).read(Time(0), true);
+        gate.get_mut(&room(), &ada).unwrap().told = Told::Yes;
+        let there = gate.out(Time(700), &other, &ada, &rooms);
+        assert_eq!(
+            (there.spent_ms(Time(900)), there.told),
+            (900, Told::NotYet),
+            "that room has not heard of it"
+        );
+        gate.asks(Time(1_000), &room(), &ada, "no");
+        gate.left(Time(1_000), &room(), &ada);
+        gate.left(Time(1_000), &other, &ada);
+        assert!(
+            gate.out(Time(2_000), &other, &ada, &rooms).is_back,
+            "removed from one is known in the other"
+        );
+        let elsewhere = RoomId::new("!elsewhere").unwrap();
+        assert!(!gate.out(Time(2_000), &elsewhere, &ada, &[]).is_back);
+    }
+
+    #[test]
+    fn a_removal_that_is_refused_is_asked_for_again_later_and_later() {
+        let mut removal = Removal::default();
+        let firsts = [0, 1, 2].map(|_| removal.try_later(Time(0)));
+        assert_eq!((firsts, removal.again), ([true, false, false], Some(Time(120_000))));
     }
 
     #[test]
@@ -286,9 +366,9 @@ mod tests {
     #[test]
     fn an_answer_that_comes_late_lets_nobody_read() {
         let mut gate = Gate::default();
-        gate.asks(Time(0), &room(), &user("@a:hs"));
+        gate.asks(Time(0), &room(), &user("@a:hs"), "no");
         gate.forget(&room(), &user("@a:hs"));
-        gate.out(Time(1), &room(), &user("@a:hs"));
+        gate.out(Time(1), &room(), &user("@a:hs"), &[]);
         gate.removed(&room(), &user("@a:hs"));
         assert_eq!(gate.get(&room(), &user("@a:hs")).unwrap().stage, Stage::Waiting, "they came back since");
         assert_eq!(gate.counts(), Counts { waiting: 1, removed: 1, refused: 0 });

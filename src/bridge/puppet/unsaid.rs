@@ -38,6 +38,12 @@ impl Puppet {
         self.waiting.iter().any(|waiting| waiting.saying.seq == seq)
     }
 
+    /// A message that waits.
+    pub fn message(&self, seq: InboxSeq) -> Option<Arc<Saying>> {
+        let waiting = self.waiting.iter().find(|waiting| waiting.saying.seq == seq)?;
+        Some(Arc::clone(&waiting.saying))
+    }
+
     /// Takes one message that waits.
     pub fn take_message(&mut self, seq: InboxSeq) -> Option<Waiting> {
         let at = self.waiting.iter().position(|waiting| waiting.saying.seq == seq)?;

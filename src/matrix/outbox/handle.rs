@@ -10,7 +10,7 @@ use super::OutboxHandle;
 use super::log::{Job, Removal};
 use super::queue::{Joined, Rule, Work};
 use crate::bridge::effect::{Mark, Meanwhile, Post, Redact, Relay};
-use crate::bridge::input::Input;
+use crate::bridge::input::{BarRow, Input};
 use crate::ids::{RelaySeq, RoomId, UserId};
 
 impl OutboxHandle {
@@ -75,6 +75,19 @@ impl OutboxHandle {
     ) {
         let removal = Removal { room, user, reason, meanwhile, asker, refusals: 0 };
         self.desk.push(Work::Fresh(Job::Kick(removal)));
+    }
+
+    /// As [`kick`](Self::kick), for a removal of an earlier run, which has told the room of it. To be given before what that
+    /// run left behind.
+    pub fn kick_again(&self, bar: BarRow, asker: mpsc::Sender<Input>) {
+        let BarRow { room, user, reason } = bar;
+        let removal = Removal { room, user, reason, meanwhile: Meanwhile::Withheld, asker, refusals: 1 };
+        self.desk.push(Work::Fresh(Job::Kick(removal)));
+    }
+
+    /// A removal that the homeserver refused in this room may go well now: it is tried at once.
+    pub fn hasten(&self, room: &RoomId) {
+        self.desk.hasten(room);
     }
 
     /// Somebody need not be removed any more; what waits behind that goes on at once.

@@ -15,7 +15,7 @@
 //!
 //! A room that is in trouble waits alone; the others go on, by turns, up to [`IN_FLIGHT_MAX`] at once. A line is
 //! never given up because the homeserver is away. Kicks run in the same lanes, so that somebody is told why
-//! before they are gone; they are not kept over a restart. One that is refused is tried again, and what was said after it
+//! before they are gone. One that is refused is tried again, and what was said after it
 //! waits behind it: nobody reads on who should be gone. The room is told so once.
 //!
 //! The outbox writes nothing down itself: a line that was `put` and neither `done` nor `failed` is to be given
@@ -38,6 +38,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use bars::{BARRED_MAX, WITHHELD_MAX};
 pub use book::{GhostBook, GhostFact, GhostLog};
 pub use homeserver::Homeserver;
 pub use log::{Job, OutboxLog, Removal};

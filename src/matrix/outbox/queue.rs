@@ -2,7 +2,8 @@
 //!
 //! Pure: time comes in as a parameter. When a room has [`LANE_MAX`] things waiting, its oldest line goes and is
 //! counted; once the lane has run empty, one notice tells the count. A mark goes as a line does, but the room is not
-//! told of it. Kicks are not dropped for lines: they protect what is said from those who may not read it.
+//! told of it. Kicks are not dropped for lines: they protect what is said from those who may not read it. Behind one that is
+//! refused less may wait, see [`bars`](super::bars).
 //!
 //! In a room that is behind, lines of one person in a row become one event. Only lines of this run that nobody has tried
 //! to send: what may be with the homeserver under its own transaction must never be said under another.
@@ -137,11 +138,18 @@ impl Queue {
     /// Somebody need not be removed any more. `true` when what waits behind that goes on now.
     pub(super) fn pardon(&mut self, room: &RoomId, user: &UserId) -> bool {
         let is_barring = self.bars.pardon(room, user);
-        if is_barring {
-            self.alarms.retain(|Reverse((_, other))| other != room);
-            self.lanes.wake(room);
-        }
-        is_barring
+        is_barring && self.wake_now(room)
+    }
+
+    /// A removal that was refused in this room is tried now. `true` when there is one.
+    pub(super) fn hasten(&mut self, room: &RoomId) -> bool {
+        self.bars.place(room).is_some() && self.wake_now(room)
+    }
+
+    fn wake_now(&mut self, room: &RoomId) -> bool {
+        self.alarms.retain(|Reverse((_, other))| other != room);
+        self.lanes.wake(room);
+        true
     }
 
     /// Adds work at the end of its room's lane. Returns what had to go for it: a line, a mark, or lines that were one event.
@@ -149,14 +157,22 @@ impl Queue {
         if let Work::Fresh(Job::Kick(removal)) = &work {
             self.bars.begin(&removal.room, &removal.user);
         }
-        let Err(work) = self.lanes.push(room.clone(), work) else { return Vec::new() };
-        let (spared, mut left_out) = self.make_place(room);
-        // Where they were: what waits behind a removal is not said before it.
-        for work in spared.into_iter().rev() {
-            self.lanes.push_front(room, work);
+        let mut left_out = Vec::new();
+        let most = self.bars.place(room).filter(|_| !work.is_leaving());
+        while most.is_some_and(|most| self.lanes.lane_len(room) > most) {
+            let gone = self.make_place(room);
+            if gone.is_empty() {
+                break;
+            }
+            left_out.extend(gone);
         }
-        if let Err(work) = self.lanes.push(room.clone(), work) {
+        if most.is_some_and(|most| self.lanes.lane_len(room) > most) {
             left_out.extend(work.into_jobs());
+        } else if let Err(work) = self.lanes.push(room.clone(), work) {
+            left_out.extend(self.make_place(room));
+            if let Err(work) = self.lanes.push(room.clone(), work) {
+                left_out.extend(work.into_jobs());
+            }
         }
         let missed = left_out.iter().filter(|job| matches!(job, Job::Say(_))).count() as u64;
         if missed > 0 {
@@ -165,8 +181,18 @@ impl Queue {
         left_out
     }
 
-    /// Takes the oldest thing but kicks out of a lane, and the kicks before it, which are to be put back.
-    fn make_place(&mut self, room: &RoomId) -> (Vec<Work>, Vec<Job>) {
+    /// Takes the oldest thing but kicks out of a lane.
+    fn make_place(&mut self, room: &RoomId) -> Vec<Job> {
+        let (spared, left_out) = self.take_oldest(room);
+        // Where they were: what waits behind a removal is not said before it.
+        for work in spared.into_iter().rev() {
+            self.lanes.push_front(room, work);
+        }
+        left_out
+    }
+
+    /// As [`make_place`](Self::make_place), with the kicks before it, which are to be put back.
+    fn take_oldest(&mut self, room: &RoomId) -> (Vec<Work>, Vec<Job>) {
         let mut spared = Vec::new();
         while spared.len() < KICKS_SPARED_MAX
             && let Some(work) = self.lanes.drop_oldest(room)
@@ -324,6 +350,17 @@ impl Work {
         }
     }
 
+    /// True for what lets somebody go.
+    fn is_leaving(&self) -> bool {
+        match self {
+            Self::Fresh(job) | Self::Old(job) => match job {
+                Job::Kick(_) | Job::Leave { .. } => true,
+                Job::Say(_) | Job::Mark(_) | Job::Redact(_) => false,
+            },
+            Self::Joined(_) | Self::Missed { .. } => false,
+        }
+    }
+
     fn into_jobs(self) -> Vec<Job> {
         match self {
             Self::Fresh(job) | Self::Old(job) => vec![job],
@@ -358,6 +395,7 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bars::{BARRED_MAX, WITHHELD_MAX};
     use super::*;
     use crate::bridge::effect::{Ghost, Meanwhile, Sign, Speaker};
     use crate::ids::EventId;
@@ -455,6 +493,38 @@ mod tests {
         let pushed = [kick(), say(1), say(2), say(3)].map(|job| push(&mut queue, job));
         assert_eq!(pushed, [vec![], vec![], vec![], vec![say(1)]]);
         assert_eq!(play(&mut queue), ["kick", "2", "3", "missed 1"]);
+    }
+
+    #[test]
+    fn behind_a_removal_that_is_refused_less_waits_and_in_one_room_too_many_nothing() {
+        let is_refused = |queue: &mut Queue, room: &RoomId| {
+            let Job::Kick(removal) = kick() else { unreachable!("a removal") };
+            let user = removal.user.clone();
+            queue.push(room, Work::Fresh(Job::Kick(Removal { room: room.clone(), ..removal })));
+            queue.bars.refused(room, &user);
+            user
+        };
+        let mut queue = Queue::new(10_000, 100_000);
+        let user = is_refused(&mut queue, &room());
+        let gone: Vec<Job> =
+            (1..=WITHHELD_MAX as i64 + 2).flat_map(|seq| push(&mut queue, say(seq))).collect();
+        assert_eq!((gone, queue.withheld()), (vec![say(1), say(2)], WITHHELD_MAX));
+        for n in 1..BARRED_MAX {
+            is_refused(&mut queue, &RoomId::new(&format!("!other{n}")).unwrap());
+        }
+        let last = RoomId::new("!last").unwrap();
+        is_refused(&mut queue, &last);
+        for seq in 1..=3 {
+            let line = Relay { room: last.clone(), ..line(seq) };
+            assert_eq!(queue.push(&last, Work::Fresh(Job::Say(line.clone()))), [Job::Say(line)]);
+        }
+        queue.bars.end(&last, &user);
+        queue.bars.end(&room(), &user);
+        let played = play(&mut queue);
+        assert!(
+            played.contains(&"missed 3".to_owned()) && played.contains(&"missed 2".to_owned()),
+            "{played:?}"
+        );
     }
 
     #[test]

@@ -63,6 +63,15 @@ impl Desk {
 
     pub(super) fn pardon(&self, room: &RoomId, user: &UserId) {
         let goes_on = self.queue().pardon(room, user);
+        self.goes_on(goes_on);
+    }
+
+    pub(super) fn hasten(&self, room: &RoomId) {
+        let goes_on = self.queue().hasten(room);
+        self.goes_on(goes_on);
+    }
+
+    fn goes_on(&self, goes_on: bool) {
         if goes_on {
             self.alarm.notify_one();
             self.work.notify_one();

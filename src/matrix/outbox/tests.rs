@@ -11,7 +11,7 @@ use super::*;
 use crate::bridge::effect::{
     Fate, Ghost, JoinRule, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, Speaker,
 };
-use crate::bridge::input::{BodyKind, Input};
+use crate::bridge::input::{BarRow, BodyKind, Input};
 use crate::ids::{EventId, NetworkId};
 
 use crate::matrix::client::{As, DeviceUse, Registered};
@@ -494,6 +494,37 @@ async fn who_is_pardoned_is_not_removed_and_what_waited_goes_on_at_once() {
     assert!(calls[calls.len() - 1].ends_with("line 2"), "{calls:?}");
     assert_eq!(scene.times_of("kick").len(), 1);
     assert!(scene.times_of("send !a")[2] < 7_000, "at once");
+    assert_eq!((scene.handle.withheld(), scene.handle.rooms_parked()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_of_an_earlier_run_goes_before_what_that_run_left_and_tells_nobody_again() {
+    let refused = vec![("kick", forbidden()), ("kick", forbidden())];
+    let mut scene = Scene::settled(refused, &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let (asker, _answers) = tokio::sync::mpsc::channel(16);
+    let bar = BarRow { room: room("!a"), user: user("@alice:s"), reason: "not on IRC".into() };
+    scene.handle.kick_again(bar, asker);
+    scene.handle.restore(Post::Line(line(1, "!a", "@g:s")));
+    let calls = scene.play().await;
+    let kick = "kick !a @alice:s not on IRC";
+    assert_eq!(calls, [kick, kick, kick, "send !a bunraku.1 @g:s: line 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_is_tried_at_once_where_it_may_go_well_now() {
+    let mut scene = Scene::settled(vec![("kick", forbidden())], &[("!a", "@g:s"), ("!a", "@bot:s")]);
+    let _answers = scene.kick("@alice:s", Meanwhile::Withheld);
+    scene.handle.submit(line(1, "!a", "@g:s"));
+    let outbox = scene.outbox.take().expect("not running yet");
+    tokio::spawn(outbox.run(scene.cancel.clone()));
+    sleep(Duration::from_secs(2)).await;
+    scene.handle.hasten(&room("!b"));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.times_of("kick").len(), 1, "another room's levels");
+    scene.handle.hasten(&room("!a"));
+    scene.play().await;
+    let kicks = scene.times_of("kick");
+    assert!(kicks.len() == 2 && kicks[1] - kicks[0] < 4_000, "{kicks:?}");
     assert_eq!((scene.handle.withheld(), scene.handle.rooms_parked()), (0, 0));
 }
 

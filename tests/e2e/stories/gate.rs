@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::ircd::{IrcdKind, Setup};
 use crate::support::matrix::{MatrixUser, Message};
-use crate::support::world::{World, alias, puppet};
+use crate::support::synapse::DOMAIN;
+use crate::support::world::{World, alias, ghost, puppet};
 use crate::support::{PATIENT, QUIET, eventually};
 
 const CHANNEL: &str = "#gate";
@@ -119,4 +122,72 @@ async fn a_hidden_channel_is_not_found() {
     let what = "the room is found again";
     let found = eventually(what, PATIENT, || async { outside.resolve(&alias(CHANNEL)).await.ok() }).await;
     assert_eq!(found, room);
+}
+
+/// A portal is replaced by a room in which the bot may do nothing: its channel stays where each is judged alone, and goes once the
+/// bot may remove people. Where it loses that power there, what a refused removal keeps back is kept back after a crash, too.
+#[tokio::test]
+async fn nobody_reads_unseen_in_a_successor() {
+    let mut world = World::with(IrcdKind::InspIrcd, &Setup::default(), |config, _| {
+        config.admins = vec![format!("@scowner:{DOMAIN}")];
+        config.network_lines.push("presence: { grace_s: 10 }".to_owned());
+    })
+    .await;
+    let mut irc = world.irc("scirc").await;
+    irc.join(CHANNEL).await;
+    let (mut owner, old) = world.joined("scowner", CHANNEL, &mut irc).await;
+    let (mut killed, _) = world.joined("sckilled", CHANNEL, &mut irc).await;
+    let bot = world.bridge.bot();
+    let told = |m: &Message, what: &str| m.sender == bot && m.body.contains(what);
+
+    let new = owner.create_open_successor(&old).await;
+    killed.join(&new).await;
+    let tombstone = json!({ "body": "moved", "replacement_room": new });
+    owner.put_state(&old, "m.room.tombstone", &tombstone).await;
+    let stays = "stays here: I may not remove people";
+    owner.wait_message(&old, stays, PATIENT, |m| told(m, stays)).await;
+    let comes = "does not come here yet";
+    owner.wait_message(&new, comes, PATIENT, |m| told(m, comes)).await;
+    irc.say(CHANNEL, "in the old room").await;
+    owner.wait_body(&old, "in the old room", PATIENT).await;
+
+    world.bridge.stop();
+    world.bridge.run().await;
+    irc.wait_member(CHANNEL, &puppet("scowner")).await;
+    irc.wait_member(CHANNEL, &puppet("sckilled")).await;
+    owner.give_level(&new, &bot, 50).await;
+    let readable_by_others = "can read what is said";
+    owner.wait_message(&old, readable_by_others, PATIENT, |m| told(m, readable_by_others)).await;
+    owner.put_state(&new, "m.room.history_visibility", &json!({ "history_visibility": "joined" })).await;
+    owner.wait_message(&old, "goes on in", PATIENT, |m| told(m, "goes on in")).await;
+    let times = owner.messages(&old).iter().filter(|m| told(m, stays)).count();
+    assert_eq!(times, 1, "looked at again, and told once");
+    irc.say(CHANNEL, "in the new room").await;
+    owner.wait_body(&new, "in the new room", PATIENT).await;
+    assert!(!owner.messages(&new).iter().any(|m| m.body == "in the old room"));
+
+    owner.give_level(&new, &bot, 0).await;
+    let mut oper = world.ircd.operator("scoper").await;
+    oper.kill(&puppet("sckilled")).await;
+    let refused = "I am not allowed to remove them";
+    owner.wait_message(&new, refused, PATIENT, |m| told(m, refused)).await;
+    let begin = killed.now().await;
+    irc.say(CHANNEL, "kept back").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.bridge.kill();
+    world.bridge.run().await;
+    irc.wait_member(CHANNEL, &puppet("scowner")).await;
+    irc.say(CHANNEL, "and this").await;
+    owner.drain(QUIET).await;
+    let shown = owner.bodies_from(&new, &ghost("scirc"));
+    assert_eq!(shown, ["in the new room"], "a crash gives nothing free");
+
+    owner.give_level(&new, &bot, 50).await;
+    owner.wait_membership(&new, &killed.id, "leave", PATIENT).await;
+    owner.wait_body(&new, "kept back", PATIENT).await;
+    owner.wait_body(&new, "and this", PATIENT).await;
+    let read = readable(&mut killed, &new, &begin).await;
+    assert!(!read.iter().any(|body| body == "kept back" || body == "and this"), "{read:?}");
+    let times = owner.messages(&new).iter().filter(|m| told(m, refused)).count();
+    assert_eq!(times, 1, "told once");
 }

@@ -200,7 +200,13 @@ async fn upgraded() {
     let (mut owner, old) = world.joined("owner", "#up-graded", &mut irc).await;
     let (other, _) = world.joined("upother", "#up-graded", &mut irc).await;
 
+    // In room version 12 who upgrades is the creator, and the bot, which was, has no level.
     let new = owner.upgrade(&old, "12").await;
+    let bot = world.bridge.bot();
+    let powerless = "I may not remove people there";
+    let told = |m: &Message| m.sender == bot && m.body.contains(powerless);
+    owner.wait_message(&old, powerless, PATIENT, told).await;
+    owner.give_level(&new, &bot, 50).await;
     irc.wait_no_member("#up-graded", &puppet("upother")).await;
     assert!(irc.names("#up-graded").await.contains(&puppet("owner")), "who is in both rooms stays");
     assert_eq!(owner.resolve(&alias("#up-graded")).await.expect("the alias"), new);
@@ -214,7 +220,6 @@ async fn upgraded() {
     let (plumbed, mut plumber) = (world.plumbed_room.clone(), world.synapse.user("plumber2").await);
     assert_eq!(plumber.join(&plumbed).await, plumbed);
     irc.wait_member(PLUMBED_CHANNEL, &puppet("plumber2")).await;
-    let bot = world.bridge.bot();
     let stranger = world.plumber.create_public_room("claims nothing").await;
     for (to, why) in
         [(stranger.as_str(), "does not say that it replaces"), ("!no:lab.test", "cannot be found")]

@@ -87,8 +87,17 @@ impl MatrixUser {
 
     /// Makes a room for those who are invited, which says that it takes another one's place.
     pub async fn create_closed_successor(&self, of: &str) -> String {
+        self.create_successor(of, "private_chat").await
+    }
+
+    /// Makes a room for anybody, in which nobody but this user has a level, and which says that it takes another one's place.
+    pub async fn create_open_successor(&self, of: &str) -> String {
+        self.create_successor(of, "public_chat").await
+    }
+
+    async fn create_successor(&self, of: &str, preset: &str) -> String {
         let predecessor = json!({ "predecessor": { "room_id": of } });
-        let body = json!({ "preset": "private_chat", "creation_content": predecessor });
+        let body = json!({ "preset": preset, "creation_content": predecessor });
         text(&self.api.ok(Method::POST, "createRoom", &body).await, "room_id")
     }
 
@@ -402,6 +411,14 @@ impl MatrixUser {
         let path = format!("rooms/{}/state/m.room.power_levels", escape(room));
         let mut levels = self.api.ok(Method::GET, &path, &Value::Null).await;
         levels["events"][kind] = json!(power);
+        self.api.ok(Method::PUT, &path, &levels).await;
+    }
+
+    /// Gives somebody a level in a room of the user's own.
+    pub async fn give_level(&self, room: &str, who: &str, level: i64) {
+        let path = format!("rooms/{}/state/m.room.power_levels", escape(room));
+        let mut levels = self.api.ok(Method::GET, &path, &Value::Null).await;
+        levels["users"][who] = json!(level);
         self.api.ok(Method::PUT, &path, &levels).await;
     }
 

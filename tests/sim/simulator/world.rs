@@ -773,6 +773,7 @@ impl World {
                 panic!("no room is replaced, and nobody is invited or looked up")
             }
             Effect::SaveRule(_) | Effect::DropRule { .. } => panic!("no operator asks for anything"),
+            Effect::SaveBar(_) | Effect::DropBar { .. } | Effect::Hasten { .. } => {}
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

@@ -4,7 +4,7 @@ use super::super::super::effect::Effect;
 use super::super::super::input::PortalOrigin;
 use super::super::super::operators::answer::{Answer, Room, Shown, Status, Whose};
 use super::super::super::operators::command::{Deed, Whom};
-use super::super::super::operators::rules::{Asked, Full, Rule};
+use super::super::super::operators::rules::{Asked, Full, ROOMLESS_MAX, Rule};
 use super::super::super::policy::Consent;
 use super::super::super::session::places::Standing;
 use super::super::Network;
@@ -23,6 +23,9 @@ impl Network {
             || (order.deed == Deed::Welcome && self.policy.operators.consent == Consent::ByConsent);
         if !is_known && !is_about_coming {
             return Answer::NotBridged(shown());
+        }
+        if !is_known && !self.may_have_first_rule(open) {
+            return Answer::NoMoreChannels;
         }
         match &order.deed {
             Deed::Help(_) => self.explain(order),
@@ -46,6 +49,13 @@ impl Network {
             Deed::Dismiss(reason) => self.dismiss(open, reason.clone()),
             Deed::Welcome => self.welcome(open),
         }
+    }
+
+    /// Whether a channel without a room and without rules may get one: anybody is an operator of a channel that they make.
+    fn may_have_first_rule(&mut self, open: &Open) -> bool {
+        let has_room = |channel: &&ChannelName| self.portals.of_channel(channel).next().is_some();
+        let roomless = self.operators.rules.channels().filter(|channel| !has_room(channel)).count();
+        roomless < ROOMLESS_MAX && self.operators.firsts.take(self.now, &open.mask)
     }
 
     fn status(&self, channel: &ChannelName, shown: String) -> Status {

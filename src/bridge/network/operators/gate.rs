@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::super::operators::answer::counted;
 use super::super::super::operators::rules::{Asked, Rule};
 use super::super::super::relay::to_irc::Saying;
+use super::super::super::relay::to_irc::compose::compose;
 use super::super::super::timer::Timer;
 use super::super::Network;
 use crate::ids::{ChannelName, InboxSeq, PuppetId, Target, Time, UserId};
@@ -121,9 +122,10 @@ impl Network {
     pub(in super::super) fn limit_due(&mut self, channel: &ChannelName) {
         let max = self.operators.rules.limit(channel);
         while let Some((seq, turn)) = self.first_turn(channel) {
-            let now = self.now;
+            // It may have been edited while it waited.
+            let (now, lines) = (self.now, self.lines_waiting(turn.by, seq).unwrap_or(turn.lines));
             let Some(limited) = self.operators.limits.channels.get_mut(channel) else { return };
-            let goes = max.is_none_or(|max| limited.takes(now, turn.lines, max as usize));
+            let goes = max.is_none_or(|max| limited.takes(now, lines, max as usize));
             if !goes && now.since_ms(turn.since) < WAIT_MS_MAX {
                 self.timers.arm_if(Timer::Limit(channel.clone()), limited.next());
                 break;
@@ -142,6 +144,23 @@ impl Network {
         if max.is_none() {
             self.operators.limits.channels.remove(channel);
         }
+    }
+
+    /// How many lines a message has that waits.
+    fn lines_waiting(&mut self, id: PuppetId, seq: InboxSeq) -> Option<usize> {
+        let saying = self.puppets[id.0 as usize].message(seq)?;
+        let spoken = self.spoken(&saying);
+        let (limits, link) = (self.limits(id), self.text_link(&saying));
+        Some(compose(&saying, &spoken, &limits, link.as_deref()).lines.len())
+    }
+
+    /// True where so many lines more of a message that has been counted have a place in this minute; then they count.
+    pub(in super::super) fn may_grow(&mut self, saying: &Saying, more: usize) -> bool {
+        let Some(channel) = saying.target.channel().filter(|_| more > 0) else { return true };
+        let Some(max) = self.operators.rules.limit(channel) else { return true };
+        let now = self.now;
+        let limited = self.operators.limits.channels.entry(channel.clone()).or_default();
+        limited.waiting.is_empty() && limited.takes(now, more, max as usize)
     }
 
     /// The message that waits for its turn longest. What was taken back or ended otherwise waits no more, and what waits for

@@ -1,0 +1,31 @@
+//! What is kept of people over restarts: who stays away from IRC, and who is to be removed from a room.
+
+use super::ending::Ending;
+use crate::ids::{RoomId, Time, UserId};
+
+/// A puppet that stays away from IRC until a person says otherwise: killed, banned or not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    pub user: UserId,
+    /// The name of the ending, see [`Ending::of_hold`].
+    pub ending: String,
+    /// The server's words, free of addresses; at most 300 bytes.
+    pub words: String,
+    pub since: Time,
+}
+
+impl HoldRow {
+    /// True when another login may be the way back.
+    pub fn is_for_login(&self) -> bool {
+        matches!(Ending::of_hold(&self.ending), Ending::LoginRefused(_))
+    }
+}
+
+/// Somebody who is to be removed from a room, while what is said there is kept back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BarRow {
+    pub room: RoomId,
+    pub user: UserId,
+    /// As the homeserver shows it.
+    pub reason: String,
+}
