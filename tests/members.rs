@@ -305,7 +305,9 @@ impl World {
             | RoomStep::Door(_)
             | RoomStep::Plate(_)
             | RoomStep::GhostReturns(_)
-            | RoomStep::JoinRule(_) => {
+            | RoomStep::JoinRule(_)
+            | RoomStep::GhostPardoned(_)
+            | RoomStep::Place(_) => {
                 panic!("switched off here: {key:?}")
             }
         }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use bunraku::bridge::effect::{Effect, JoinRule, Levels, Needs, RoomPower, RoomStep};
 use bunraku::bridge::input::{
-    Before, CloseReason, Doorway, Input, MatrixEvent, Member, Membership, Opening, PortalOrigin, PortalRow,
-    StepResult, Successor, Unfit,
+    BanRow, Before, CloseReason, Doorway, Input, MatrixEvent, Member, Membership, Opening, PortalOrigin,
+    PortalRow, StepResult, Successor, Unfit,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
@@ -77,6 +77,8 @@ struct Room {
     /// Whether who is not invited stays outside, and whether the bridge knows how it was before.
     is_shut: bool,
     is_marked: bool,
+    /// Ghosts that are banned.
+    banned: BTreeSet<UserId>,
 }
 
 /// The machine between a model of one channel and models of two of its rooms.
@@ -89,6 +91,13 @@ struct World {
     topic: String,
     /// Its own modes.
     modes: BTreeSet<char>,
+    /// Its bans.
+    masks: BTreeSet<String>,
+    /// Who was split off, and comes back with the servers.
+    split: BTreeSet<String>,
+    /// What the bridge keeps of bans, and what it ever kept last for each.
+    kept: BTreeMap<(RoomId, UserId), String>,
+    set_once: BTreeMap<(RoomId, UserId), String>,
     rooms: Vec<Room>,
     /// Steps that nobody has done yet.
     steps: VecDeque<(RoomId, RoomStep)>,
@@ -119,6 +128,21 @@ enum Happens {
     Lost(usize),
     Leaves(usize),
     Comes(usize),
+    Quits(usize),
+    Kicked(usize),
+    /// Somebody takes another nick, with their rank.
+    Renamed(usize, usize),
+    /// All of IRC split off, or come back without their ranks.
+    Splits,
+    Meets,
+    /// A person of Matrix bans somebody's ghost in a room or lets it in again, where they may.
+    Bans(usize, usize, usize),
+    Unbans(usize, usize, usize),
+    /// An operator on IRC bans somebody.
+    Mask(usize),
+    /// An operator on IRC lifts one of the bans.
+    Lifts(usize),
+    Restart(StepFate),
     /// A step is done, is refused for want of a place, or has to wait.
     Step(StepFate),
     Passes(u64),
@@ -131,8 +155,11 @@ enum StepFate {
 }
 
 impl World {
+    fn machine() -> Network {
+        Network::new(policy(), None, RelaySeqs { next: RelaySeq(1), step: 1 }, 1)
+    }
+
     fn new() -> Self {
-        let seqs = RelaySeqs { next: RelaySeq(1), step: 1 };
         let rooms = ["!r", "!s"].map(|id| Room {
             id: RoomId::new(id).expect("a room id"),
             topic: "as it was".into(),
@@ -145,27 +172,56 @@ impl World {
             },
             is_shut: false,
             is_marked: false,
+            banned: BTreeSet::new(),
         });
         let mut world = Self {
-            machine: Network::new(policy(), None, seqs, 1),
+            machine: Self::machine(),
             now: Time(1_000_000),
             conns: BTreeMap::new(),
             there: ["eve", "carl", "dora"].map(|nick| (nick.to_owned(), BTreeSet::new())).into(),
             topic: "Tea".into(),
             modes: ['n', 't'].into(),
+            masks: BTreeSet::new(),
+            split: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            set_once: BTreeMap::new(),
             rooms: rooms.into(),
             steps: VecDeque::new(),
             seq: 0,
         };
+        world.begin();
+        world
+    }
+
+    /// A machine gets what was kept, and starts.
+    fn begin(&mut self) {
         for id in ["!r", "!s"] {
             let room = RoomId::new(id).expect("a room id");
             let (channel, origin) = (CHANNEL.to_owned(), PortalOrigin::Alias);
-            world.give(Input::Portal(PortalRow { room: room.clone(), channel, origin }));
-            let member = |name| Member { user: user(name), display_name: None };
-            world.give(Input::Members { room, members: vec![member("ada"), member("bob")] });
+            self.give(Input::Portal(PortalRow { room, channel, origin }));
         }
-        world.give(Input::Started);
-        world
+        for ((room, ghost), mask) in self.kept.clone() {
+            self.give(Input::Banned(BanRow { room, ghost, mask }));
+        }
+        for id in ["!r", "!s"] {
+            let room = RoomId::new(id).expect("a room id");
+            let member = |name| Member { user: user(name), display_name: None };
+            self.give(Input::Members { room, members: vec![member("ada"), member("bob")] });
+        }
+        self.give(Input::Started);
+    }
+
+    /// The process ends and another one begins: of what was asked of the homeserver the first was done, or all is lost.
+    fn restart(&mut self, fate: StepFate) {
+        if matches!(fate, StepFate::Done) {
+            self.step(fate);
+        }
+        self.steps.clear();
+        for nick in std::mem::take(&mut self.conns).into_values() {
+            self.there.remove(&nick);
+        }
+        self.machine = Self::machine();
+        self.begin();
     }
 
     fn give(&mut self, input: Input) {
@@ -206,6 +262,13 @@ impl World {
                 self.steps.push_back((room, step));
             }
             Effect::Close { conn } | Effect::Abandon { conn } => self.closed(conn, CloseReason::Asked),
+            Effect::SaveBan(BanRow { room, ghost, mask }) => {
+                self.set_once.insert((room.clone(), ghost.clone()), mask.clone());
+                self.kept.insert((room, ghost), mask);
+            }
+            Effect::DropBan { room, ghost } => {
+                self.kept.remove(&(room, ghost));
+            }
             _ => {}
         }
     }
@@ -243,6 +306,28 @@ impl World {
             }
             ("TOPIC", 1) => self.line(conn, &format!(":srv 332 {nick} {CHANNEL} :{}", self.topic)),
             ("MODE", 1) => self.modes_are(conn, &nick),
+            ("MODE", 2) if line.param(1) == "+b" => {
+                for mask in self.masks.clone() {
+                    self.line(conn, &format!(":srv 367 {nick} {CHANNEL} {mask} eve 1700000000"));
+                }
+                self.line(conn, &format!(":srv 368 {nick} {CHANNEL} :End of Channel Ban List"));
+            }
+            ("MODE", 3) if self.is_operator(&nick) => self.mask(line.param(2), line.param(1) == "+b"),
+            ("USERHOST", _) => {
+                let who = line.param(0).to_owned();
+                let known = self.there.contains_key(&who).then(|| format!("{who}=+{who}@h"));
+                self.line(conn, &format!(":srv 302 {nick} :{}", known.unwrap_or_default()));
+            }
+            ("KICK", _) if !self.there.contains_key(line.param(1)) => {
+                self.line(
+                    conn,
+                    &format!(":srv 441 {nick} {} {CHANNEL} :They aren't on that channel", line.param(1)),
+                );
+            }
+            ("KICK", _) if self.is_operator(&nick) => self.kick(&nick, line.param(1)),
+            ("KICK", _) => {
+                self.line(conn, &format!(":srv 482 {nick} {CHANNEL} :You're not channel operator"))
+            }
             ("MODE", _) if self.is_operator(&nick) => self.own_mode('i', line.param(1) == "+i"),
             ("MODE", _) => {
                 self.line(conn, &format!(":srv 482 {nick} {CHANNEL} :You're not channel operator"))
@@ -273,6 +358,21 @@ impl World {
         if is_new {
             let (sign, key) = (if is_set { '+' } else { '-' }, if mode == 'k' { " key" } else { "" });
             self.all(&format!(":eve!eve@h MODE {CHANNEL} {sign}{mode}{key}"));
+        }
+    }
+
+    fn mask(&mut self, mask: &str, is_set: bool) {
+        let is_new = if is_set { self.masks.insert(mask.to_owned()) } else { self.masks.remove(mask) };
+        if is_new {
+            let sign = if is_set { '+' } else { '-' };
+            self.all(&format!(":eve!eve@h MODE {CHANNEL} {sign}b {mask}"));
+        }
+    }
+
+    fn kick(&mut self, by: &str, who: &str) {
+        if self.there.contains_key(who) {
+            self.all(&format!(":{by}!{by}@h KICK {CHANNEL} {who} :no"));
+            self.there.remove(who);
         }
     }
 
@@ -323,16 +423,82 @@ impl World {
                     self.all(&format!(":{0}!{0}@h PART {CHANNEL}", PEOPLE[who]));
                 }
             }
-            Happens::Comes(who) => {
-                if !self.there.contains_key(PEOPLE[who]) {
-                    self.there.insert(PEOPLE[who].to_owned(), BTreeSet::new());
-                    self.all(&format!(":{0}!{0}@h JOIN {CHANNEL}", PEOPLE[who]));
+            Happens::Comes(who) => self.comes(PEOPLE[who]),
+            Happens::Quits(who) => self.quits(PEOPLE[who], "bye"),
+            Happens::Kicked(who) => self.kick("op", PEOPLE[who]),
+            Happens::Renamed(who, to) => {
+                let (from, to) = (PEOPLE[who], PEOPLE[to]);
+                if self.there.contains_key(from) && !self.there.contains_key(to) && !self.split.contains(to) {
+                    self.all(&format!(":{from}!{from}@h NICK {to}"));
+                    let modes = self.there.remove(from).unwrap_or_default();
+                    self.there.insert(to.to_owned(), modes);
                 }
             }
+            Happens::Splits => {
+                for nick in &PEOPLE[2..] {
+                    if self.there.contains_key(*nick) {
+                        self.split.insert((*nick).to_owned());
+                        self.quits(nick, "a.net b.net");
+                    }
+                }
+            }
+            Happens::Meets => {
+                for nick in std::mem::take(&mut self.split) {
+                    self.comes(&nick);
+                }
+            }
+            Happens::Bans(room, who, whom) => self.ban(room, who, whom, Membership::Ban),
+            Happens::Unbans(room, who, whom) => self.ban(room, who, whom, Membership::Leave),
+            Happens::Mask(who) => self.mask(&format!("*!{0}@h", PEOPLE[who]), true),
+            Happens::Lifts(nth) => {
+                if let Some(mask) = self.masks.iter().nth(nth).cloned() {
+                    self.mask(&mask, false);
+                }
+            }
+            Happens::Restart(fate) => self.restart(fate),
             Happens::Step(fate) => self.step(fate),
             Happens::Passes(ms) => self.passes(ms),
         }
         self.effects();
+    }
+
+    fn comes(&mut self, nick: &str) {
+        self.split.remove(nick);
+        if !self.there.contains_key(nick) {
+            self.there.insert(nick.to_owned(), BTreeSet::new());
+            self.all(&format!(":{nick}!{nick}@h JOIN {CHANNEL}"));
+        }
+    }
+
+    fn quits(&mut self, nick: &str, why: &str) {
+        if self.there.remove(nick).is_some() {
+            self.all(&format!(":{nick}!{nick}@h QUIT :{why}"));
+        }
+    }
+
+    /// The homeserver lets those with enough power.
+    fn ban(&mut self, nth: usize, who: usize, whom: usize, membership: Membership) {
+        let (room, sender) = (&mut self.rooms[nth], user(PEOPLE[who]));
+        if room.levels.users.get(&sender).is_none_or(|level| *level < 50) {
+            return;
+        }
+        let ghost = user(&format!("irc_{}", PEOPLE[whom]));
+        let is_new = match membership {
+            Membership::Ban => room.banned.insert(ghost.clone()),
+            _ => room.banned.remove(&ghost),
+        };
+        if is_new {
+            let room = room.id.clone();
+            // What the channel says to it is to be seen.
+            self.set_once.remove(&(room.clone(), ghost.clone()));
+            self.member(room, sender, ghost, membership);
+        }
+    }
+
+    fn member(&mut self, room: RoomId, sender: UserId, ghost: UserId, membership: Membership) {
+        let target = Member { user: ghost, display_name: None };
+        let (reason, is_direct) = (None, false);
+        self.matrix(MatrixEvent::Member { room, sender, target, membership, reason, is_direct });
     }
 
     fn mode(&mut self, nick: &str, sign: char, mode: char) {
@@ -372,6 +538,7 @@ impl World {
     fn step(&mut self, fate: StepFate) {
         let Some((id, step)) = self.steps.pop_front() else { return };
         let room = self.rooms.iter_mut().find(|room| room.id == id).expect("a room of ours");
+        let mut lifted = None;
         let result = match (fate, &step) {
             (StepFate::NotTaken, _) => StepResult::NotTaken,
             (StepFate::Done, RoomStep::Topic(topic)) => {
@@ -388,15 +555,31 @@ impl World {
                 room.set_join_rule(*door);
                 StepResult::Done
             }
+            (StepFate::Done, RoomStep::GhostPardoned(ghost)) => {
+                lifted = room.banned.remove(ghost).then(|| (id.clone(), ghost.clone()));
+                StepResult::Done
+            }
+            (StepFate::Done, RoomStep::GhostReturns(ghost)) => {
+                lifted = room.banned.remove(&ghost.user).then(|| (id.clone(), ghost.user.clone()));
+                StepResult::Done
+            }
+            // Who is banned is not let in.
+            (StepFate::Done, RoomStep::GhostJoins(ghost)) if room.banned.contains(&ghost.user) => {
+                StepResult::Refused("banned".into())
+            }
             (
                 StepFate::Done,
                 RoomStep::GhostJoins(_)
                 | RoomStep::GhostLeaves { .. }
-                | RoomStep::GhostReturns(_)
                 | RoomStep::Door(_)
-                | RoomStep::Plate(_),
+                | RoomStep::Plate(_)
+                | RoomStep::Place(_),
             ) => StepResult::Done,
         };
+        // The bot does it.
+        if let Some((room, ghost)) = lifted {
+            self.member(room, user("bot"), ghost, Membership::Leave);
+        }
         self.machine.handle(self.now, Input::StepDone { room: id, key: step.key(), result });
     }
 
@@ -452,6 +635,13 @@ impl World {
                 wanted.into_iter().filter(|(user, _)| !raised(user)).collect();
             assert_eq!(given, wanted, "levels in {}", room.id);
         }
+        // Whom both had banned is banned by neither once the channel lets them in.
+        for ((id, ghost), mask) in &self.set_once {
+            let room = self.rooms.iter().find(|room| room.id == *id).expect("a room of ours");
+            let is_banned = self.masks.contains(mask);
+            assert!(is_banned || !room.banned.contains(ghost), "{ghost} in {id}, {mask}: {:?}", self.masks);
+            assert!(is_banned || !self.kept.contains_key(&(id.clone(), ghost.clone())), "{mask} is kept");
+        }
     }
 }
 
@@ -492,6 +682,16 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => (0..2usize).prop_map(Happens::Lost),
         1 => (2..5usize).prop_map(Happens::Leaves),
         1 => (2..5usize).prop_map(Happens::Comes),
+        1 => (2..5usize).prop_map(Happens::Quits),
+        1 => (2..5usize).prop_map(Happens::Kicked),
+        1 => (2..5usize, 2..5usize).prop_map(|(who, to)| Happens::Renamed(who, to)),
+        1 => Just(Happens::Splits),
+        1 => Just(Happens::Meets),
+        3 => (0..2usize, 0..2usize, 2..5usize).prop_map(|(room, who, whom)| Happens::Bans(room, who, whom)),
+        1 => (0..2usize, 0..2usize, 2..5usize).prop_map(|(room, who, whom)| Happens::Unbans(room, who, whom)),
+        1 => (2..5usize).prop_map(Happens::Mask),
+        2 => (0..2usize).prop_map(Happens::Lifts),
+        1 => prop::sample::select(vec![StepFate::Done, StepFate::NotTaken]).prop_map(Happens::Restart),
         5 => Just(Happens::Step(StepFate::Done)),
         1 => Just(Happens::Step(StepFate::NotTaken)),
         4 => prop::sample::select(vec![10u64, 700, 3_000, 60_000]).prop_map(Happens::Passes),
@@ -508,6 +708,41 @@ proptest! {
         for what in story {
             world.happens(what);
         }
+        world.quiet();
+        world.assert_agreement();
+    }
+}
+
+/// Stories that ended in disagreement once.
+#[test]
+fn what_was_found_stays_found() {
+    use Happens::*;
+    let done = || Step(StepFate::Done);
+    let stories = [
+        // Lifted before the answer to it came.
+        vec![Grant(0, 0), Bans(0, 0, 2), Lifts(0)],
+        // Lifted in the channel, and the process ended before it was in the room.
+        vec![Grant(0, 0), Bans(0, 0, 2), Passes(700), Lifts(0), Restart(StepFate::NotTaken)],
+        // Lifted while nobody looked.
+        vec![Grant(0, 0), Bans(0, 0, 2), Passes(3_000), Lost(0), Lost(0), Lifts(0)],
+        // The topic that a hidden channel has is set in a room, by somebody who does not speak for the channel.
+        vec![
+            Lost(0),
+            Topic(2),
+            Passes(3_000),
+            Grant(0, 0),
+            Mode(3, true),
+            Passes(3_000),
+            done(),
+            done(),
+            done(),
+            RoomTopic(0, 0, 2),
+        ],
+    ];
+    for story in stories {
+        let mut world = World::new();
+        world.passes(5_000);
+        story.into_iter().for_each(|what| world.happens(what));
         world.quiet();
         world.assert_agreement();
     }

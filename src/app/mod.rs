@@ -36,6 +36,7 @@ pub mod run;
 pub mod settings;
 mod shelf;
 pub mod shell;
+mod space;
 pub mod startup;
 pub mod stop;
 mod upgrades;

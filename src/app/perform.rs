@@ -173,6 +173,7 @@ impl NetworkTask {
                     "what an operator lifted could not be forgotten; it is back at the next start",
                 );
             }
+            Effect::Space(wish) => self.space(wish).await,
         }
     }
 

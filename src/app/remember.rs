@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::queries;
 use super::routes::Way;
 use super::shell::Shell;
+use super::space;
 use super::upgrades;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
@@ -77,6 +78,7 @@ pub async fn remember(
         network.handle(now, Input::Tombstoned(tombstone));
     }
     queries::remember(network, policy, shell).await?;
+    space::remember(network, policy, shell).await?;
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });
     }

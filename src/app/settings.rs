@@ -4,10 +4,10 @@
 
 use super::startup;
 use crate::bridge::policy::{
-    Admission, Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Formatting,
-    Forms, GateRule, HomeserverLimits, JoinFailure, Members, Mentions, Moderation, Neighbours, Notices,
-    Operators, Own, Permission, Permissions, PingPace, Policy, Power, PresenceRules, QueryRules, QuitMessage,
-    Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Admission, Asides, Asks, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood,
+    Formatting, Forms, GateRule, HomeserverLimits, JoinFailure, Members, Mentions, Moderation, Neighbours,
+    Notices, Operators, Own, Permission, Permissions, PingPace, Policy, Power, PresenceRules, QueryRules,
+    QuitMessage, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -153,6 +153,7 @@ fn directory(network: &Network) -> Directory {
         invites_per_minute: directory.invites_per_minute,
         others: directory.other_bridges.clone(),
         neighbours: Neighbours::default(),
+        space: rooms(directory.space),
     }
 }
 
@@ -165,6 +166,7 @@ fn operators(network: &Network) -> Operators {
             config::Consent::Open => Consent::Open,
             config::Consent::ByConsent => Consent::ByConsent,
         },
+        asks: if operators.ask_in_channel { Asks::InChannel } else { Asks::Alone },
     }
 }
 

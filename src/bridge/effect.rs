@@ -18,8 +18,8 @@ pub use super::look_up::Found;
 pub use super::operators::rules::{Asked, Rule};
 pub use super::relay::memory::{Author, Life, Said, Saying};
 pub use super::step::{
-    Door, JoinRule, Levels, Listing, Needs, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic, Standing,
-    StepKey,
+    Door, JoinRule, Levels, Listing, Needs, Placed, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic,
+    SpacePlace, SpaceWish, Standing, StepKey, WantedSpace,
 };
 pub use super::succession::{Needed, Succession};
 
@@ -126,6 +126,8 @@ pub enum Effect {
     DropBar { room: RoomId, user: UserId },
     /// Removals that the homeserver refused in this room may go well now: try at once.
     Hasten { room: RoomId },
+    /// Do something about the network's space.
+    Space(SpaceWish),
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.

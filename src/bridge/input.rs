@@ -20,7 +20,7 @@ use crate::text::line::Line;
 pub use super::kept::{BarRow, HoldRow};
 pub use super::look_up::LookUp;
 pub use super::policy_lists::{About, Concerns, PolicyList, PolicyRule, PolicyRules, RuleKey};
-pub use super::queries::row::{QueryFault, QueryRoom, QueryRow, QueryStanding};
+pub use super::queries::row::{AbsenceTold, QueryFault, QueryRoom, QueryRow, QueryStanding};
 pub use super::step::StepResult;
 pub use super::succession::{Successor, TombstoneRow, Unfit};
 
@@ -99,6 +99,10 @@ pub enum Input {
     Barred(BarRow),
     /// A tombstone that an earlier run could not follow; given before `Started`, behind the room's `Portal`.
     Tombstoned(TombstoneRow),
+    /// The network's space, as an earlier run left it; given before `Started`.
+    Space(RoomId),
+    /// What became of `SpaceWish::Find`: the space, or words on why there is none.
+    SpaceFound(Result<RoomId, String>),
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.

@@ -16,7 +16,7 @@ pub use self::moderation::Moderation;
 pub use self::pace::{ConnectPace, Flood, PingPace};
 pub use self::permissions::{Permission, Permissions};
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
-pub use super::operators::settings::{Consent, Operators};
+pub use super::operators::settings::{Asks, Consent, Operators};
 pub use super::portal::access::Ranks;
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::secret::Secret;

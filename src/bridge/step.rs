@@ -8,8 +8,9 @@ pub use super::portal::access::{Levels, Reach, RoomPower};
 pub use super::portal::door::{Door, RoomDoor};
 pub use super::portal::modes::{JoinRule, Needs};
 pub use super::portal::plate::{Listing, Plate, Standing};
+pub use super::portal::space::{Placed, SpacePlace, SpaceWish, WantedSpace};
 pub use super::portal::topic::RoomTopic;
-use crate::ids::{NetworkId, UserId};
+use crate::ids::{NetworkId, RoomId, UserId};
 
 /// One change. Matched without `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub enum RoomStep {
     GhostReturns(Ghost),
     /// Who may come in.
     JoinRule(JoinRule),
+    /// A ghost is to be banned no longer. Whether it is in the room is another matter.
+    GhostPardoned(UserId),
+    /// Whether another room is in this one, which is a space.
+    Place(SpacePlace),
 }
 
 /// What a step is about: of one room and key one step is done at a time, and one waits at most.
@@ -43,6 +48,10 @@ pub enum StepKey {
     /// What the room says of this network's channel.
     Plate(NetworkId),
     JoinRule,
+    /// Whether this ghost is banned.
+    Ban(UserId),
+    /// Whether this room is in the space.
+    Place(RoomId),
 }
 
 /// What became of the last step for a key: exactly one answer for all that took one another's place.
@@ -66,6 +75,8 @@ impl RoomStep {
             Self::Plate(plate) => StepKey::Plate(plate.network.clone()),
             Self::GhostReturns(ghost) => StepKey::Ghost(ghost.user.clone()),
             Self::JoinRule(_) => StepKey::JoinRule,
+            Self::GhostPardoned(ghost) => StepKey::Ban(ghost.clone()),
+            Self::Place(place) => StepKey::Place(place.room.clone()),
         }
     }
 }

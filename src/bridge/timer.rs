@@ -59,6 +59,8 @@ pub enum Timer {
     Limit(ChannelName),
     /// Some errand may have taken too long, or somebody is in a channel by one and in no room of it.
     Errands,
+    /// The network's space is to be looked for again, or rooms in it are of channels that nobody knows.
+    Space,
 }
 
 /// The armed timers, each at most once.

@@ -230,6 +230,7 @@ static NETWORK: Shape = Shape::Table(&[
             may("invites", Shape::YesNo),
             may("invites_per_minute", whole(1, 1_000)),
             may("other_bridges", TEXTS),
+            may("space", ROOMS),
         ]),
     ),
     may(
@@ -248,7 +249,12 @@ static NETWORK: Shape = Shape::Table(&[
     ),
     may(
         "operators",
-        Shape::Table(&[may("enabled", Shape::YesNo), may("nick", Shape::Text), may("contact", Shape::Text)]),
+        Shape::Table(&[
+            may("enabled", Shape::YesNo),
+            may("nick", Shape::Text),
+            may("contact", Shape::Text),
+            may("ask_in_channel", Shape::YesNo),
+        ]),
     ),
     may(
         "homeservers",

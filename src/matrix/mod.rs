@@ -13,6 +13,7 @@ pub mod decode;
 pub mod outbox;
 mod plates;
 pub mod room_state;
+mod space;
 pub mod steps;
 pub mod typing;
 

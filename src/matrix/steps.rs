@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Client, ClientError};
 use super::outbox::speak::Voice;
 use super::outbox::{GhostBook, Homeserver, OutboxHandle};
-use crate::bridge::effect::{RoomStep, StepKey};
+use crate::bridge::effect::{Placed, RoomStep, StepKey};
 use crate::bridge::input::{Input, StepResult};
 use crate::ids::{RoomId, UserId};
 
@@ -116,6 +116,7 @@ impl StepsHandle {
         if queue.steps.len() >= STEPS_MAX {
             return queue.leave_out(slot, &asker);
         }
+        let is_urgent = matches!(&step, RoomStep::Place(place) if place.placed == Placed::Out);
         queue.steps.insert(slot.clone(), Wanted { step, asker, tries: 0, tried_at: None });
         match slot.1 {
             StepKey::Ghost(_) => queue.order.push_back(slot),
@@ -125,6 +126,10 @@ impl StepsHandle {
             }
             // For programs, and they are patient.
             StepKey::Plate(_) => queue.order.push_back(slot),
+            StepKey::Ban(_) => queue.order.push_back(slot),
+            // What is taken out of a space is not to be found any more.
+            StepKey::Place(_) if is_urgent => queue.order.push_front(slot),
+            StepKey::Place(_) => queue.order.push_back(slot),
         }
         drop(queue);
         self.desk.work.notify_one();
@@ -237,6 +242,8 @@ impl<H: Homeserver> Steps<H> {
                 self.voice.let_in(ghost, room).await
             }
             RoomStep::JoinRule(door) => self.voice.homeserver.set_join_rule(room, *door).await,
+            RoomStep::GhostPardoned(ghost) => self.voice.pardon(ghost, room).await,
+            RoomStep::Place(place) => self.voice.homeserver.place(room, place).await,
         }
     }
 

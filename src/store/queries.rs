@@ -3,15 +3,15 @@
 use super::change::Write;
 use super::db::{Arg, Conn, Fault, Row};
 use super::{Store, StoreError, ghosts, now};
-use crate::bridge::input::{QueryRow, QueryStanding};
+use crate::bridge::input::{AbsenceTold, QueryRow, QueryStanding};
 use crate::ids::{NetworkId, RoomId, Time, UserId};
 
-const SAVE: &str = "INSERT INTO queries (room, network, mxid, nick, standing, account, mask, display_name, since) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room) DO UPDATE SET nick = excluded.nick, \
+const SAVE: &str = "INSERT INTO queries (room, network, mxid, nick, standing, account, mask, display_name, since, \
+    absence_told) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (room) DO UPDATE SET nick = excluded.nick, \
     standing = excluded.standing, account = excluded.account, mask = excluded.mask, \
-    display_name = excluded.display_name";
-const OF_NETWORK: &str = "SELECT room, mxid, nick, standing, account, mask, display_name FROM queries \
-    WHERE network = $1 ORDER BY since, room";
+    display_name = excluded.display_name, absence_told = excluded.absence_told";
+const OF_NETWORK: &str = "SELECT room, mxid, nick, standing, account, mask, display_name, absence_told \
+    FROM queries WHERE network = $1 ORDER BY since, room";
 const ROOMS: &str = "SELECT room, since FROM queries ORDER BY since DESC, room";
 const REMOVE: &str = "DELETE FROM queries WHERE room = $1";
 
@@ -60,6 +60,7 @@ pub(super) async fn save(conn: &mut Conn, network: &NetworkId, row: &QueryRow) -
         Arg::MaybeText(row.mask.as_deref()),
         Arg::MaybeText(row.display_name.as_deref()),
         Arg::Int(i64::try_from(now().0).unwrap_or(i64::MAX)),
+        Arg::Int(i64::from(row.absence == AbsenceTold::Yes)),
     ];
     conn.execute(SAVE, &args).await.map(|_| ())
 }
@@ -75,13 +76,14 @@ pub(super) async fn remove(conn: &mut Conn, room: &RoomId) -> Result<(), Fault> 
 fn query_row(row: &Row) -> Result<Option<QueryRow>, Fault> {
     let (room, user, nick, standing) = (row.text(0)?, row.text(1)?, row.text(2)?, row.text(3)?);
     let (account, mask, display_name) = (row.maybe_text(4)?, row.maybe_text(5)?, row.maybe_text(6)?);
+    let absence = if row.int(7)? == 0 { AbsenceTold::No } else { AbsenceTold::Yes };
     let (Some(room), Some(user), Some(standing)) =
         (RoomId::new(&room), UserId::new(&user), standing_of(&standing))
     else {
         tracing::warn!(room, standing, "a private chat cannot be read, it is left alone");
         return Ok(None);
     };
-    Ok(Some(QueryRow { user, nick, room, standing, account, mask, display_name }))
+    Ok(Some(QueryRow { user, nick, room, standing, account, mask, display_name, absence }))
 }
 
 fn standing_name(standing: QueryStanding) -> &'static str {

@@ -15,8 +15,8 @@ use crate::bridge::effect::{
     Speaker,
 };
 use crate::bridge::input::{
-    About, BanRow, BarRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin, PortalRow, QueryRow,
-    QueryStanding, RuleKey, TombstoneRow, Unfit,
+    About, AbsenceTold, BanRow, BarRow, Before, BodyKind, HoldRow, Member, PolicyRule, PortalOrigin,
+    PortalRow, QueryRow, QueryStanding, RuleKey, TombstoneRow, Unfit,
 };
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
@@ -1387,9 +1387,14 @@ async fn private_chats_are_remembered(place: Place) {
         account: None,
         mask: Some("e@h".into()),
         display_name: Some("Ada \u{0}".into()),
+        absence: AbsenceTold::No,
     };
-    let renamed =
-        QueryRow { standing: QueryStanding::Left, account: Some("eve".into()), ..row("!a", "adam") };
+    let renamed = QueryRow {
+        standing: QueryStanding::Left,
+        account: Some("eve".into()),
+        absence: AbsenceTold::Yes,
+        ..row("!a", "adam")
+    };
     store.query_save(&one, &row("!a", "eve")).await.unwrap();
     store.query_save(&one, &renamed).await.unwrap();
     store.query_save(&one, &row("!b", "carl")).await.unwrap();

@@ -78,6 +78,11 @@ impl AliasTemplate {
         RoomAlias::new(&format!("#{}:{server_name}", self.localpart(channel)))
     }
 
+    /// The alias of the network's space: where a channel's name stands in others it has a word that is no channel's.
+    pub fn space(&self, server_name: &str) -> Option<RoomAlias> {
+        RoomAlias::new(&format!("#{}:{server_name}", self.0.fill("space")))
+    }
+
     /// The channel that an alias (without `#` and server name) stands for, in its one folded spelling,
     /// whatever the spelling asked for. `None` for a foreign alias and for a name that is no channel's.
     ///
@@ -401,6 +406,8 @@ mod tests {
 
     #[test]
     fn every_spelling_of_an_alias_leads_to_the_one_channel() {
+        let space = aliases().space("hs.org").unwrap();
+        assert_eq!(aliases().parse(space.localpart("hs.org").unwrap(), CaseMap::Ascii), None, "no channel's");
         let alias = aliases().alias(&channel("#Rust[x]"), "hs.org").unwrap();
         assert_eq!(alias.as_str(), "#irc_net_#rust{x}:hs.org");
         for spelling in ["irc_net_#rust{x}", "irc_net_#RUST[x}", "irc_net_#=52ust=7bx=7D"] {

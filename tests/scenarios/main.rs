@@ -176,6 +176,8 @@ stories! {
     message_waits
     moderation_ban
     moderation_banned
+    moderation_bans_lifted
+    moderation_bans_unseen
     moderation_door
     moderation_door_off
     moderation_kick
@@ -202,6 +204,8 @@ stories! {
     operators_bot
     operators_commands
     operators_consent
+    operators_consent_here
+    operators_consent_in_channel
     operators_consent_kept
     operators_dismiss
     operators_flood
@@ -240,6 +244,8 @@ stories! {
     query_restart
     query_stranger
     query_third
+    query_watched
+    query_watched_not
     quit_seen
     react
     redact
@@ -262,6 +268,9 @@ stories! {
     rooms_looked_up_portals
     rooms_other_bridges
     rooms_plates
+    rooms_space
+    rooms_space_lost
+    rooms_space_off
     rooms_upgrade_again
     rooms_upgrade_bans
     rooms_upgrade_lenient

@@ -3,10 +3,10 @@
 use bunraku::bridge::effect::{
     Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Needed,
     Outcome, Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign,
-    Speaker, Succession, Verdict,
+    SpacePlace, SpaceWish, Speaker, Succession, Verdict, WantedSpace,
 };
 use bunraku::bridge::errand::Report;
-use bunraku::bridge::input::{BodyKind, QueryRow};
+use bunraku::bridge::input::{AbsenceTold, BodyKind, QueryRow};
 use bunraku::bridge::media::{Publication, Published};
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 
@@ -65,9 +65,10 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Query(step) => query(step),
         Effect::LeaveQuery { room, ghost, reason } => format!("leave {room} as {ghost}: {reason}"),
         Effect::SaveQuery(row) => {
-            let QueryRow { user, nick, room, standing, account, mask, display_name } = row;
+            let QueryRow { user, nick, room, standing, account, mask, display_name, absence } = row;
+            let gone = if *absence == AbsenceTold::Yes { " gone" } else { "" };
             let [account, mask, name] = [account, mask, display_name].map(|it| it.as_deref().unwrap_or("-"));
-            format!("save query {room} {user} {nick} {standing:?} {account} {mask} {name}")
+            format!("save query {room} {user} {nick} {standing:?} {account} {mask} {name}{gone}")
         }
         Effect::DropQuery { room } => format!("drop query {room}"),
         Effect::SaveBan(row) => format!("save ban {} {} {}", row.room, row.ghost, row.mask),
@@ -110,6 +111,17 @@ pub fn effect(effect: &Effect) -> String {
                 JoinRule::Open => "open",
             };
             format!("join rule of {room}: {door}")
+        }
+        Effect::Step { room, step: RoomStep::Place(SpacePlace { room: child, placed }) } => {
+            format!("space {room}: {child} {placed:?}")
+        }
+        Effect::Space(SpaceWish::Forget) => "forget the space".to_owned(),
+        Effect::Space(SpaceWish::Find(WantedSpace { known, alias, name, listing })) => {
+            let known = known.as_ref().map_or("-", |room| room.as_str());
+            format!("find space {alias} of {name}, {listing:?}, known as {known}")
+        }
+        Effect::Step { room, step: RoomStep::GhostPardoned(ghost) } => {
+            format!("step {room} {ghost} is banned no longer")
         }
         Effect::Step { room, step: RoomStep::GhostLeaves { ghost, reason } } => {
             format!("step {room} {ghost} leaves: {}", reason.as_deref().unwrap_or("-"))

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
 use bunraku::bridge::errand::{Errand, NickRow};
 use bunraku::bridge::input::{
-    About, AskId, BanRow, BarRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway, HoldRow,
-    Input, Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList, PolicyRule,
-    PolicyRules, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow, QueryStanding, Relation, RuleKey,
-    StepResult, Successor, TombstoneRow, Unfit, Wire,
+    About, AbsenceTold, AskId, BanRow, BarRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway,
+    HoldRow, Input, Login, LookUp, MatrixEvent, Member, Membership, MessageBody, Opening, PolicyList,
+    PolicyRule, PolicyRules, PortalOrigin, PortalRow, QueryFault, QueryRoom, QueryRow, QueryStanding,
+    Relation, RuleKey, StepResult, Successor, TombstoneRow, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Admission, Asides, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood, Forms,
-    GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, Permission, Permissions,
+    Admission, Asides, Asks, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood,
+    Forms, GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, Permission, Permissions,
     PingPace, Policy, Power, PresenceRules, QueryRules, QuitMessage, Rooms, Services, Shown, StatusEvents,
     ToMatrix, Topics, Typing, Webirc,
 };
@@ -206,6 +206,7 @@ impl Stage {
             "barred" => self.give(barred(rest)),
             "tombstone" => self.give(tombstone(rest)),
             "query" => self.give(query(rest)),
+            "space" => self.give(space(rest)),
             "rule" => self.give(rule(rest)),
             "done" => self.done(rest),
             "ghosts" => self.give(ghosts(rest)),
@@ -281,6 +282,7 @@ impl Stage {
             }
             "off_channel" => self.policy.members.channels.push((value.to_owned(), ToMatrix::Off)),
             "ghosts_max" => self.policy.members.ghosts_max = number() as usize,
+            "space" => self.policy.directory.space = rooms(value),
             "publish" => self.policy.directory.publish = Shown::On,
             "plates" => self.policy.directory.plates = Shown::Off,
             "invites" => self.policy.directory.invites = Shown::Off,
@@ -305,6 +307,7 @@ impl Stage {
             "homeserver_contacts" => self.policy.admission.limits.contacts_per_minute = number() as u32,
             "homeserver_joins" => self.policy.admission.limits.joins_per_minute = number() as u32,
             "consent" => self.policy.operators.consent = Consent::ByConsent,
+            "ask_in_channel" => self.policy.operators.asks = Asks::InChannel,
             "contact" => self.policy.operators.contact = value.to_owned(),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
@@ -598,14 +601,14 @@ impl Stage {
     }
 }
 
-/// `#c mute @ada:hs 0 eve: reason`, with `-` for no subject; an earlier run was asked so.
+/// `#c mute @ada:hs 0 eve: reason`, with `-` for no subject or for nobody; an earlier run was asked so.
 fn rule(words: &str) -> Input {
     let mut parts = words.splitn(5, ' ');
     let mut part = || parts.next().expect("CHANNEL KIND SUBJECT NUMBER NICK");
     let (channel, kind, subject, number, by) = (part().to_owned(), part(), part(), part(), part());
     let asked = Asked::read(kind, subject.trim_matches('-'), number.parse().expect("a number"));
     let (by, reason) = by.split_once(": ").map_or((by, None), |(by, reason)| (by, Some(reason.to_owned())));
-    let (asked, by) = (asked.expect("a rule"), by.to_owned());
+    let (asked, by) = (asked.expect("a rule"), by.trim_start_matches('-').to_owned());
     Input::Rule(Rule { channel, asked, by, reason, since: Time(0) })
 }
 
@@ -616,7 +619,8 @@ fn ghosts(words: &str) -> Input {
     Input::GhostsIn { room, ghosts: words.map(user).collect() }
 }
 
-/// `!r @irc_bob done`, or `refused: you are banned`; `!r topic not taken`, `!r power done`.
+/// `!r @irc_bob done`, or `refused: you are banned`; `!r topic not taken`, `!r power done`, `!r ban=@irc_eve done`,
+/// `!space room=!r done`.
 fn stepped(words: &str) -> Input {
     let mut words = words.splitn(3, ' ');
     let mut word = || words.next().expect("ROOM WHAT RESULT");
@@ -627,7 +631,11 @@ fn stepped(words: &str) -> Input {
         "door" => StepKey::Door,
         "plate" => StepKey::Plate(NetworkId::new("net").unwrap()),
         "join_rule" => StepKey::JoinRule,
-        ghost => StepKey::Ghost(user(ghost)),
+        key => match key.split_once('=') {
+            Some(("ban", ghost)) => StepKey::Ban(user(ghost)),
+            Some((_, child)) => StepKey::Place(self::room(child)),
+            None => StepKey::Ghost(user(key)),
+        },
     };
     let result = word();
     let result = match result.split_once(": ") {
@@ -636,6 +644,16 @@ fn stepped(words: &str) -> Input {
         None => StepResult::NotTaken,
     };
     Input::StepDone { room, key, result }
+}
+
+/// `!s known`, of an earlier run; `!s found`; `- refused: why`.
+fn space(words: &str) -> Input {
+    let (place, what) = words.split_once(' ').expect("ROOM WHAT");
+    match what.split_once(": ") {
+        Some((_, why)) => Input::SpaceFound(Err(why.to_owned())),
+        None if what == "known" => Input::Space(room(place)),
+        None => Input::SpaceFound(Ok(room(place))),
+    }
 }
 
 fn rooms(text: &str) -> Rooms {
@@ -726,14 +744,16 @@ fn invitation(sender: &str, rest: &str) -> MatrixEvent {
     }
 }
 
-/// `!q @ada eve`, and `left`, `account=eve`, `mask=e@h`, `name=Ada` in this order, each of which may be missing.
+/// `!q @ada eve`, and `left`, `gone`, `account=eve`, `mask=e@h`, `name=Ada`, each of which may be missing.
 fn query(words: &str) -> Input {
     let mut words = words.split(' ');
     let (in_room, person) = (words.next().expect("a room"), words.next().expect("a user"));
     let nick = words.next().expect("a nick").to_owned();
     let (mut standing, mut account, mut mask, mut display_name) = (QueryStanding::Open, None, None, None);
+    let mut absence = AbsenceTold::No;
     for word in words {
         match word.split_once('=') {
+            None if word == "gone" => absence = AbsenceTold::Yes,
             None => standing = QueryStanding::Left,
             Some(("account", text)) => account = Some(text.to_owned()),
             Some(("mask", text)) => mask = Some(text.to_owned()),
@@ -741,7 +761,7 @@ fn query(words: &str) -> Input {
         }
     }
     let (user, room) = (user(person), room(in_room));
-    Input::Query(QueryRow { user, nick, room, standing, account, mask, display_name })
+    Input::Query(QueryRow { user, nick, room, standing, account, mask, display_name, absence })
 }
 
 fn portal(verb: &str, words: &str) -> PortalRow {

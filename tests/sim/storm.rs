@@ -245,6 +245,7 @@ impl Storm {
                 | Effect::SaveBar(_)
                 | Effect::DropBar { .. }
                 | Effect::Hasten { .. }
+                | Effect::Space(_)
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. }

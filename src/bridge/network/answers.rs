@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::effect::{Asked, Refusal, Verdict};
+use super::super::effect::{Refusal, Verdict};
 use super::super::session::Session;
 use super::super::session::places::Standing;
 use super::super::session::question::{Answered, Asker, Command, Giver};
@@ -137,6 +137,8 @@ impl Network {
             Giver::Deed(number) => self.host_heard(number, &answer.lines),
             Giver::Rank(number) => self.rank_heard(conn, number, &answer),
             Giver::Operators(channel) => self.operators_heard(conn, &channel, &answer),
+            Giver::Asked(channel) => self.question_heard(conn, &channel, &answer.verdict),
+            Giver::Bans(channel) => self.bans_heard(conn, &channel, &answer),
         }
     }
 
@@ -172,7 +174,8 @@ impl Network {
                         // With all else that this connection was to do, below.
                         Giver::Deed(_) => {}
                         Giver::Rank(number) => self.rank_unheard(conn, number),
-                        Giver::Operators(channel) => self.forget_rule(&channel, &Asked::Requested),
+                        Giver::Operators(channel) | Giver::Asked(channel) => self.not_asked(&channel),
+                        Giver::Bans(channel) => self.bans_unheard(&channel),
                     }
                 }
                 Asker::Line(part) if verdict != Verdict::Unknown => {

@@ -12,6 +12,7 @@ use super::super::portal::gate::Gate;
 use super::super::portal::membership::Memberships;
 use super::super::queries::Queries;
 use super::super::queries::pace::Pace;
+use super::super::queries::watch::Watches;
 use super::super::relay::memory::{Memory, Order};
 use super::super::relay::reactions::Reactions;
 use super::super::relay::to_irc::originals::Originals;
@@ -20,8 +21,8 @@ use super::super::tell::Tell;
 use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
-    Life, Network, RelaySeqs, access, admission, answered, chat, ctcp, doors, errands, figures, invites,
-    kicks, operators, plates, reasons, room_modes, topic, typing, upgrades, wishes,
+    Life, Network, RelaySeqs, access, admission, answered, ban_lists, chat, ctcp, doors, errands, figures,
+    invites, kicks, operators, plates, reasons, room_modes, space, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -76,15 +77,18 @@ impl Network {
             topics: topic::Topics::default(),
             access: access::Access::default(),
             plates: plates::Plates::default(),
+            space: space::Space::default(),
             invites: invites::Invites::default(),
             upgrades: upgrades::Upgrades::default(),
             removals: kicks::Removals::default(),
+            ban_lists: ban_lists::BanLists::default(),
             room_modes: room_modes::RoomModes::default(),
             operators: operators::Desk::default(),
             ctcp: ctcp::Answers::default(),
             reactions: Reactions::default(),
             typing: typing::Typists::default(),
             queries: Queries::default(),
+            watches: Watches::default(),
             query_paces: (Pace::default(), Pace::default()),
             refusals: Pace::default(),
             admission: admission::Admission::default(),

@@ -48,6 +48,7 @@ impl Network {
         }
         if is_new.0 || has_new_modes || is_over {
             self.plate_changed(name);
+            self.space_changed(name);
         }
         if is_new.1 {
             self.ranks_changed(name);
@@ -71,6 +72,7 @@ impl Network {
         self.people_changed(name, news);
         if news.whole {
             self.door_follows(name);
+            self.space_changed(name);
         }
     }
 

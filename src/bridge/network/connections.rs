@@ -187,6 +187,7 @@ impl Network {
         let asked = session.nick_asked().cloned();
         self.nicks.remove(conn);
         self.forget_wishes(id);
+        self.watches_no_more(id);
         let now = self.now;
         self.end_asks(conn);
         let under_way = &self.under_way;

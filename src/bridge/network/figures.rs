@@ -92,8 +92,13 @@ impl Counts {
 
     pub(super) fn answered(&mut self, verdict: &Verdict) {
         let (Verdict::Refused(refusal) | Verdict::Doubtful(refusal)) = verdict else { return };
-        let is_apart = self.refusals.contains_key(&refusal.code) || self.refusals.len() < CODES_MAX;
-        let code = if is_apart { &refusal.code } else { OTHER };
+        self.refused(&refusal.code);
+    }
+
+    /// A server has refused something.
+    pub(super) fn refused(&mut self, code: &str) {
+        let is_apart = self.refusals.contains_key(code) || self.refusals.len() < CODES_MAX;
+        let code = if is_apart { code } else { OTHER };
         *self.refusals.entry(code.to_owned()).or_default() += 1;
     }
 

@@ -105,8 +105,10 @@ impl Network {
             Seen::Typing { channel, who, mask, typing } => self.types(conn, &channel, who, mask, typing),
             Seen::Topic { channel, text, .. } => self.topic_seen(conn, &channel, &text),
             Seen::Invited { channel, who, by } => self.invited_on_irc(conn, &who, &by, &channel),
-            Seen::Offline { nicks } => nicks.iter().for_each(|nick| self.nick_freed(nick)),
+            Seen::Offline { nicks } => self.went_offline(&nicks),
             Seen::ModesAre { channel, changes } => self.modes_are(conn, &channel, &changes),
+            Seen::Online(people) => self.are_online(&people),
+            Seen::WatchRefused(nicks) => self.watch_refused(conn, &nicks),
         }
     }
 
@@ -174,6 +176,7 @@ impl Network {
         }
         self.let_in(id);
         self.tell_of_login(id);
+        self.watch_again(id);
         let is_disputed = self.puppet(id).nick_disputed;
         self.compare_nick(id, if is_disputed { Services::LeftAlone } else { Services::Asked });
         let puppet = self.puppet(id);

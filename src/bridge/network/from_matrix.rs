@@ -38,6 +38,7 @@ impl Network {
         }
         self.walk_plates();
         self.look_again();
+        self.begin_space();
     }
 
     /// A pairing is known. Where the room was paired with another channel before, its people move.
@@ -47,6 +48,7 @@ impl Network {
         let Some(channel) = self.portals.add(row, map).map(|portal| portal.channel.clone()) else { return };
         self.compare_room(&row.room);
         self.plate_of(&row.room, before.as_ref().filter(|before| **before != channel));
+        self.space_follows(&row.room);
         self.modes_wanted(&channel);
         self.bot_goes();
         let Some(before) = before.filter(|before| *before != channel) else { return };

@@ -18,6 +18,7 @@ use super::super::portal::topic::one_line;
 use super::super::session::places::Standing;
 use super::super::session::question::{Command, Deed, Giver};
 use super::Network;
+use super::ban_lists::Ban;
 use super::membership::Whereabouts;
 use super::removed::sentence;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, Time, UserId};
@@ -79,6 +80,19 @@ impl Removals {
             self.returned.pop_front();
         }
         self.returned.push_back((now, room.clone(), ghost.clone()));
+    }
+
+    /// Who is banned in a room, with the masks.
+    pub(super) fn bans_in<'a>(&'a self, room: &'a RoomId) -> impl Iterator<Item = Ban> + 'a {
+        self.bans.iter().filter(move |((of, _), _)| of == room).map(|(key, mask)| (key.clone(), mask.clone()))
+    }
+
+    /// Bans by this mask to which the server has not answered yet.
+    pub(super) fn setting(&self, channel: &ChannelName, mask: &str, map: CaseMap) -> Vec<u64> {
+        let is_it = |removal: &Removal| {
+            removal.channel == *channel && matches!(&removal.stage, Stage::Ban(set) if map.eq(set, mask))
+        };
+        self.open.iter().filter(|(_, removal)| is_it(removal)).map(|(number, _)| *number).collect()
     }
 
     fn is_returned_enough(&self, now: Time, room: &RoomId, ghost: &UserId) -> bool {
@@ -155,6 +169,7 @@ impl Network {
     }
 
     fn ban_set(&mut self, room: &RoomId, ghost: &UserId, mask: &str) {
+        self.ban_lists.set_again(room, ghost);
         if self.removals.bans.len() < BANS_MAX {
             let row = BanRow { room: room.clone(), ghost: ghost.clone(), mask: mask.to_owned() };
             self.ban_known(row.clone());
@@ -171,7 +186,7 @@ impl Network {
         }
     }
 
-    fn ban_lifted(&mut self, room: &RoomId, ghost: &UserId) -> Option<String> {
+    pub(super) fn ban_lifted(&mut self, room: &RoomId, ghost: &UserId) -> Option<String> {
         let (room, ghost) = (room.clone(), ghost.clone());
         let mask = self.removals.bans.remove(&(room.clone(), ghost.clone()))?;
         self.out.push(Effect::DropBan { room, ghost });
@@ -262,7 +277,12 @@ impl Network {
         let Some(removal) = self.removals.open.remove(&number) else {
             return self.door_answered(number, &verdict);
         };
+        let is_lifted = self.ban_lists.take_lifted(number);
         match (removal.stage.clone(), verdict) {
+            (Stage::Ban(mask), Verdict::Accepted) if is_lifted && !removal.is_taken_back => {
+                self.ban_set(&removal.room, &removal.ghost, &mask);
+                self.mask_lifted(&removal.channel, &mask);
+            }
             (Stage::Ban(mask), Verdict::Accepted) if removal.is_taken_back => {
                 self.removal_goes_on(Removal { stage: Stage::Unban(mask), ..removal });
             }

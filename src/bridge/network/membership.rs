@@ -85,7 +85,7 @@ impl Network {
     }
 
     /// As [`judge`](Self::judge), for a ghost whose nick follows from its id.
-    fn judge_ghost(&mut self, channel: &ChannelName, room: &RoomId, user: &UserId, cause: Cause) {
+    pub(super) fn judge_ghost(&mut self, channel: &ChannelName, room: &RoomId, user: &UserId, cause: Cause) {
         let nick = self.policy.ghosts.parse(user.localpart(), self.map());
         self.judge(channel, room, user, nick.as_ref(), Arrival::Listed, cause);
     }
@@ -212,7 +212,7 @@ impl Network {
     }
 
     /// Asks for what is due, as far as there is a place for it. What is not true any more is left out.
-    fn take_steps(&mut self) {
+    pub(super) fn take_steps(&mut self) {
         if self.life != Life::Running {
             return;
         }
@@ -293,6 +293,7 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::DropNick { .. }
         | Effect::SaveBar(_)
         | Effect::DropBar { .. }
-        | Effect::Hasten { .. } => None,
+        | Effect::Hasten { .. }
+        | Effect::Space(_) => None,
     }
 }

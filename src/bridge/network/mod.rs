@@ -5,8 +5,8 @@
 //! from: `from_matrix`, `from_irc`, `chat` (what is said on IRC, to rooms), `ctcp` (what programs there ask),
 //! `connections` (dialing, loss, waking), `away` (who stays off IRC, and who is told), `answers` (what became of what was asked), `reasons` (why, where a server does not say), `say` (a
 //! message's way out), `doubts` (whether it arrived), `membership` (which ghosts are in rooms), `topic`, `access`,
-//! `room_modes` and `plates` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
-//! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `removed` (who may not be in a channel), `gate`
+//! `room_modes`, `plates` and `space` (what rooms have of their channel), `invites`, `upgrades` (rooms that are replaced),
+//! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `ban_lists` (who may come in again), `removed` (who may not be in a channel), `gate`
 //! (who may not read on in a room), `removing` (removals, and what they hold back), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
 //! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it),
 //! `errands` (what people ask of the network).
@@ -19,6 +19,7 @@ mod afterwards;
 mod answered;
 mod answers;
 mod away;
+mod ban_lists;
 mod begin;
 mod changes;
 pub mod chat;
@@ -48,6 +49,7 @@ mod removed;
 mod removing;
 mod room_modes;
 mod say;
+mod space;
 mod spoken;
 mod told;
 mod topic;
@@ -71,6 +73,7 @@ use super::portal::membership::Memberships;
 use super::puppet::Puppet;
 use super::queries::Queries;
 use super::queries::pace::Pace;
+use super::queries::watch::Watches;
 use super::relay::memory::{Memory, Order};
 use super::relay::reactions::Reactions;
 use super::relay::to_irc::originals::Originals;
@@ -150,9 +153,11 @@ pub struct Network {
     topics: topic::Topics,
     access: access::Access,
     plates: plates::Plates,
+    space: space::Space,
     invites: invites::Invites,
     upgrades: upgrades::Upgrades,
     removals: kicks::Removals,
+    ban_lists: ban_lists::BanLists,
     room_modes: room_modes::RoomModes,
     /// The bot, and what operators of channels have asked for.
     operators: operators::Desk,
@@ -162,6 +167,8 @@ pub struct Network {
     reactions: Reactions,
     typing: typing::Typists,
     queries: Queries,
+    /// Whose coming and going the server tells.
+    watches: Watches,
     /// Private chats that people on IRC began, and those that people of Matrix did.
     query_paces: (Pace, Pace),
     /// Invitations that were refused.
@@ -219,6 +226,12 @@ impl Network {
                 result,
             } => self.state_set(&room, &key, &result),
             Input::StepDone { room, key: StepKey::Door, result } => self.door_set(&room, &result),
+            Input::StepDone { room, key: StepKey::Ban(user), result } => {
+                self.ghost_pardoned(&room, &user, &result);
+            }
+            Input::StepDone { room, key: StepKey::Place(child), result } => {
+                self.place_done(&room, &child, &result);
+            }
             Input::KickDone { room, user, result } => self.kick_done(&room, &user, &result),
             Input::StepDone { room, key: StepKey::Plate(_), result } => self.plate_done(&room, &result),
             Input::Succeeded { room, to, result } => self.succeeded(&room, &to, result),
@@ -229,8 +242,11 @@ impl Network {
             Input::NickKept(row) => self.nick_known(row),
             Input::Barred(row) => self.bar_known(&row),
             Input::Tombstoned(row) => self.tombstone_known(row),
+            Input::Space(room) => self.space_known(room),
+            Input::SpaceFound(result) => self.space_found(result),
         }
         self.look_after_errands(whose);
+        self.watch_changed();
         self.goodbye_if_all_is_answered();
         self.tell_failures();
         self.note_speakers();
@@ -273,9 +289,11 @@ impl Network {
                 Timer::Modes(channel) => self.modes_due(&channel),
                 Timer::Limit(channel) => self.limit_due(&channel),
                 Timer::Errands => self.errands_due(),
+                Timer::Space => self.space_due(),
             }
         }
         self.look_after_errands(None);
+        self.watch_changed();
         self.goodbye_if_all_is_answered();
         self.tell_failures();
         self.note_speakers();

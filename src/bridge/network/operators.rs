@@ -13,6 +13,7 @@
 //! The bot is a puppet of the bridge's own user, and dials, waits and is held as any. It joins channels only of which a room
 //! is another network's too (`neighbours`).
 
+mod answered_here;
 mod consent;
 mod deeds;
 mod gate;

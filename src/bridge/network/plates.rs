@@ -101,6 +101,7 @@ impl Network {
     /// The pairing of an earlier run has ended since.
     pub(super) fn pairing_over(&mut self, row: &PortalRow) {
         self.blank(&row.room, &row.channel);
+        self.space_leaves(&row.room);
     }
 
     fn blank(&mut self, room: &RoomId, channel: &str) {

@@ -2,18 +2,19 @@
 //!
 //! A puppet's own connection is the only stream that shows it, so no ledger is needed: each line goes to the room of its
 //! two, or waits until there is one. `invited` is about what people of Matrix do in these rooms, `done` about what the
-//! homeserver was asked for.
+//! homeserver was asked for, `watched` about nicks that come and go.
 
 mod done;
 mod invited;
+mod watched;
 
 pub(super) use self::invited::Change;
 
 use super::super::effect::{Effect, Ghost, QueryStep, Relay, Speaker};
-use super::super::input::{BodyKind, QueryRow, QueryStanding};
+use super::super::input::{AbsenceTold, BodyKind, QueryRow, QueryStanding};
 use super::super::policy::Shown;
 use super::super::queries::pace::ALL_MAX;
-use super::super::queries::{Heard, Pair, Place, Query, Who};
+use super::super::queries::{Absence, Heard, Pair, Place, Query, Who};
 use super::super::relay::memory::{Author, Life as Standing, Order};
 use super::super::relay::to_matrix;
 use super::super::session::seen::{Person, Speaking, Uttered, Words};
@@ -40,7 +41,11 @@ impl Network {
         };
         self.ensure_puppet(&row.user, row.display_name.as_deref());
         let who = Who { account: row.account, mask: row.mask };
-        self.queries.insert((row.user, nick), Query::new(place, who));
+        let mut query = Query::new(place, who);
+        if row.absence == AbsenceTold::Yes {
+            query.absence = Absence::Told;
+        }
+        self.queries.insert((row.user, nick), query);
     }
 
     /// Where to a room leads on IRC.
@@ -102,6 +107,7 @@ impl Network {
         }
         self.learn_partner(&pair, who);
         self.carry(conn, &pair, heard);
+        self.nick_speaks(&pair);
         self.talks(conn.puppet);
     }
 
@@ -254,6 +260,7 @@ impl Network {
                 // Whoever had that nick before has it no more.
                 self.end_query(&pair, &format!("{to} is somebody else now"));
                 let Some(mut query) = self.queries.remove(&before) else { return };
+                query.absence = Absence::Unknown;
                 let step = QueryStep::Move { room, user, from, ghost };
                 query.place = Place::doing(step.clone());
                 self.queries.insert(pair, query);

@@ -21,6 +21,7 @@ impl Network {
         }
         self.portals.refold(map);
         self.refold_queries();
+        self.watches.refold(map);
         self.refold_operators();
         self.refold_errands();
         for id in 0..self.puppets.len() as u32 {

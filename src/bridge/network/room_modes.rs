@@ -66,7 +66,7 @@ impl Network {
         portal.origin == PortalOrigin::Alias && self.policy.moderation.to_matrix.has(portal.origin)
     }
 
-    fn rooms_that_follow(&self, name: &ChannelName) -> Vec<RoomId> {
+    pub(super) fn rooms_that_follow(&self, name: &ChannelName) -> Vec<RoomId> {
         self.portals.of_channel(name).filter(|p| self.follows(p)).map(|portal| portal.room.clone()).collect()
     }
 
@@ -84,7 +84,7 @@ impl Network {
     /// Another connection speaks for a channel, or it has a room more.
     pub(super) fn modes_wanted(&mut self, name: &ChannelName) {
         let is_heard = self.channels.get(name).is_some_and(|channel| channel.owner().is_some());
-        if is_heard && self.wants_modes(name) {
+        if is_heard && (self.wants_modes(name) || self.are_bans_wanted(name)) {
             let at = self.room_modes.questions.take(self.now.plus_ms(self.policy.moderation.modes_after_ms));
             self.timers.arm(Timer::Modes(name.clone()), at);
         }
@@ -93,9 +93,13 @@ impl Network {
     /// It is time to ask for a channel's modes. Without an answer rooms stay as they are until the next takeover.
     pub(super) fn modes_due(&mut self, name: &ChannelName) {
         let Some(owner) = self.channels.get(name).and_then(|channel| channel.owner()) else { return };
-        if self.wants_modes(name) && self.puppet_of(owner).is_some() {
+        if self.puppet_of(owner).is_none() {
+            return;
+        }
+        if self.wants_modes(name) {
             self.with_session(owner.puppet, |session, out| session.read_modes(name, out));
         }
+        self.ask_bans(name, owner);
     }
 
     /// The server has told all modes of a channel: its rooms are compared anew.
@@ -270,6 +274,9 @@ impl Network {
         let is_lifted = |change: &&Change| {
             change.mode == 'b' && change.takes == Takes::Entry && change.sign == Sign::Minus
         };
+        for mask in changes.iter().filter(is_lifted).filter_map(|change| change.param.as_deref()) {
+            self.mask_lifted(name, mask);
+        }
         for change in changes.iter().filter(is_lifted) {
             let Some(mask) = change.param.as_deref().filter(|mask| is_narrow(mask)) else { continue };
             for id in self.meant_by(mask, name) {

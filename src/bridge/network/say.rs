@@ -39,6 +39,10 @@ impl Network {
             let of = of.clone();
             return self.edit(seq, arrival, of);
         }
+        // What was begun to be said is no answer.
+        if arrival.before != Before::Written && self.consents(&arrival) {
+            return self.settle(seq, Outcome::Delivered);
+        }
         let Some(mut saying) = self.arrived(seq, &arrival) else {
             return self.settle(seq, Outcome::Delivered);
         };
@@ -134,7 +138,8 @@ impl Network {
                 is_ready
             }
         };
-        if saying.target.nick().is_some() {
+        if let Some(nick) = saying.target.nick().cloned() {
+            self.talked(&(saying.sender.clone(), nick));
             self.talks(id);
         }
         if may_say && self.may_talk(id) {

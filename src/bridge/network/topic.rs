@@ -186,7 +186,9 @@ impl Network {
     /// Whether the nominee's stream has shown what became of a topic that the server has taken.
     fn is_shown(&self, wish: &Wish) -> bool {
         let Some(channel) = self.channels.get(&wish.channel) else { return false };
-        channel.owner() == Some(wish.conn)
+        // Of a hidden channel rooms are shown none, whatever it is.
+        channel.is_hidden()
+            || channel.owner() == Some(wish.conn)
             || wish.since.is_some_and(|since| since.topic != channel.profile().topic)
             || channel.topic() == Some(&wish.text)
     }
@@ -230,7 +232,9 @@ impl Network {
                 "say who may come into this room"
             }
             // Who of IRC is in a room is not asked of the bot, and plates are for programs.
-            StepKey::Ghost(_) | StepKey::Door | StepKey::Plate(_) => return,
+            StepKey::Ghost(_) | StepKey::Door | StepKey::Plate(_) | StepKey::Ban(_) | StepKey::Place(_) => {
+                return;
+            }
         };
         if is_refused && self.topics.powerless.insert(room.clone()) {
             let text = format!("I am not allowed to {what}: that needs a higher power level.");

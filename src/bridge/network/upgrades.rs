@@ -295,6 +295,7 @@ impl Network {
         // Before the room is forgotten.
         self.tell_failures();
         self.portals.remove(from);
+        self.space_follows(from);
         self.members.forget(from);
         self.access.forget(from);
         self.topics.forget(from);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::super::queries::watch::Why;
 use super::super::session::register::LoginEnd;
 use super::Network;
 use crate::ids::{Nick, PuppetId};
@@ -67,10 +68,12 @@ impl Network {
         if self.wishes.by_nick.insert(wished.clone(), id) == Some(id) {
             return;
         }
-        self.wishes.by_nick.retain(|nick, puppet| *puppet != id || *nick == wished);
-        if self.isupport.monitor {
-            self.with_session(id, |session, out| session.monitor('+', &wished, out));
+        let before = |(nick, by): (&Nick, &PuppetId)| (*by == id && *nick != wished).then(|| nick.clone());
+        if let Some(before) = self.wishes.by_nick.iter().find_map(before) {
+            self.wishes.by_nick.remove(&before);
+            self.unwatch(id, Why::Wish, &before);
         }
+        self.watch(id, Why::Wish, &wished);
         if let (LoginEnd::LoggedIn, Services::Asked, Some(services)) =
             (login, services, self.policy.services.clone())
         {
@@ -83,9 +86,7 @@ impl Network {
     fn wish_fulfilled(&mut self, id: PuppetId, nick: &Nick) {
         if self.wishes.by_nick.get(nick) == Some(&id) {
             self.wishes.by_nick.remove(nick);
-            if self.isupport.monitor {
-                self.with_session(id, |session, out| session.monitor('-', nick, out));
-            }
+            self.unwatch(id, Why::Wish, nick);
         }
     }
 

@@ -107,6 +107,7 @@ pub enum Answer {
     },
     /// There may be rooms for the channel, and is none yet.
     Allowed(String),
+    Denied(String),
 }
 
 /// What a channel is on Matrix.
@@ -274,6 +275,9 @@ impl Answer {
                  bridge of {server}. Its operators decide: /msg {bot} allow {channel} or /msg {bot} deny {channel} (then I do \
                  not ask again). /msg {bot} help says more."
             ),
+            Self::Denied(channel) => {
+                format!("I make no room for {channel}. Undo it: /msg {bot} allow {channel}")
+            }
             Self::NotDismissed(channel) => format!("Nobody has dismissed me from {channel}."),
         }
     }
@@ -377,6 +381,7 @@ impl Status {
                 }
                 Asked::Dismissed => "I am dismissed".to_owned(),
                 Asked::Allowed => "I am welcome".to_owned(),
+                Asked::Requested if !rule.by.is_empty() => "I make no room of my own".to_owned(),
                 Asked::Requested => return "I have asked to be let in, and nobody has answered".to_owned(),
             };
             let reason = rule.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

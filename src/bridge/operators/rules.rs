@@ -188,7 +188,8 @@ impl Rules {
 
     /// Channels whose operators were asked and have not answered.
     pub fn requested(&self) -> usize {
-        let is_open = |rules: &&Vec<Rule>| rules.iter().any(|rule| rule.asked == Asked::Requested);
+        let waits = |rule: &Rule| rule.asked == Asked::Requested && rule.by.is_empty();
+        let is_open = |rules: &&Vec<Rule>| rules.iter().any(waits);
         self.0.values().filter(is_open).count()
     }
 

@@ -8,6 +8,16 @@ pub struct Operators {
     /// Who runs the bridge, for people on IRC; empty for no words.
     pub contact: String,
     pub consent: Consent,
+    pub asks: Asks,
+}
+
+/// Where operators of a channel are asked for their consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// A few of them, each alone.
+    Alone,
+    /// In the channel: those of them who may hear alone, where the network has a way for it. The first time only.
+    InChannel,
 }
 
 /// Whether rooms are made for channels whose operators were not asked.
@@ -27,6 +37,11 @@ impl Operators {
 
 impl Default for Operators {
     fn default() -> Self {
-        Self { nick: Some("bunraku".into()), contact: String::new(), consent: Consent::Open }
+        Self {
+            nick: Some("bunraku".into()),
+            contact: String::new(),
+            consent: Consent::Open,
+            asks: Asks::Alone,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a network's rooms are known by: bridge info, the directory, invitations, other bridges.
 
-use super::Shown;
+use super::{Rooms, Shown};
 use crate::ids::{ChannelName, NetworkId, UserId};
 use crate::text::casemap::CaseMap;
 use crate::text::mask;
@@ -22,6 +22,8 @@ pub struct Directory {
     pub invites_per_minute: u32,
     /// Ghosts of other bridges, as patterns with `*` and `?`: what they say goes to IRC by those, if at all.
     pub others: Vec<String>,
+    /// Rooms that the network's space holds, as far as their channels are neither hidden nor closed; none: there is no space.
+    pub space: Rooms,
     pub neighbours: Neighbours,
 }
 
@@ -64,6 +66,7 @@ impl Default for Directory {
             invites_per_minute: 5,
             others: Vec::new(),
             neighbours: Neighbours::default(),
+            space: Rooms::None,
         }
     }
 }

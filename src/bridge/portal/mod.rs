@@ -10,6 +10,7 @@ pub mod gate;
 pub mod membership;
 pub mod modes;
 pub mod plate;
+pub mod space;
 pub mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,11 +14,12 @@
 
 pub mod pace;
 pub mod row;
+pub mod watch;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::bridge::effect::QueryStep;
-use crate::bridge::input::{QueryRow, QueryStanding};
+use crate::bridge::input::{AbsenceTold, QueryRow, QueryStanding};
 use crate::bridge::session::seen::{Stamp, Uttered};
 use crate::ids::{InboxSeq, Nick, RoomId, Time, UserId};
 use crate::text::casemap::CaseMap;
@@ -34,6 +35,8 @@ pub type Pair = (UserId, Nick);
 pub struct Queries {
     pairs: BTreeMap<Pair, Query>,
     rooms: HashMap<RoomId, Pair>,
+    /// Chats that began, ended or stand elsewhere, until somebody asks.
+    changed: BTreeSet<Pair>,
 }
 
 /// One private chat.
@@ -47,6 +50,21 @@ pub struct Query {
     left_out: u32,
     /// What the person was told last of the nick's being away.
     pub away: Option<String>,
+    pub absence: Absence,
+    /// When one of the two said something last, in this run.
+    pub talked: Option<Time>,
+}
+
+/// Whether anybody has the nick, as far as the server tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absence {
+    #[default]
+    Unknown,
+    Here,
+    /// Nobody since then; the person has not heard of it.
+    Since(Time),
+    /// The person knows.
+    Told,
 }
 
 /// Where a private chat stands.
@@ -134,7 +152,8 @@ impl Place {
 
 impl Query {
     pub fn new(place: Place, who: Who) -> Self {
-        Self { place, who, waiting: VecDeque::new(), left_out: 0, away: None }
+        let (waiting, absence) = (VecDeque::new(), Absence::Unknown);
+        Self { place, who, waiting, left_out: 0, away: None, absence, talked: None }
     }
 
     /// Lets something wait for the room.
@@ -187,7 +206,8 @@ impl Query {
         let (user, nick) = pair.clone();
         let Who { account, mask } = self.who.clone();
         let (room, nick) = (room.clone(), nick.as_str().to_owned());
-        Some(QueryRow { user, nick, room, standing, account, mask, display_name })
+        let absence = if self.absence == Absence::Told { AbsenceTold::Yes } else { AbsenceTold::No };
+        Some(QueryRow { user, nick, room, standing, account, mask, display_name, absence })
     }
 }
 
@@ -242,6 +262,7 @@ impl Queries {
         if let Some(room) = query.place.room() {
             self.rooms.insert(room.clone(), pair.clone());
         }
+        self.changed.insert(pair.clone());
         self.pairs.insert(pair, query);
         before
     }
@@ -256,6 +277,12 @@ impl Queries {
             self.rooms.insert(room.clone(), pair.clone());
         }
         query.place = place;
+        self.changed.insert(pair.clone());
+    }
+
+    /// Takes the chats that began, ended or stand elsewhere since the last time.
+    pub fn take_changed(&mut self) -> BTreeSet<Pair> {
+        std::mem::take(&mut self.changed)
     }
 
     /// The nick is spelled so now.
@@ -271,6 +298,7 @@ impl Queries {
     /// Forgets a chat.
     pub fn remove(&mut self, pair: &Pair) -> Option<Query> {
         let query = self.pairs.remove(pair)?;
+        self.changed.insert(pair.clone());
         if let Some(room) = query.place.room() {
             self.rooms.remove(room);
         }

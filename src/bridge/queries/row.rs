@@ -1,4 +1,4 @@
-//! A private chat as it is kept, and what became of what was asked for it.
+//! Private chats as they are kept over restarts, and what comes of what is done for their rooms.
 
 use crate::ids::{RoomId, UserId};
 
@@ -16,6 +16,16 @@ pub struct QueryRow {
     pub mask: Option<String>,
     /// The person's display name, where it is known.
     pub display_name: Option<String>,
+    /// Whether the person was told that nobody has the nick.
+    pub absence: AbsenceTold,
+}
+
+/// Whether the person of a private chat was told that nobody has the nick now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AbsenceTold {
+    Yes,
+    #[default]
+    No,
 }
 
 /// Whether the person is in the room of a private chat.

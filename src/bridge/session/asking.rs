@@ -50,9 +50,10 @@ impl Session {
         self.nick_asked = Some(nick);
     }
 
-    /// Asks the server to tell when this nick comes or goes (`+`), or no longer (`-`) (IRCv3 "monitor").
-    pub fn monitor(&mut self, sign: char, nick: &Nick, out: &mut Vec<Effect>) {
-        self.control(Line::new("MONITOR", &[&sign.to_string(), nick.as_str()]).build(), out);
+    /// Asks the server to tell when these nicks, with commas between, come or go (`+`), or no longer (`-`) (IRCv3
+    /// "monitor").
+    pub fn monitor(&mut self, sign: &str, nicks: &str, out: &mut Vec<Effect>) {
+        self.control(Line::new("MONITOR", &[sign, nicks]).build(), out);
     }
 
     /// Writes to the network's services. What they answer is theirs to say in their own time.

@@ -87,10 +87,12 @@ pub struct Isupport {
     /// Signs a channel name may begin with.
     pub channel_signs: String,
     pub prefixes: Prefixes,
+    /// Signs before a channel's name by which those of a rank alone are spoken to (STATUSMSG).
+    pub status_signs: String,
     /// Which channel modes have a parameter.
     pub modes: ChannelModes,
-    /// Whether the server tells when nicks come and go.
-    pub monitor: bool,
+    /// How many nicks the server tells of, when they come and go; `None`: of none.
+    pub monitor: Option<usize>,
     /// The user mode of bots (IRCv3 "bot-mode"), a letter or digit.
     pub bot_mode: Option<char>,
     /// Longest realname, in bytes; 10 to 512. `None` until a server has said it.
@@ -115,8 +117,9 @@ impl Default for Isupport {
             nick_bytes_max: 30,
             channel_signs: "#&+!".into(),
             prefixes: Prefixes::default(),
+            status_signs: String::new(),
             modes: ChannelModes::default(),
-            monitor: false,
+            monitor: None,
             bot_mode: None,
             realname_bytes_max: None,
             utf8_only: false,
@@ -150,7 +153,9 @@ impl Isupport {
                         self.modes = modes;
                     }
                 }
-                "MONITOR" => self.monitor = true,
+                // Without a number there is no limit.
+                "MONITOR" => self.monitor = Some(value.parse().unwrap_or(usize::MAX)),
+                "STATUSMSG" => self.status_signs = value.chars().filter(char::is_ascii_punctuation).collect(),
                 "BOT" => self.bot_mode = only_letter(value),
                 "NAMELEN" => {
                     let mut bytes_max = 0;
@@ -180,6 +185,13 @@ impl Isupport {
     /// True when `text` begins like a channel here.
     pub fn is_channel(&self, text: &str) -> bool {
         text.chars().next().is_some_and(|sign| self.channel_signs.contains(sign))
+    }
+
+    /// Where those who have this rank in a channel, or a higher one, are spoken to without the others, if the server has
+    /// that.
+    pub fn target_of_rank(&self, mode: char, channel: &str) -> Option<String> {
+        let sign = self.prefixes.signs_from(mode).next()?;
+        self.status_signs.contains(sign).then(|| format!("{sign}{channel}"))
     }
 
     /// The channel behind a STATUSMSG target such as `@#chan`, or the target itself.

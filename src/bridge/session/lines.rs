@@ -78,7 +78,9 @@ fn read_numeric(numeric: u16, line: &Line, isupport: &mut Isupport) -> Option<Se
         {
             reader.nick_refused(NickRefusal::Taken)
         }
+        _ if numeric == MONITOR_ONLINE => Some(reader.online()),
         _ if numeric == MONITOR_OFFLINE => Some(reader.offline()),
+        _ if numeric == MONITOR_FULL => Some(Seen::WatchRefused(reader.nicks_at(2))),
         Some(Response::RPL_AWAY) => {
             Some(Seen::Away { who: reader.nick_at(1)?, words: line.param(2).to_owned() })
         }
@@ -109,8 +111,10 @@ const REACTION_BYTES_MAX: usize = 100;
 /// Bytes kept of why a message was taken back.
 const REASON_BYTES_MAX: usize = 300;
 
-/// RPL_MONOFFLINE (IRCv3 "monitor").
+/// RPL_MONONLINE, RPL_MONOFFLINE, ERR_MONLISTFULL (IRCv3 "monitor").
+const MONITOR_ONLINE: u16 = 730;
 const MONITOR_OFFLINE: u16 = 731;
+const MONITOR_FULL: u16 = 734;
 
 /// One line with what is needed to understand it.
 struct Reader<'a> {
@@ -143,11 +147,24 @@ impl Reader<'_> {
         self.line.params.last().cloned().unwrap_or_default()
     }
 
+    /// `730 me :nick!user@host,nick` (IRCv3 "monitor").
+    fn online(&self) -> Seen {
+        let person = |entry: &str| {
+            let (nick, mask) = entry.split_once('!').unwrap_or((entry, ""));
+            Some((Nick::new(nick, self.map)?, Some(mask).filter(|mask| !mask.is_empty()).map(str::to_owned)))
+        };
+        Seen::Online(self.line.param(1).split(',').filter_map(person).collect())
+    }
+
     /// `731 me :nick,nick!user@host` (IRCv3 "monitor").
     fn offline(&self) -> Seen {
-        let list = self.line.param(1).split(',');
+        Seen::Offline { nicks: self.nicks_at(1) }
+    }
+
+    /// A list with commas, of nicks or of whole masks.
+    fn nicks_at(&self, index: usize) -> Vec<Nick> {
         let nick = |entry: &str| Nick::new(entry.split('!').next().unwrap_or_default(), self.map);
-        Seen::Offline { nicks: list.filter_map(nick).collect() }
+        self.line.param(index).split(',').filter_map(nick).collect()
     }
 
     /// `CHGHOST user host` (IRCv3 "chghost").

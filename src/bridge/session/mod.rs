@@ -262,7 +262,9 @@ impl Session {
             | Seen::Typing { .. }
             | Seen::ModesAre { .. }
             | Seen::Topic { .. }
-            | Seen::Invited { .. } => {}
+            | Seen::Invited { .. }
+            | Seen::Online(_)
+            | Seen::WatchRefused(_) => {}
         }
     }
 

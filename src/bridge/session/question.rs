@@ -135,6 +135,10 @@ pub enum Giver {
     Rank(u64),
     /// The machine itself, to learn who of this channel can be asked whether it may be bridged.
     Operators(ChannelName),
+    /// The machine itself, to learn whether this channel lets that question in.
+    Asked(ChannelName),
+    /// The machine itself, to learn who is banned in this channel.
+    Bans(ChannelName),
 }
 
 /// A line whose whole answer is wanted, and what came back so far.
@@ -157,11 +161,19 @@ impl Command {
         let is_speech = matches!(line.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG");
         let named = if is_speech { 1 } else { line.params.len() };
         let params = line.params.iter().take(named);
+        // `@#chan`: some servers refuse it under the channel's name.
+        let bare = params.clone().filter(|_| is_speech).filter_map(|param| param.strip_prefix(['@', '%']));
         let lists = params.clone().filter(|param| param.contains(',')).flat_map(|param| param.split(','));
         Self {
             giver,
             command: line.command.clone(),
-            targets: params.map(String::as_str).chain(lists).take(TARGETS_MAX).map(str::to_owned).collect(),
+            targets: params
+                .map(String::as_str)
+                .chain(lists)
+                .chain(bare)
+                .take(TARGETS_MAX)
+                .map(str::to_owned)
+                .collect(),
             params: line.params.len(),
             lines: Vec::new(),
             bytes: 0,

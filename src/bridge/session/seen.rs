@@ -160,6 +160,10 @@ pub enum Seen {
         channel: ChannelName,
         changes: Vec<Change>,
     },
+    /// These have come, or were there when it was asked, each with `user@host` where the server tells.
+    Online(Vec<(Nick, Option<String>)>),
+    /// The server tells of these no more: it does of as many as it will.
+    WatchRefused(Vec<Nick>),
 }
 
 /// What somebody does with words they have not said yet (client tag `+typing`).
@@ -320,7 +324,9 @@ impl Seen {
             | Self::Typing { .. }
             | Self::ModesAre { .. }
             | Self::Topic { .. }
-            | Self::Invited { .. } => None,
+            | Self::Invited { .. }
+            | Self::Online(_)
+            | Self::WatchRefused(_) => None,
         }
     }
 
@@ -354,7 +360,9 @@ impl Seen {
             | Self::Typing { .. }
             | Self::ModesAre { .. }
             | Self::Topic { .. }
-            | Self::Invited { .. } => None,
+            | Self::Invited { .. }
+            | Self::Online(_)
+            | Self::WatchRefused(_) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ const NICK_BYTES_MAX: usize = 30;
 const CONTACT_CHARS_MAX: usize = 100;
 
 pub(super) fn check(network: &Network, here: &Place, findings: &mut Findings) {
-    let Operators { enabled, nick, contact } = &network.operators;
+    let Operators { enabled, nick, contact, ask_in_channel: _ } = &network.operators;
     if network.portals.consent == Consent::ByConsent && !enabled {
         let sentence = "must be true where portals.consent is by_consent: nobody else asks".to_owned();
         findings.error(here.with("enabled"), sentence);

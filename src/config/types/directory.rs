@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Rooms;
+
 /// Bridge info, the homeserver's directory, invitations, other bridges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,6 +18,8 @@ pub struct Directory {
     pub invites_per_minute: u32,
     /// Users who are ghosts of other bridges, as patterns.
     pub other_bridges: Vec<String>,
+    /// Rooms that the network's space holds.
+    pub space: Rooms,
 }
 
 impl Default for Directory {
@@ -26,6 +30,7 @@ impl Default for Directory {
             invites: true,
             invites_per_minute: 5,
             other_bridges: Vec::new(),
+            space: Rooms::None,
         }
     }
 }

@@ -11,10 +11,12 @@ pub struct Operators {
     pub nick: String,
     /// Who runs the bridge, for people on IRC.
     pub contact: String,
+    /// Whether consent is asked for in the channel itself.
+    pub ask_in_channel: bool,
 }
 
 impl Default for Operators {
     fn default() -> Self {
-        Self { enabled: true, nick: "bunraku".into(), contact: String::new() }
+        Self { enabled: true, nick: "bunraku".into(), contact: String::new(), ask_in_channel: false }
     }
 }

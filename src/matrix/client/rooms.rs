@@ -30,6 +30,13 @@ pub enum Federation {
     LocalOnly,
 }
 
+/// What a room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Talk,
+    Space,
+}
+
 #[derive(Deserialize)]
 struct Room {
     room_id: String,
@@ -44,12 +51,21 @@ impl Client {
     /// first event is there, and tells who joins at that moment that no server is in the room. Not safe to
     /// repeat: after [`ClientError::Unavailable`] there may be a room without an alias, which nobody will find.
     pub async fn create_room(&self, wanted: &CreateRoom) -> Result<RoomId, ClientError> {
+        self.create(wanted, Kind::Talk).await
+    }
+
+    /// As [`create_room`](Self::create_room), of a space, in which nobody but those with power says anything.
+    pub async fn create_space(&self, wanted: &CreateRoom) -> Result<RoomId, ClientError> {
+        self.create(wanted, Kind::Space).await
+    }
+
+    async fn create(&self, wanted: &CreateRoom, kind: Kind) -> Result<RoomId, ClientError> {
         let version = match &wanted.room_version {
             Some(version) => version.clone(),
             None => self.default_room_version().await?,
         };
         let url = self.url("/v3/createRoom").acting_as(self.bot());
-        let room = room_id(&self.post(url, &creation(wanted, &version, self.bot())).await?)?;
+        let room = room_id(&self.post(url, &creation(wanted, kind, &version, self.bot())).await?)?;
         match self.name_room(&room, wanted).await {
             Ok(()) => Ok(room),
             Err(error) => {
@@ -253,7 +269,7 @@ pub(super) fn room_id(answer: &[u8]) -> Result<RoomId, ClientError> {
 }
 
 /// The body of `POST /createRoom`.
-fn creation(wanted: &CreateRoom, version: &str, bot: &UserId) -> Value {
+fn creation(wanted: &CreateRoom, kind: Kind, version: &str, bot: &UserId) -> Value {
     let mut creation_content = Map::new();
     if wanted.federation == Federation::LocalOnly {
         creation_content.insert("m.federate".to_owned(), json!(false));
@@ -281,6 +297,10 @@ fn creation(wanted: &CreateRoom, version: &str, bot: &UserId) -> Value {
             let users = admins.into_iter().chain([bot.as_str()]).map(|user| (user.to_owned(), json!(100)));
             body["power_level_content_override"] = json!({ "users": users.collect::<Map<_, _>>() });
         }
+    }
+    if kind == Kind::Space {
+        creation_content.insert("type".to_owned(), json!("m.space"));
+        body["power_level_content_override"]["events_default"] = json!(50);
     }
     body["creation_content"] = Value::Object(creation_content);
     body
@@ -323,10 +343,10 @@ mod tests {
     #[test]
     fn the_bot_is_never_named_among_the_users_of_a_version_12_room() {
         let bot = UserId::new("@ircbot:lab.test").unwrap();
-        let body = creation(&wanted(), "12", &bot);
+        let body = creation(&wanted(), Kind::Talk, "12", &bot);
         assert_eq!(body["creation_content"]["additional_creators"], json!(["@op:lab.test"]));
         assert_eq!(body.get("power_level_content_override"), None);
-        let old = creation(&wanted(), "11", &bot);
+        let old = creation(&wanted(), Kind::Talk, "11", &bot);
         assert_eq!(
             old["power_level_content_override"]["users"],
             json!({"@op:lab.test": 100, "@ircbot:lab.test": 100})
@@ -337,10 +357,21 @@ mod tests {
     #[test]
     fn history_is_closed_before_anybody_can_come() {
         let bot = UserId::new("@ircbot:lab.test").unwrap();
-        let body = creation(&CreateRoom { federation: Federation::LocalOnly, ..wanted() }, "12", &bot);
+        let wanted = CreateRoom { federation: Federation::LocalOnly, ..wanted() };
+        let body = creation(&wanted, Kind::Talk, "12", &bot);
         assert_eq!(body["visibility"], "private");
         assert_eq!(body["initial_state"][0]["content"]["history_visibility"], "joined");
         assert_eq!(body["initial_state"][1]["content"]["guest_access"], "forbidden");
         assert_eq!(body["creation_content"]["m.federate"], false);
+    }
+
+    #[test]
+    fn a_space_is_a_room_in_which_nobody_talks() {
+        let bot = UserId::new("@ircbot:lab.test").unwrap();
+        let body = creation(&wanted(), Kind::Space, "12", &bot);
+        assert_eq!(body["creation_content"]["type"], "m.space");
+        assert_eq!(body["power_level_content_override"], json!({ "events_default": 50 }));
+        let old = creation(&wanted(), Kind::Space, "11", &bot);
+        assert_eq!(old["power_level_content_override"]["users"]["@ircbot:lab.test"], 100);
     }
 }

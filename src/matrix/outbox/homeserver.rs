@@ -4,10 +4,10 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic, SpacePlace};
 use crate::ids::{EventId, RoomId, UserId};
 use crate::matrix::client::{As, Client, ClientError, Registered};
-use crate::matrix::{plates, room_state};
+use crate::matrix::{plates, room_state, space};
 
 /// See the methods of the same names at [`Client`].
 pub trait Homeserver: Send + Sync + 'static {
@@ -61,6 +61,12 @@ pub trait Homeserver: Send + Sync + 'static {
         &self,
         room: &RoomId,
         door: JoinRule,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// Lets another room be in this one, which is a space, or not.
+    fn place(
+        &self,
+        space: &RoomId,
+        place: &SpacePlace,
     ) -> impl Future<Output = Result<(), ClientError>> + Send;
     fn unban(&self, room: &RoomId, user: &UserId) -> impl Future<Output = Result<(), ClientError>> + Send;
     /// Whether nobody in the room has silenced this user.
@@ -132,6 +138,10 @@ impl Homeserver for Client {
     }
     async fn set_join_rule(&self, room: &RoomId, door: JoinRule) -> Result<(), ClientError> {
         room_state::set_join_rule(self, room, door).await
+    }
+
+    async fn place(&self, space: &RoomId, place: &SpacePlace) -> Result<(), ClientError> {
+        space::place(self, space, place).await
     }
 
     async fn unban(&self, room: &RoomId, user: &UserId) -> Result<(), ClientError> {

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{Ghost, Post, Speaker};
-use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic, SpacePlace};
 use crate::bridge::input::BodyKind;
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
@@ -137,6 +137,9 @@ impl Homeserver for Arc<Server> {
     }
     async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
         unreachable!("nobody asks for plates here")
+    }
+    async fn place(&self, _: &RoomId, _: &SpacePlace) -> Result<(), ClientError> {
+        unreachable!("nobody asks for spaces here")
     }
     async fn set_join_rule(&self, _: &RoomId, _: JoinRule) -> Result<(), ClientError> {
         unreachable!("nobody asks for doors here")

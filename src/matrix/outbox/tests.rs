@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::bridge::effect::{
-    Fate, Ghost, JoinRule, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, Speaker,
+    Fate, Ghost, JoinRule, Meanwhile, Plate, Post, RoomDoor, RoomPower, RoomTopic, Sign, SpacePlace, Speaker,
 };
 use crate::bridge::input::{BarRow, BodyKind, Input};
 use crate::ids::{EventId, NetworkId};
@@ -79,6 +79,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
         unreachable!("nobody asks for plates here")
+    }
+    async fn place(&self, _: &RoomId, _: &SpacePlace) -> Result<(), ClientError> {
+        unreachable!("nobody asks for spaces here")
     }
     async fn set_join_rule(&self, _: &RoomId, _: JoinRule) -> Result<(), ClientError> {
         unreachable!("nobody asks for doors here")

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::bridge::effect::Ghost;
-use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic};
+use crate::bridge::effect::{JoinRule, Plate, RoomDoor, RoomPower, RoomTopic, SpacePlace};
 use crate::ids::EventId;
 use crate::matrix::client::{As, Registered};
 use crate::matrix::outbox::{GhostFact, GhostLog};
@@ -76,6 +76,9 @@ impl Homeserver for Arc<Model> {
     }
     async fn hang_plate(&self, _: &RoomId, _: &Plate) -> Result<(), ClientError> {
         unreachable!("nobody asks for plates here")
+    }
+    async fn place(&self, _: &RoomId, _: &SpacePlace) -> Result<(), ClientError> {
+        unreachable!("nobody asks for spaces here")
     }
     async fn set_join_rule(&self, _: &RoomId, _: JoinRule) -> Result<(), ClientError> {
         unreachable!("nobody asks for doors here")

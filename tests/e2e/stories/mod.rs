@@ -25,6 +25,7 @@ mod private;
 mod removed;
 mod rooms;
 mod shared;
+mod space;
 mod storm;
 mod talk;
 mod tls;

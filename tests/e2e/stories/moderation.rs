@@ -8,7 +8,7 @@ use crate::support::irc::IrcClient;
 use crate::support::matrix::MatrixUser;
 use crate::support::world::{Story, ghost, puppet};
 
-tell!(kicks_cross, bans_cross, rooms_are_what_channels_are);
+tell!(kicks_cross, bans_cross, bans_are_lifted, rooms_are_what_channels_are);
 
 /// Who is removed on one side is removed on the other, with the reason; what the channel refuses is undone and told.
 async fn kicks_cross(story: Story) {
@@ -113,6 +113,32 @@ async fn bans_cross(mut story: Story) {
     irc.fence().await;
     other.join(&room).await;
     irc.wait_member(channel, &puppet("mdfour")).await;
+}
+
+/// Who is let in again by an operator on IRC is let in again in the room: at once, or when the bridge is back.
+async fn bans_are_lifted(mut story: Story) {
+    let (channel, name) = ("#md-lift", "mdseven");
+    let mut irc = story.irc("mdoplift").await;
+    let (user, room) = moderated(&story, channel, name, &mut irc).await;
+    operate(&mut irc, channel, "+o", &user, &room).await;
+    let mut masks = Vec::new();
+    for bad in ["mdlive", "mdaway"] {
+        assert_eq!(user.moderate(&room, "ban", &ghost(bad), "for now").await, StatusCode::OK);
+        let is_ban = |l: &crate::support::irc::IrcLine| {
+            l.is_from("MODE", &puppet(name), channel) && l.params[1] == "+b" && l.params[2].starts_with(bad)
+        };
+        masks.push(irc.wait("the ban", PATIENT, is_ban).await.params[2].clone());
+    }
+    irc.send(&format!("MODE {channel} -b {}", masks[0])).await;
+    user.wait_membership(&room, &ghost("mdlive"), "leave", PATIENT).await;
+
+    story.bridge.stop();
+    irc.wait_no_member(channel, &puppet(name)).await;
+    irc.send(&format!("MODE {channel} -b {}", masks[1])).await;
+    irc.send(&format!("MODE {channel} +b mdother!*@*")).await;
+    irc.fence().await;
+    story.bridge.run().await;
+    user.wait_membership(&room, &ghost("mdaway"), "leave", PATIENT).await;
 }
 
 /// `+m`, `+i`, `+t` and `+s` are settings of the room, and come back.

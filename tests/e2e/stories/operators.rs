@@ -6,7 +6,7 @@
 use crate::support::irc::{IrcClient, IrcLine};
 use crate::support::ircd::{IrcdKind, Setup};
 use crate::support::matrix::{MatrixUser, Message};
-use crate::support::world::{World, alias, puppet};
+use crate::support::world::{PLUMBED_CHANNEL, World, alias, puppet};
 use crate::support::{PATIENT, QUIET, eventually};
 
 const BOT: &str = "bunraku";
@@ -226,4 +226,57 @@ async fn consent() {
     assert!(!operator.lines_from(from).iter().any(asked), "nobody is asked again");
     let status = ask(&mut operator, "status #cs-yes", "Set by operators").await;
     assert!(status.contains("I am welcome (by cseve)"), "{status}");
+}
+
+/// An operator who is in the channel through the bridge is asked in their room, and answers there; where set so the channel
+/// itself is asked, and where that is not let in, its operators.
+#[tokio::test]
+async fn consent_by_all_ways() {
+    let mut world = World::with(IrcdKind::InspIrcd, &Setup::default(), |config, _| {
+        config.network_lines.retain(|line| !line.starts_with("operators:"));
+        config.network_lines.push("operators: { ask_in_channel: true }".to_owned());
+        config.network_lines.push("portals: { consent: by_consent }".to_owned());
+    })
+    .await;
+    let bot = world.bridge.bot();
+    let mut operator = world.irc("cweve").await;
+    is_there(&mut operator).await;
+    let user = world.user("cwada").await;
+
+    // Who came first is the operator: the puppet.
+    operator.wait_member(PLUMBED_CHANNEL, &puppet("plumber")).await;
+    world.settled(&mut operator).await;
+    assert!(user.resolve(&alias(PLUMBED_CHANNEL)).await.is_err(), "opened without consent");
+    let room = world.plumbed_room.clone();
+    let asked =
+        |m: &Message| m.sender == bot && m.body.contains("write \"allow") && m.body.contains("@plumber:");
+    world.plumber.wait_message(&room, "the question", PATIENT, asked).await;
+    operator.send(&format!("PART {PLUMBED_CHANNEL}")).await;
+    world.bridge.stop();
+    operator.wait_no_member(PLUMBED_CHANNEL, &puppet("plumber")).await;
+    world.bridge.run().await;
+    operator.wait_member(PLUMBED_CHANNEL, &puppet("plumber")).await;
+    operator.join(PLUMBED_CHANNEL).await;
+    let from = operator.lines_len();
+    world.plumber.text(&room, &format!("allow {PLUMBED_CHANNEL}")).await;
+    let thanked = |m: &Message| m.sender == bot && m.body.starts_with("Thank you.");
+    world.plumber.wait_message(&room, "the answer", PATIENT, thanked).await;
+    user.join(&alias(PLUMBED_CHANNEL)).await;
+    operator.wait_member(PLUMBED_CHANNEL, &puppet("cwada")).await;
+    let is_said = |l: &IrcLine| l.params.last().is_some_and(|text| text.starts_with("allow "));
+    assert!(!operator.lines_from(from).iter().any(is_said), "an answer is no chat");
+
+    let question = |command: &'static str, target: String| {
+        move |l: &IrcLine| l.is_from(command, BOT, &target) && l.params[1].contains("want to read and speak")
+    };
+    let nick = operator.nick.clone();
+    for (channel, modes, command, target) in
+        [("#cw-open", "-n", "PRIVMSG", "@#cw-open".to_owned()), ("#cw-shut", "+n", "NOTICE", nick)]
+    {
+        operator.join(channel).await;
+        operator.send(&format!("MODE {channel} {modes}")).await;
+        operator.fence().await;
+        assert!(user.resolve(&alias(channel)).await.is_err(), "{channel} was opened without consent");
+        operator.wait("the question", PATIENT, question(command, target)).await;
+    }
 }

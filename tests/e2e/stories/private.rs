@@ -5,7 +5,7 @@ use crate::support::matrix::Message;
 use crate::support::world::{Story, ghost, puppet};
 use crate::support::{PATIENT, QUIET, SOON};
 
-tell!(begun_on_irc, begun_on_matrix, two_only);
+tell!(begun_on_irc, begun_on_matrix, two_only, comes_and_goes);
 
 /// A burst from IRC makes one room, which keeps all of it; it is the same room after a restart.
 async fn begun_on_irc(mut story: Story) {
@@ -99,4 +99,38 @@ async fn two_only(story: Story) {
     let said = |l: &crate::support::irc::IrcLine| l.is_from("PRIVMSG", &puppet("twuser"), "twirc");
     tokio::time::sleep(SOON.min(QUIET)).await;
     assert_eq!(irc.lines().into_iter().filter(said).count(), 1);
+}
+
+/// Where the server tells who comes and goes, somebody in a chat learns it before they write, also from the next run.
+async fn comes_and_goes(mut story: Story) {
+    let asker = story.irc("cgasker").await;
+    let is_told = asker.isupport("MONITOR").is_some();
+    let mut user = story.user("cguser").await;
+    let room = user.begin_direct_chat(&ghost("cgirc")).await;
+    user.wait_membership(&room, &ghost("cgirc"), "join", PATIENT).await;
+    let says = |words: &'static str| {
+        move |m: &Message| m.sender == ghost("cgirc") && m.body == format!("(bridge) cgirc is {words}")
+    };
+    let gone = "not on Local now: what you write here cannot be delivered until they are back.";
+    if is_told {
+        user.wait_message(&room, "that nobody is there", PATIENT, says(gone)).await;
+        story.bridge.stop();
+        story.bridge.run().await;
+    }
+    let mut irc = story.irc("cgirc").await;
+    user.text(&room, "hello").await;
+    assert_eq!(irc.wait_said(&puppet("cguser"), "cgirc").await, "hello");
+    if is_told {
+        user.wait_message(&room, "that they are there", PATIENT, says("on Local again.")).await;
+    }
+    irc.say(&puppet("cguser"), "here I am").await;
+    user.wait_body(&room, "here I am", PATIENT).await;
+    irc.send("QUIT :bye").await;
+    irc.ended().await;
+    if is_told {
+        user.wait_messages(&room, "that they left", PATIENT, 2, says(gone)).await;
+    }
+    user.drain(QUIET / 4).await;
+    let notices = user.messages(&room).iter().filter(|m| m.body.contains(" on Local ")).count();
+    assert_eq!(notices, if is_told { 3 } else { 0 }, "once for each change");
 }

@@ -42,7 +42,9 @@ impl Ghosts {
             | RoomStep::Power(_)
             | RoomStep::Door(_)
             | RoomStep::Plate(_)
-            | RoomStep::JoinRule(_) => {}
+            | RoomStep::JoinRule(_)
+            | RoomStep::GhostPardoned(_)
+            | RoomStep::Place(_) => {}
         }
     }
 

@@ -774,6 +774,7 @@ impl World {
             }
             Effect::SaveRule(_) | Effect::DropRule { .. } => panic!("no operator asks for anything"),
             Effect::SaveBar(_) | Effect::DropBar { .. } | Effect::Hasten { .. } => {}
+            Effect::Space(_) => panic!("there are no spaces here"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

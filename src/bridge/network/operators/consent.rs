@@ -1,23 +1,31 @@
 //! Whether a room may be made for a channel, where its operators are asked first.
 //!
+//! ```text
+//!   an alias is asked for ─▶ NAMES ─┬─ operators of ours ─▶ asked in their room
+//!                                   ├─ the first time, where set so ─▶ PRIVMSG @#channel ─ refused ┐
+//!                                   └─ else ─▶ NOTICE to three of the others ◀────────────────────┘
+//! ```
+//!
 //! Who asks for an alias is not known to us, and may be anybody: so the operators of one channel hear of it once in an hour, the
 //! whole network of three channels a minute, and the alias is not there until one of them has said so. The question is
 //! kept over restarts with the other rules, and any operator of the channel can answer at any time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::super::effect::{CommandAnswer, Effect};
+use super::super::super::effect::{CommandAnswer, Effect, Verdict};
 use super::super::super::operators::answer::Answer;
 use super::super::super::operators::command::Who;
 use super::super::super::operators::rules::{Asked, Full, Rule};
-use super::super::super::policy::Consent;
+use super::super::super::policy::{Asks, Consent};
 use super::super::super::queries::Who as Known;
 use super::super::super::session::Session;
 use super::super::super::session::question::{Command, Giver};
 use super::super::Network;
 use super::super::queries::is_service;
+use super::NOTICES_MAX;
 use crate::ids::{ChannelName, ConnId, Nick, Time};
 use crate::text::line::Line;
+use crate::text::split::body_lines;
 
 /// How long the operators of a channel have before they may be asked again.
 const AGAIN_MS: u64 = 3_600_000;
@@ -28,21 +36,38 @@ const REQUESTS_MAX: usize = 200;
 /// Channels whose operators are asked in a minute, at most.
 const CHANNELS_MAX: usize = 3;
 const MINUTE_MS: u64 = 60_000;
+/// `PRIVMSG`, blanks, a colon, and the line's end.
+const AROUND_BYTES: usize = "PRIVMSG  :\r\n".len();
 /// RPL_NAMREPLY (RFC 2812 section 5.1).
 const NAMES: &str = "353";
 
-/// When channels were asked, within the last minute.
+/// Who is being asked. Everything in it ends with the bot's connection, and is for a few channels.
 #[derive(Debug, Default)]
-pub(super) struct Asking(VecDeque<Time>);
+pub(super) struct Asking {
+    /// When channels were asked, within the last minute.
+    lately: VecDeque<Time>,
+    /// Channels that were never asked before.
+    new: BTreeSet<ChannelName>,
+    /// Who is asked where the channel does not let the question in.
+    instead: BTreeMap<ChannelName, Instead>,
+}
+
+/// See [`Asking`].
+#[derive(Debug)]
+struct Instead {
+    operators: Vec<Nick>,
+    /// Operators who are asked on Matrix.
+    ours: usize,
+}
 
 impl Asking {
     fn may(&mut self, now: Time) -> bool {
-        while self.0.front().is_some_and(|at| now.since_ms(*at) >= MINUTE_MS) {
-            self.0.pop_front();
+        while self.lately.front().is_some_and(|at| now.since_ms(*at) >= MINUTE_MS) {
+            self.lately.pop_front();
         }
-        let may = self.0.len() < CHANNELS_MAX;
+        let may = self.lately.len() < CHANNELS_MAX;
         if may {
-            self.0.push_back(now);
+            self.lately.push_back(now);
         }
         may
     }
@@ -65,9 +90,12 @@ impl Network {
     }
 
     fn request(&mut self, channel: &ChannelName) {
-        let asked = self.operators.rules.get(channel, &Asked::Requested).map(|rule| rule.since);
+        let asked = self.operators.rules.get(channel, &Asked::Requested);
+        let is_new = asked.is_none();
         let may = match asked {
-            Some(since) => self.now.since_ms(since) >= AGAIN_MS,
+            // Somebody has answered that there is to be none.
+            Some(rule) if !rule.by.is_empty() => false,
+            Some(rule) => self.now.since_ms(rule.since) >= AGAIN_MS,
             None => self.operators.rules.requested() < REQUESTS_MAX,
         };
         let Some(bot) = self.operators.bot.filter(|_| may) else { return };
@@ -83,6 +111,9 @@ impl Network {
             let rule = Rule { channel: channel.to_string(), asked: Asked::Requested, by, reason, since };
             // Where no more channels have rules it may be asked again sooner.
             let _ = self.keep(channel, rule);
+            if is_new {
+                self.operators.asking.new.insert(channel.clone());
+            }
         }
     }
 
@@ -93,6 +124,20 @@ impl Network {
         channel: &ChannelName,
         answer: &CommandAnswer,
     ) {
+        let (ours, mut operators) = self.operators_in(channel, answer);
+        operators.truncate(OPERATORS_MAX);
+        let ours = self.ask_here(channel, &ours);
+        let instead = Instead { operators, ours };
+        let is_new = self.operators.asking.new.remove(channel);
+        if is_new && self.policy.operators.asks == Asks::InChannel && self.ask_there(conn, channel) {
+            self.operators.asking.instead.insert(channel.clone(), instead);
+        } else {
+            self.ask_alone(conn, channel, instead);
+        }
+    }
+
+    /// Those of an answer to NAMES who may say whether the bridge may come: ours, and the others.
+    fn operators_in(&self, channel: &ChannelName, answer: &CommandAnswer) -> (Vec<Nick>, Vec<Nick>) {
         let map = self.map();
         let of_it = |line: &&Line| line.command == NAMES && map.eq(line.param(2), channel.as_str());
         let entries = answer.lines.iter().filter(of_it).flat_map(|line| line.param(3).split(' '));
@@ -100,19 +145,72 @@ impl Network {
         let operator = |entry: &str| {
             let (modes, nick) = prefixes.split(entry);
             let nick = Nick::new(nick.split('!').next().unwrap_or_default(), map)?;
-            let is_person = !self.nicks.is_ours(&nick) && !is_service(&nick, &Known::default());
+            let is_person = !is_service(&nick, &Known::default());
             (is_person && Who::Operators.has(&modes, prefixes)).then_some(nick)
         };
-        let operators: Vec<Nick> = entries.filter_map(operator).take(OPERATORS_MAX).collect();
-        if operators.is_empty() {
-            // Nobody was asked: the next who wants it may find somebody there.
-            self.forget_rule(channel, &Asked::Requested);
+        entries.filter_map(operator).partition(|nick| self.nicks.is_ours(nick))
+    }
+
+    /// Asks in the channel itself: its operators alone, where the network has that. By PRIVMSG: servers do not say that a
+    /// NOTICE was not let in (RFC 2812 section 3.3.2).
+    fn ask_there(&mut self, conn: ConnId, channel: &ChannelName) -> bool {
+        let Some(session) = self.puppet_of(conn).and_then(|puppet| puppet.session.as_ref()) else {
+            return false;
+        };
+        let bot = session.nick().map(Nick::as_str).unwrap_or_default().to_owned();
+        let target =
+            self.isupport.target_of_rank('o', channel.as_str()).unwrap_or_else(|| channel.to_string());
+        let limits = self.limits(conn.puppet);
+        let bytes_max =
+            limits.line_bytes_max.saturating_sub(limits.source_bytes + target.len() + AROUND_BYTES);
+        let text = self.consent_question(channel).lines(&bot).join("\n");
+        let mut is_sent = false;
+        for text in body_lines(&text, bytes_max, NOTICES_MAX).lines {
+            let line = Line::new("PRIVMSG", &[&target, &text]);
+            let command = Command::new(Giver::Asked(channel.clone()), &line);
+            let sent = self
+                .with_session(conn.puppet, |session, out| session.send_command(command, line.build(), out));
+            is_sent |= sent.is_some_and(|sent| sent.is_ok());
         }
-        let server = self.policy.server_name.clone();
-        let question = Answer::Asked { channel: channel.to_string(), server };
+        is_sent
+    }
+
+    /// The channel has let the question in, or not.
+    pub(in super::super) fn question_heard(
+        &mut self,
+        conn: ConnId,
+        channel: &ChannelName,
+        verdict: &Verdict,
+    ) {
+        // The first line of it tells.
+        let Some(instead) = self.operators.asking.instead.remove(channel) else { return };
+        match verdict {
+            Verdict::Refused(_) => self.ask_alone(conn, channel, instead),
+            Verdict::Accepted | Verdict::Doubtful(_) | Verdict::Unknown => {}
+        }
+    }
+
+    fn ask_alone(&mut self, conn: ConnId, channel: &ChannelName, instead: Instead) {
+        let Instead { operators, ours } = instead;
+        if operators.is_empty() && ours == 0 {
+            // Nobody was asked: the next who wants it may find somebody there.
+            return self.forget_rule(channel, &Asked::Requested);
+        }
+        let question = self.consent_question(channel);
         for nick in operators {
             self.notify(conn, &nick, &question);
         }
+    }
+
+    /// The bot's connection ended before anybody was asked for sure.
+    pub(in super::super) fn not_asked(&mut self, channel: &ChannelName) {
+        self.operators.asking.new.remove(channel);
+        self.operators.asking.instead.remove(channel);
+        self.forget_rule(channel, &Asked::Requested);
+    }
+
+    fn consent_question(&self, channel: &ChannelName) -> Answer {
+        Answer::Asked { channel: channel.to_string(), server: self.policy.server_name.clone() }
     }
 
     /// Keeps a rule that no room is told of.

@@ -197,7 +197,7 @@ impl Network {
     }
 
     /// Remembers that the bridge may come, where that is asked. Gives whether that is news.
-    fn allow(&mut self, open: &Open) -> Result<bool, Full> {
+    pub(super) fn allow(&mut self, open: &Open) -> Result<bool, Full> {
         let is_asked = self.policy.operators.consent == Consent::ByConsent;
         if !is_asked || self.operators.rules.get(&open.channel, &Asked::Allowed).is_some() {
             return Ok(false);

@@ -63,6 +63,7 @@ impl Network {
             self.settle(seq, Outcome::Delivered);
         }
         self.say_what_waited(pair);
+        self.talked(pair);
         self.talks(id);
         self.ask_to_dial(id);
     }
@@ -105,6 +106,7 @@ impl Network {
                 self.queries.set_place(&pair, Place::Doing(Doing { again: None, ..doing }));
             }
         }
+        let absence = self.absences_due(&user);
         let left_out = self.query_paces.0.left_out(now, id);
         if left_out > 0 {
             let text = format!(
@@ -114,7 +116,7 @@ impl Network {
             self.tell_privately(&user, text);
         }
         let next = self.queries.of_user(&user).filter_map(|(_, query)| query.again()).min();
-        let next = next.into_iter().chain(self.query_paces.0.ends(id)).min();
+        let next = next.into_iter().chain(self.query_paces.0.ends(id)).chain(absence).min();
         self.timers.arm_if(Timer::Queries(id), next);
     }
 

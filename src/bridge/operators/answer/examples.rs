@@ -120,5 +120,6 @@ pub fn welcome() -> Vec<Answer> {
         Answer::Welcomed { channel: channel(), people: 3 },
         Answer::Allowed(channel()),
         Answer::NotDismissed(channel()),
+        Answer::Denied(channel()),
     ]
 }

@@ -76,6 +76,8 @@ fn who(asker: &Asker) -> String {
             Giver::Reason(channel) => format!("why {channel}"),
             Giver::Rank(number) => format!("rank {number}"),
             Giver::Operators(channel) => format!("operators {channel}"),
+            Giver::Asked(channel) => format!("asked {channel}"),
+            Giver::Bans(channel) => format!("bans {channel}"),
         },
     }
 }
