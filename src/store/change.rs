@@ -3,10 +3,13 @@
 //! A change is data only, so that it can be tried again: after a commit of unknown end too, hence each is
 //! written to be harmless twice, but for counts of lines without rows, which may then be too high. No SQL here: the table's file has it.
 
+mod reply;
+
+pub(super) use self::reply::Reply;
 use super::batch::Noted;
 use super::db::{Conn, Fault};
-use super::identities::{self, StoredIdentity};
-use super::inbox::{self, InboxRow, NewEvent};
+use super::identities;
+use super::inbox::{self, NewEvent};
 use super::links::{self, LinkRow};
 use super::logins::{self, Column};
 use super::outbox::{self, OutboxRow};
@@ -262,49 +265,6 @@ pub(super) enum Write {
         network: NetworkId,
         room: RoomId,
     },
-}
-
-/// What a change gives back.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Nothing,
-    Accepted(Vec<InboxRow>),
-    /// How many rows were changed.
-    Count(u64),
-    Reserved(Option<RelaySeq>),
-    Identity(Option<StoredIdentity>),
-}
-
-impl Reply {
-    /// Of a change that answers with accepted rows.
-    pub(super) fn accepted(self) -> Vec<InboxRow> {
-        match self {
-            Self::Accepted(rows) => rows,
-            Self::Nothing | Self::Count(_) | Self::Reserved(_) | Self::Identity(_) => {
-                unreachable!("this change answers Accepted")
-            }
-        }
-    }
-
-    /// Of a change that answers with a count.
-    pub(super) fn count(self) -> u64 {
-        match self {
-            Self::Count(count) => count,
-            Self::Nothing | Self::Accepted(_) | Self::Reserved(_) | Self::Identity(_) => {
-                unreachable!("this change answers Count")
-            }
-        }
-    }
-
-    /// Of a change that answers with an identity.
-    pub(super) fn identity(self) -> Option<StoredIdentity> {
-        match self {
-            Self::Identity(identity) => identity,
-            Self::Nothing | Self::Accepted(_) | Self::Count(_) | Self::Reserved(_) => {
-                unreachable!("this change answers Identity")
-            }
-        }
-    }
 }
 
 impl Write {

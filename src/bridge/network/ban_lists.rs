@@ -54,6 +54,15 @@ impl BanLists {
 pub(super) type Ban = ((RoomId, UserId), String);
 
 impl Network {
+    /// Another room takes a room's place, with its bans: the homeserver's tools set them there, too. In one commit with the
+    /// pairing, where they are kept.
+    pub(super) fn bans_move(&mut self, from: &RoomId, to: &RoomId) {
+        let moved: Vec<_> = self.removals.bans.extract_if(.., |(room, _), _| room == from).collect();
+        for ((_, ghost), mask) in moved {
+            self.removals.bans.entry((to.clone(), ghost)).or_insert(mask);
+        }
+    }
+
     /// True where a channel's list may tell something.
     pub(super) fn are_bans_wanted(&self, name: &ChannelName) -> bool {
         self.policy.moderation.to_matrix != Rooms::None

@@ -47,7 +47,7 @@ pub(super) struct Removals {
     last: u64,
     open: BTreeMap<u64, Removal>,
     /// The masks set for ghosts that are banned in rooms.
-    bans: BTreeMap<(RoomId, UserId), String>,
+    pub(super) bans: BTreeMap<(RoomId, UserId), String>,
     /// Who was let in again lately, the latest last. Full: the oldest is forgotten.
     returned: VecDeque<(Time, RoomId, UserId)>,
 }
@@ -174,15 +174,6 @@ impl Network {
             let row = BanRow { room: room.clone(), ghost: ghost.clone(), mask: mask.to_owned() };
             self.ban_known(row.clone());
             self.out.push(Effect::SaveBan(row));
-        }
-    }
-
-    /// Another room takes a room's place, with its bans: the homeserver's tools set them there, too. In one commit with the
-    /// pairing, where they are kept.
-    pub(super) fn bans_move(&mut self, from: &RoomId, to: &RoomId) {
-        let moved: Vec<_> = self.removals.bans.extract_if(.., |(room, _), _| room == from).collect();
-        for ((_, ghost), mask) in moved {
-            self.removals.bans.entry((to.clone(), ghost)).or_insert(mask);
         }
     }
 

@@ -19,6 +19,11 @@ impl Network {
         self.policy.directory.neighbours.of(user, &self.policy.server_name).is_some()
     }
 
+    /// Whether what somebody says in a room is for its channel: also of people of other networks there.
+    pub(super) fn is_heard(&self, user: &UserId) -> bool {
+        !self.is_ours(user) || self.is_neighbour(user)
+    }
+
     /// The puppet that says here what somebody says: their own, or for people of another network the bot.
     pub(super) fn mouth_of(&self, user: &UserId) -> Option<PuppetId> {
         if self.is_neighbour(user) {

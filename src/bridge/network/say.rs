@@ -84,11 +84,6 @@ impl Network {
         Some(saying)
     }
 
-    /// Whether what somebody says in a room is for its channel: also of people of other networks there.
-    pub(super) fn is_heard(&self, user: &UserId) -> bool {
-        !self.is_ours(user) || self.is_neighbour(user)
-    }
-
     /// Takes up what is to be said.
     pub(super) fn take_up(&mut self, saying: Arc<Saying>, before: Before) {
         let sender = saying.sender.clone();

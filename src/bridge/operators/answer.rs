@@ -164,7 +164,7 @@ impl Answer {
     pub fn lines(&self, bot: &str) -> Vec<String> {
         match self {
             Self::Help { server, network, contact } => help(bot, server, network, contact),
-            Self::HelpOn(command) => help_on(command),
+            Self::HelpOn(command) => vec![command.explained()],
             Self::Status(status) => status.lines(bot),
             Self::People { channel, people } => people_lines(channel, people),
             one => vec![one.sentence(bot)],
@@ -294,14 +294,6 @@ fn help(bot: &str, server: &str, network: &str, contact: &str) -> Vec<String> {
         format!("Operators of a channel tell me by /msg {bot}: {}", names.join(" - ")),
         format!("/msg {bot} help COMMAND explains one."),
     ]
-}
-
-fn help_on(command: &Command) -> Vec<String> {
-    let who = match command.who {
-        Who::Everybody => "Anybody may.".to_owned(),
-        who => format!("It takes {} of the channel.", who.name()),
-    };
-    vec![format!("{}: {} {who}", command.usage(), command.help)]
 }
 
 fn people_lines(channel: &str, people: &[Shown]) -> Vec<String> {

@@ -189,6 +189,15 @@ impl Command {
     pub fn usage(&self) -> String {
         format!("{} {}", self.name, self.takes)
     }
+
+    /// What it does, and whom it takes.
+    pub fn explained(&self) -> String {
+        let who = match self.who {
+            Who::Everybody => "Anybody may.".to_owned(),
+            who => format!("It takes {} of the channel.", who.name()),
+        };
+        format!("{}: {} {who}", self.usage(), self.help)
+    }
 }
 
 impl Who {
