@@ -31,7 +31,9 @@ fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
 
 fn tell(told: &Told<'_>) -> Reply {
     told.reported(|report| match report {
-        Report::Done => Some(Reply::text("Their connection is ended, and they stay away.")),
+        Report::Done | Report::Ended(_) => {
+            Some(Reply::text("Their connection is ended, and they stay away."))
+        }
         _ => None,
     })
 }

@@ -24,14 +24,14 @@ const PASSWORD: &str = "s3same-0pen";
 const RETRIES: Duration = Duration::from_secs(3);
 
 /// A world by TLS. The bridge's connections, and nobody else's, go through `door`.
-struct Lab {
-    world: World,
+pub struct Lab {
+    pub world: World,
     door: StallProxy,
     _dir: tempfile::TempDir,
 }
 
 impl Lab {
-    async fn new(kind: IrcdKind, sasl: Sasl, settings: &[&str]) -> Lab {
+    pub async fn new(kind: IrcdKind, sasl: Sasl, settings: &[&str]) -> Lab {
         let dir = temp_dir();
         let authority = Authority::new(dir.path());
         let tls = Some(authority.server(ServerCertificate::Right));
