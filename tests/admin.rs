@@ -175,6 +175,7 @@ fn told(text: &str) -> (Vec<Errand>, usize, Vec<Said>) {
                 }
                 AdminEffect::Hide { .. }
                 | AdminEffect::Enter { .. }
+                | AdminEffect::Ignore { .. }
                 | AdminEffect::Leave { .. }
                 | AdminEffect::SaveRoom { .. }
                 | AdminEffect::DropRoom { .. } => {}

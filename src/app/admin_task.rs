@@ -19,7 +19,7 @@ use crate::bridge::admin::{
 };
 use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
 use crate::bridge::errand::{Errand, Report};
-use crate::bridge::input::{AskId, Input, MatrixEvent, Member, Membership};
+use crate::bridge::input::{AskId, BodyKind, Input, MatrixEvent, Member, Membership};
 use crate::bridge::network::RelaySeqs;
 use crate::bridge::policy::Permissions;
 use crate::ids::{EventId, NetworkId, RoomId, UserId};
@@ -58,7 +58,8 @@ impl AdminDoor {
     pub fn place(&self, event: &MatrixEvent, network: Option<&NetworkId>, bot: &UserId) -> Option<Place> {
         match (event, network) {
             (MatrixEvent::Message { body, .. }, Some(network)) => {
-                in_room(&body.text).map(|_| Place::Bridged(network.clone()))
+                let is_text = body.kind == BodyKind::Text && body.media.is_none();
+                in_room(&body.text).filter(|_| is_text).map(|_| Place::Bridged(network.clone()))
             }
             (_, Some(_)) => None,
             (event, None) if self.has(event.room()) => Some(Place::Private),
@@ -145,6 +146,7 @@ impl AdminTask {
                 self.shell.admin.remove(&room);
                 self.shell.outbox.leave(room, self.shell.client.bot().clone(), reason);
             }
+            AdminEffect::Ignore { room } => self.shell.admin.remove(&room),
             AdminEffect::Ask { ask, network, user, errand } => self.ask(ask, &network, user, errand).await,
             AdminEffect::Keep { ask, network, user, keeping } => self.keep(ask, network, user, keeping),
             AdminEffect::Upkeep { ask, upkeep } => self.upkeep(ask, upkeep),

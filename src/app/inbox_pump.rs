@@ -162,7 +162,7 @@ impl InboxPump {
         let network = ways.as_ref().map(|ways| way_of(ways, &row).or(ways.first()).map(|way| &way.network));
         let network = network.flatten().cloned();
         // Told by its bytes first: in a bridged room a command is rare.
-        if network.is_some() && !row.json.contains("!irc") {
+        if network.is_some() && !has_prefix(&row.json) {
             return Some(row);
         }
         let event = decode(&row.json).filter(|event| has_room(event, &row.room_id));
@@ -223,6 +223,11 @@ impl InboxPump {
         self.shell.routes.set(room, mailbox.network.clone());
         Some(mailbox)
     }
+}
+
+/// True for an event that may hold a command, by its bytes.
+fn has_prefix(json: &str) -> bool {
+    json.as_bytes().windows(4).any(|bytes| bytes.eq_ignore_ascii_case(b"!irc"))
 }
 
 /// The network that a row is for, while the room is its. What was accepted for a network that has the room no more is no

@@ -115,7 +115,8 @@ impl Reloader {
         for warning in &loaded.warnings.0 {
             tracing::warn!("{warning}");
         }
-        let plan = Plan::new(&running, &loaded.config);
+        let mut plan = Plan::new(&running, &loaded.config);
+        plan.leave_shared(&startup::shared(&loaded.config));
         if plan.has_changed("logging.filter")
             && let Err(words) = (self.source.set_filter)(&plan.effective.logging)
         {

@@ -36,7 +36,8 @@ pub enum Errand {
     Status,
     /// Off the network, until they ask for it again or say something.
     Quit { reason: Option<String> },
-    /// Another connection, now; also where they were held or had quit.
+    /// Another connection, now; also where they had quit, or were held for their login. Whom the network or an admin sent away
+    /// an admin lets back.
     Reconnect,
     /// Of what they said and the network has not got yet, nothing is said any more.
     Stop,
@@ -60,6 +61,8 @@ pub enum Errand {
     Here(RoomId),
     /// Who somebody of Matrix is on the network; reported as `Users`.
     Find(UserId),
+    /// Of an admin: whoever is held may connect again.
+    Release(UserId),
 }
 
 /// Whether idle connections are ended, or only named.

@@ -41,6 +41,7 @@ pub fn errand(words: &str) -> Input {
         "portals" => Errand::Portals { search: (!name.is_empty()).then(named) },
         "users" => Errand::Users,
         "kill" => Errand::Kill { user: user(name), reason: said },
+        "release" => Errand::Release(user(name)),
         "evict" => Errand::Evict { server: named(), reason: said },
         "reap" => {
             let (time, how) = cut(rest);

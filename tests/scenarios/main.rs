@@ -85,6 +85,7 @@ stories! {
     errand_join_silent
     errand_line
     errand_line_full
+    errand_muted
     errand_nick
     errand_nick_kept
     errand_part

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::app::startup::Shared;
 use crate::config::{self, Config};
 use crate::secret::Secret;
 
@@ -47,7 +48,6 @@ pub const LIVE: &[(&str, Counts)] = &[
     ("networks.*.mentions", Counts::AtOnce),
     ("networks.*.asides", Counts::AtOnce),
     ("networks.*.queries", Counts::AtOnce),
-    ("networks.*.presence", Counts::AtOnce),
     ("networks.*.portals.dynamic", Counts::NextRooms),
     ("networks.*.portals.consent", Counts::NextRooms),
     ("networks.*.portals.exclude", Counts::NextRooms),
@@ -72,6 +72,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Rooms that several networks have are linked at a start only: until then some of the old ones are linked too, and
+    /// together they might lead in a circle.
+    pub fn leave_shared(&mut self, shared: &Shared) {
+        for (key, channels) in &mut self.added {
+            let before: usize = channels.iter().map(|channel| channel.rooms.len()).sum();
+            for channel in channels.iter_mut() {
+                channel.rooms.retain(|room| !shared.contains_key(room));
+            }
+            channels.retain(|channel| !channel.rooms.is_empty());
+            let after: usize = channels.iter().map(|channel| channel.rooms.len()).sum();
+            if after < before {
+                self.restart_needed.push(format!("networks.{key}.channels (rooms of several networks)"));
+            }
+        }
+    }
+
     /// From what runs to what the file says now.
     pub fn new(running: &Config, wanted: &Config) -> Self {
         let (mut changed, mut restart_needed) = (Vec::new(), Vec::new());
@@ -183,7 +199,6 @@ fn take_live(running: &mut Config, wanted: &Config) {
         network.mentions = wanted.mentions.clone();
         network.asides = wanted.asides;
         network.queries = wanted.queries.clone();
-        network.presence = wanted.presence.clone();
         network.portals.dynamic = wanted.portals.dynamic;
         network.portals.consent = wanted.portals.consent;
         network.portals.exclude = wanted.portals.exclude.clone();

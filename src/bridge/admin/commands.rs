@@ -44,7 +44,9 @@ enum Stage {
 
 /// What a message in a bridged room is as a command: what stands behind `!irc`.
 pub fn in_room(text: &str) -> Option<&str> {
-    let rest = text.trim_start().strip_prefix(PREFIX)?;
+    let text = text.trim_start();
+    let (_, rest) =
+        text.split_at_checked(PREFIX.len()).filter(|(sign, _)| sign.eq_ignore_ascii_case(PREFIX))?;
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
@@ -102,8 +104,17 @@ impl Admin {
         self.spoken(given, text, before, Some(network));
     }
 
+    /// A message that holds a secret by its first word leaves its room, whatever else is wrong with it.
+    fn hide_secret(&mut self, given: &Given<'_>, text: &str) {
+        let name = text.split_whitespace().next().unwrap_or_default().trim_start_matches(['!', '/']);
+        if command::find(name).is_some_and(|command| command.words == Words::Secret) {
+            self.hide(given.room, given.event);
+        }
+    }
+
     /// A line that is to be a command; `here` is the network of the bridged room it was said in.
     fn spoken(&mut self, given: &Given<'_>, text: &str, before: Before, here: Option<&NetworkId>) {
+        self.hide_secret(given, text);
         match self.pace.turn(given.user, self.now) {
             words::Turn::Yours => {}
             words::Turn::TooFast => return self.answer(given, &words::too_fast()),
@@ -128,9 +139,6 @@ impl Admin {
         before: Before,
         here: Option<&NetworkId>,
     ) {
-        if command.words == Words::Secret {
-            self.hide(given.room, given.event);
-        }
         if command.who > self.settings.who(given.user) {
             return self.answer(given, &words::not_allowed(command));
         }
@@ -141,7 +149,8 @@ impl Admin {
             };
             return self.answer(given, &reply);
         }
-        if before != Before::New && command.scope == Scope::Network {
+        let is_harmless = [command::help::HELP.name, command::version::VERSION.name].contains(&command.name);
+        if before != Before::New && !is_harmless {
             return self.answer(given, &words::restarted());
         }
         let (network, rest) = match command.scope {
@@ -296,6 +305,17 @@ impl Admin {
         for ask in late {
             let Some(open) = self.open.remove(&ask) else { continue };
             self.answer(&open.given(), &words::no_answer());
+        }
+    }
+
+    /// What somebody asked in a room that is theirs no more is answered to nobody: others may be there.
+    pub(super) fn drop_open(&mut self, room: &RoomId) {
+        let asked: Vec<AskId> =
+            self.open.iter().filter(|(_, open)| open.room == *room).map(|(ask, _)| *ask).collect();
+        for ask in asked {
+            if let Some(open) = self.open.remove(&ask) {
+                self.settle(open.seq);
+            }
         }
     }
 

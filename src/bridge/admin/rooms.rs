@@ -22,7 +22,24 @@ pub(super) struct Rooms {
     of_user: HashMap<UserId, RoomId>,
     people: HashMap<RoomId, UserId>,
     /// By whom the bot was invited.
-    entering: HashMap<RoomId, UserId>,
+    entering: HashMap<RoomId, Entering>,
+}
+
+/// A room that the bot is on its way into, and who asked for it.
+#[derive(Debug)]
+struct Entering {
+    by: UserId,
+    how: How,
+}
+
+/// How a room is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Invited,
+    /// By a word in a room that the bot may be in already.
+    Called,
+    /// It was an invitation, and somebody else has come meanwhile.
+    Crowded,
 }
 
 impl Rooms {
@@ -69,8 +86,9 @@ impl Admin {
                 self.member(&room, &sender, &target, membership);
                 self.settle(seq);
             }
-            MatrixEvent::Encrypted { room, event_id, .. } => {
-                if self.rooms.person(&room).is_some() {
+            MatrixEvent::Encrypted { room, event_id, sender } => {
+                let is_theirs = self.rooms.person(&room) == Some(&sender);
+                if is_theirs && self.pace.turn(&sender, self.now) == words::Turn::Yours {
                     self.say(&room, Some(&event_id), &words::encrypted());
                 }
                 self.settle(seq);
@@ -114,24 +132,32 @@ impl Admin {
         if !self.is_person(by) || self.rooms.entering.len() >= ENTERING_MAX {
             return self.leave(room, "the bridge takes no invitation now; try again in a minute");
         }
-        self.rooms.entering.insert(room.clone(), by.clone());
+        self.rooms.entering.insert(room.clone(), Entering { by: by.clone(), how: How::Invited });
         self.out.push(AdminEffect::Enter { room: room.clone() });
     }
 
     /// Somebody gives a command in a room that is not known: one that a lost database has known, or that a programme made.
     pub(super) fn called(&mut self, room: &RoomId, by: &UserId) {
-        if !self.rooms.entering.contains_key(room) && self.rooms.entering.len() < ENTERING_MAX {
-            self.rooms.entering.insert(room.clone(), by.clone());
+        let is_their_turn = self.pace.turn(by, self.now) == words::Turn::Yours;
+        if is_their_turn
+            && !self.rooms.entering.contains_key(room)
+            && self.rooms.entering.len() < ENTERING_MAX
+        {
+            self.rooms.entering.insert(room.clone(), Entering { by: by.clone(), how: How::Called });
             self.out.push(AdminEffect::Enter { room: room.clone() });
         }
     }
 
     pub(super) fn entered(&mut self, room: &RoomId, result: Result<Vec<Member>, String>) {
-        let Some(user) = self.rooms.entering.remove(room) else { return };
+        let Some(Entering { by: user, how }) = self.rooms.entering.remove(room) else { return };
         let Ok(members) = result else { return };
         let others = members.iter().filter(|member| member.user != self.settings.bot);
         let people: Vec<&UserId> = others.map(|member| &member.user).collect();
-        if people != [&user] {
+        // The bot is in rooms for other reasons, which a word of anybody there must not end.
+        if how == How::Called && people != [&user] {
+            return self.out.push(AdminEffect::Ignore { room: room.clone() });
+        }
+        if how == How::Crowded || people != [&user] {
             if people.contains(&&user) {
                 self.say(room, None, &words::crowd());
             }
@@ -140,6 +166,7 @@ impl Admin {
         if let Some(before) = self.rooms.set(&user, room) {
             self.say(&before, None, &words::moved(room));
             self.dialogs.remove(&before);
+            self.drop_open(&before);
             self.out
                 .push(AdminEffect::Leave { room: before, reason: "there is a newer admin room".to_owned() });
         }
@@ -150,6 +177,10 @@ impl Admin {
 
     /// Somebody else is here, or about to come: what is answered is for one person.
     fn company(&mut self, room: &RoomId, who: &UserId) {
+        let entering = self.rooms.entering.get_mut(room).filter(|entering| entering.by != *who);
+        if let Some(entering) = entering.filter(|entering| entering.how == How::Invited) {
+            entering.how = How::Crowded;
+        }
         if self.rooms.person(room).is_some_and(|person| person != who) {
             self.say(room, None, &words::crowd());
             self.leave(room, "an admin room is for one person");
@@ -164,6 +195,7 @@ impl Admin {
     fn forget(&mut self, room: &RoomId) {
         self.rooms.entering.remove(room);
         self.dialogs.remove(room);
+        self.drop_open(room);
         if let Some(user) = self.rooms.remove(room) {
             self.out.push(AdminEffect::DropRoom { user, room: room.clone() });
         }

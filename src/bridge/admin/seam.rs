@@ -49,6 +49,8 @@ pub enum AdminEffect {
     Enter { room: RoomId },
     /// The bot leaves a room, behind all that is still to be said there; or declines an invitation to it.
     Leave { room: RoomId, reason: String },
+    /// It is none of ours after all.
+    Ignore { room: RoomId },
     /// Ask a network. Answered by `Reported`.
     Ask { ask: AskId, network: NetworkId, user: UserId, errand: Errand },
     /// Ask the database. Answered by `Kept`.

@@ -77,6 +77,7 @@ impl Stage {
             AdminEffect::Settle { seq, .. } => format!("settle {}", seq.0),
             AdminEffect::Say(relay) => format!("{}: {}", relay.room, relay.text),
             AdminEffect::Enter { room } => format!("enter {room}"),
+            AdminEffect::Ignore { room } => format!("ignore {room}"),
             AdminEffect::Leave { room, reason } => format!("leave {room}: {reason}"),
             AdminEffect::Ask { ask, network, user, errand } => {
                 self.ask = *ask;
@@ -266,7 +267,7 @@ fn a_network_is_named_where_there_are_several() {
     let shown = stage.reported(accepted(&[":s 332 ada #there :Puppets"]));
     assert_eq!(shown, "!bridged:hs: Puppets\nsettle 3");
     let shown = stage.says_among_others("ada", "!irc oftc topic #a");
-    assert_eq!(shown, "!bridged:hs: “oftc” is no command. `help` lists them.\nsettle 4");
+    assert_eq!(shown, "!bridged:hs: That is no command. `help` lists them.\nsettle 4");
     let shown = stage.says_among_others("ada", "!irc topic oftc #a");
     assert_eq!(shown, "ask oftc for @ada:hs: Line(\"TOPIC #a\")");
 }
@@ -275,7 +276,11 @@ fn a_network_is_named_where_there_are_several() {
 fn what_is_no_command_gets_the_nearest_name() {
     let mut stage = Stage::with_rooms(&["net"], &["ada"]);
     assert!(stage.says("ada", "staus").contains("Did you mean `status`"));
-    assert!(stage.says("ada", "hello there").contains("“hello” is no command"));
+    assert_eq!(
+        stage.says("ada", "hunter22"),
+        "!ada:hs: That is no command. `help` lists them.\nsettle 2",
+        "it may be a secret"
+    );
     assert!(stage.says("ada", "join").contains("It is `join #channel [key]`, for example"));
     assert!(stage.says("ada", "join #a\nQUIT").contains("one line"));
     assert_eq!(stage.says("ada", "   "), "settle 5");
@@ -315,6 +320,28 @@ fn commands_of_admins_are_theirs() {
     assert_eq!(shown.matches("noon").count(), 2, "{shown}");
     assert!(!stage.says("ada", "help").contains("kill"));
     assert!(stage.says("root", "help").contains("kill"));
+}
+
+#[test]
+fn what_was_asked_in_a_room_that_is_left_is_answered_nowhere() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    stage.says("ada", "whois bob");
+    let shown = stage.member("ada", "ada", "eve", Membership::Join);
+    assert!(shown.contains("settle 1\ndrop !ada:hs of @ada:hs"), "{shown}");
+    assert_eq!(stage.reported(accepted(&[":s 311 ada bob ~b host * :Bob"])), "");
+}
+
+#[test]
+fn a_word_in_a_room_of_others_makes_no_admin_room_and_ends_nothing() {
+    let mut stage = Stage::new(&["net"]);
+    let body = MessageBody::plain(BodyKind::Text, "!help");
+    assert_eq!(stage.message("list", "ada", body, Before::New, Place::Private), "enter !list:hs\nsettle 1");
+    assert_eq!(stage.entered("list", &["ada", "bot", "moderator"]), "ignore !list:hs");
+    // Who comes between the invitation and the list of members is not overlooked.
+    stage.member("new", "ada", "bot", Membership::Invite);
+    stage.member("new", "ada", "eve", Membership::Join);
+    let shown = stage.entered("new", &["ada", "bot"]);
+    assert!(shown.ends_with("leave !new:hs: an admin room is for one person"), "{shown}");
 }
 
 #[test]
@@ -366,9 +393,11 @@ fn a_password_is_taken_out_of_the_room_and_shown_nowhere() {
     assert!(shown.contains("Please remove it yourself"), "{shown}");
     // Whatever else is wrong with it.
     assert!(stage.says("ada", "!storepass").starts_with("hide $2"));
-    let shown = stage.says_among_others("ada", "!irc storepass hunter22");
+    let twice = MessageBody::plain(BodyKind::Text, "storepass two\nlines");
+    assert!(stage.message("ada", "ada", twice, Before::Accepted, Place::Private).starts_with("hide $3"));
+    let shown = stage.says_among_others("ada", "!IRC storepass hunter22");
     assert!(
-        shown.starts_with("hide $3 in !bridged:hs") && shown.contains("Change it on the network"),
+        shown.starts_with("hide $4 in !bridged:hs") && shown.contains("Change it on the network"),
         "{shown}"
     );
 }

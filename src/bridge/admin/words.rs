@@ -81,7 +81,8 @@ pub(super) fn unknown(name: &str, near_ones: &[&Command]) -> Reply {
     let near = near_ones.iter().map(|command| format!("`{}`", command.name)).collect::<Vec<_>>().join(" or ");
     let name: String = name.chars().take(40).collect();
     if near.is_empty() {
-        return Reply::text(format!("“{name}” is no command. `help` lists them."));
+        // Never given back: it may be a password that came too late for its question.
+        return Reply::text("That is no command. `help` lists them.");
     }
     Reply::text(format!("“{name}” is no command. Did you mean {near}? `help` lists all."))
 }

@@ -17,7 +17,7 @@ pub static CHANNEL: Command = Command {
     examples: &["channel #bunraku"],
     who: Permission::Admin,
     scope: Scope::Network,
-    place: Place::Anywhere,
+    place: Place::AdminRoom,
     words: Words::Open,
     read,
     tell,

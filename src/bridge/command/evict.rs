@@ -13,7 +13,7 @@ pub static EVICT: Command = Command {
     also: &[],
     takes: "homeserver [reason]",
     help: "Ends the connections of all people of a homeserver and keeps them away.",
-    more: "For good it takes a line in the configuration (`permissions`) or in a policy list.",
+    more: "`release` lets one back. Against those who come later it takes a line in the configuration (`permissions`) or in a policy list.",
     examples: &["evict spam.example", "evict spam.example open registration"],
     who: Permission::Admin,
     scope: Scope::Network,

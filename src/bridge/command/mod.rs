@@ -31,6 +31,7 @@ mod query;
 mod quit;
 mod reap;
 mod reconnect;
+mod release;
 mod reload;
 pub mod reply;
 mod retry;
@@ -196,7 +197,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 39] = [
+pub static COMMANDS: [&Command; 40] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -231,6 +232,7 @@ pub static COMMANDS: [&Command; 39] = [
     &users::USERS,
     &channel::CHANNEL,
     &kill::KILL,
+    &release::RELEASE,
     &evict::EVICT,
     &reap::REAP,
     &broadcast::BROADCAST,

@@ -13,7 +13,7 @@ pub static RECONNECT: Command = Command {
     also: &["connect"],
     takes: "",
     help: "Connects you anew: after a change of your login, or when you were kept away.",
-    more: "",
+    more: "Whom the network removed or banned, or an admin of the bridge sent away, an admin lets back.",
     examples: &["reconnect"],
     who: Permission::User,
     scope: Scope::Network,

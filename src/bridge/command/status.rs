@@ -17,7 +17,7 @@ pub static STATUS: Command = Command {
     examples: &["status"],
     who: Permission::User,
     scope: Scope::Network,
-    place: Place::Anywhere,
+    place: Place::AdminRoom,
     words: Words::Open,
     read,
     tell,

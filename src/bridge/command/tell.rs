@@ -176,7 +176,7 @@ pub fn connected(connection: &Connection, now: Time) -> String {
             let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             format!("not connected; the next attempt is in {when}{why}")
         }
-        Connection::Held(why) => format!("kept away until somebody says `reconnect`: {why}"),
+        Connection::Held(why) => format!("kept away: {why}"),
         Connection::Asleep => {
             "disconnected for saying nothing for long; the next word brings the connection back".to_owned()
         }

@@ -104,6 +104,7 @@ impl Network {
             let stage = self.gate.get(&room, &user).map(|waiter| waiter.stage);
             if stage == Some(Stage::Asked) {
                 self.out.push(Effect::Pardon { room: room.clone(), user: user.clone() });
+                self.bar_over(&room, &user);
             }
             if stage != Some(Stage::Removed) {
                 self.gate.forget(&room, &user);
@@ -278,6 +279,7 @@ impl Network {
             self.gate_person(id);
         }
         waiting.into_iter().for_each(|id| self.ask_to_dial(id));
+        self.bot_goes();
         self.dial_next();
     }
 

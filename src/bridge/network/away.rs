@@ -139,7 +139,7 @@ struct HoldText {
 fn hold_text(end: &End, network: &str) -> Option<HoldText> {
     let staff = "talk to the network's operators, then ask the bridge's operator to let it connect again";
     let login = "ask the bridge's operator to set your login right, and it comes back";
-    let admin = "talk to them, then ask for it with the command reconnect";
+    let admin = "talk to them, they can let it back";
     let (what, next) = match end.ending {
         Ending::Killed => (format!("your IRC user was removed from {network} by an operator"), staff),
         Ending::Banned => (format!("your IRC user is banned from {network}"), staff),

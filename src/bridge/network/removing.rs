@@ -70,7 +70,7 @@ impl Network {
         }
     }
 
-    fn bar_over(&mut self, room: &RoomId, user: &UserId) {
+    pub(super) fn bar_over(&mut self, room: &RoomId, user: &UserId) {
         if self.meanwhile() == Meanwhile::Withheld {
             self.out.push(Effect::DropBar { room: room.clone(), user: user.clone() });
         }

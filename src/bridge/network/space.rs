@@ -199,6 +199,13 @@ impl Network {
                 self.space.later.insert(room.clone(), at);
                 return self.timers.arm(Timer::Space, at);
             }
+            // What is to be out of it is not left in it.
+            StepResult::Refused(_) if self.space.told.get(room) == Some(&Placed::Out) => {
+                let at = self.now.plus_ms(LOOK_MS);
+                self.space.told.remove(room);
+                self.space.later.insert(room.clone(), at);
+                return self.timers.arm(Timer::Space, at);
+            }
             StepResult::Refused(_) => {
                 let is_lately = self.space.looked_at.is_some_and(|at| self.now.since_ms(at) < LOOK_MS);
                 if !is_lately && self.policy.directory.space != Rooms::None {

@@ -23,7 +23,7 @@ use super::super::input::{
 };
 use super::super::policy::GateRule;
 use super::{Life, Network};
-use crate::ids::{ChannelName, InboxSeq, RoomId, UserId};
+use crate::ids::{InboxSeq, RoomId, UserId};
 
 /// Events of one successor that wait until it is known what it is. Those that come on top are failed and counted.
 pub const HELD_MAX: usize = 256;
@@ -347,13 +347,13 @@ impl Network {
             Unfit::Powerless => {
                 let lack = "I may not remove people there, so nobody could be kept from reading unseen";
                 let cure = format!("Give {bot} the level that removing takes there");
-                self.does_not_come(room, to, &channel, lack, &cure);
+                self.does_not_come(to, lack, &cure);
                 format!("{lack}. {cure}, and {channel} moves")
             }
             Unfit::Readable => {
                 let lack = "who is removed from there, or never was there, can read what is said";
                 let cure = "Let only members read its history, from when they joined";
-                self.does_not_come(room, to, &channel, lack, cure);
+                self.does_not_come(to, lack, cure);
                 format!("{lack}. {cure}, and {channel} moves")
             }
         };
@@ -361,10 +361,10 @@ impl Network {
         self.tell(room, text, None);
     }
 
-    /// The successor knows, too, where the bot is there.
-    fn does_not_come(&mut self, room: &RoomId, to: &RoomId, channel: &ChannelName, lack: &str, cure: &str) {
+    /// The successor knows, too, where the bot is there. Who reads there is not known, so nothing is named.
+    fn does_not_come(&mut self, to: &RoomId, lack: &str, cure: &str) {
         let text = format!(
-            "This room is to replace {room}, but {channel} does not come here yet: {lack}. {cure}, and it comes."
+            "This room is to replace another one, but its IRC channel does not come here yet: {lack}. {cure}, and it comes."
         );
         self.say_in_room(to.clone(), Speaker::Bot, BodyKind::Notice, text, None);
     }

@@ -224,6 +224,9 @@ async fn an_admin_keeps_order() {
     spammer.wait_message(&room, "why", PATIENT, told).await;
     let mut spammer = Desk::of(&world, spammer).await;
     assert!(spammer.says("status").await.contains("kept away"));
+    assert!(spammer.says("reconnect").await.contains("an admin of the bridge sent your IRC user away"));
+    assert!(root.says(&format!("release {}", spammer.user.id)).await.contains("may connect again"));
+    eve.wait_member("#c", &puppet("spammer")).await;
     assert!(root.says("reap 1").await.contains("silent for so long"));
     assert!(root.says("broadcast the bridge rests at noon").await.contains("Said in 2 rooms"));
     spammer.user.wait_body(&spammer.room.clone(), "the bridge rests at noon", PATIENT).await;

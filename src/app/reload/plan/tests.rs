@@ -65,6 +65,7 @@ fn another(place: &str, value: &Yaml) -> Option<Yaml> {
             return text("none");
         }
         _ if place.ends_with("members.to_matrix") => return text("full"),
+        _ if place.ends_with("directory.space") => return text("portals"),
         _ if place.ends_with("to_matrix") && value.is_string() => return text("none"),
         _ if place.ends_with("never") || place.ends_with("other_bridges") || place.ends_with("admins") => {
             return serde_yaml::from_str("['@other:example.org']").ok();

@@ -1,12 +1,14 @@
 //! Off the network and back: by people's own wish, and by an admin's.
 //!
 //! Who quits is held, as who was killed is, with an ending of its own: over restarts, until they ask for it or say
-//! something. Who is sent away by an admin comes back when they, or an admin, ask for it. Whose connection is reaped sleeps.
+//! something. Whom the network killed or banned, or an admin sent away, an admin lets back, and nobody else: a ban that its
+//! person lifts is none. Whose connection is reaped sleeps.
 
 use super::super::super::effect::{Effect, Refusal};
 use super::super::super::ending::{End, Ending, clean};
 use super::super::super::errand::{ROWS_MAX, Reaping, Report, UserFact};
 use super::super::super::input::AskId;
+use super::super::super::policy::Permission;
 use super::super::super::session::Session;
 use super::super::Network;
 use super::super::away::spelled;
@@ -35,6 +37,10 @@ impl Network {
             None => {}
         }
         self.send_off(id, Ending::Quit, "", &in_a_line(reason));
+        // Coming and going is heard in every channel: not more often than by `reconnect`.
+        let again = self.now.plus_ms(RECONNECT_MS_MIN);
+        let puppet = self.puppet(id);
+        puppet.not_before = puppet.not_before.max(again);
         Ok(Report::Done)
     }
 
@@ -55,6 +61,9 @@ impl Network {
 
     pub(super) fn reconnect_asked(&mut self, ask: AskId, user: &UserId) -> Result<Option<Report>, Refusal> {
         let (id, now) = (self.ensure_puppet(user, None), self.now);
+        if self.is_put_out(id) && self.policy.admission.permissions.of(user) != Permission::Admin {
+            return Err(Refusal::ours(NOT_ALLOWED, &self.held_words(id).unwrap_or_default()));
+        }
         let again = self.puppet(id).asked.called.map(|at| at.plus_ms(RECONNECT_MS_MIN));
         if let Some(again) = again.filter(|at| *at > now) {
             let time = spelled(again.since_ms(now).max(1_000));
@@ -75,6 +84,12 @@ impl Network {
         }
         self.ask_to_dial(id);
         Ok(None)
+    }
+
+    /// Held by others, for what they did.
+    fn is_put_out(&self, id: PuppetId) -> bool {
+        let held = self.puppets[id.0 as usize].held.as_ref();
+        held.is_some_and(|held| matches!(held.end.ending, Ending::Killed | Ending::Banned | Ending::SentAway))
     }
 
     /// Whether the other connection stands, or will not.
@@ -128,6 +143,19 @@ impl Network {
                 Err(Refusal::ours("NO_SUCH_USER", &words))
             }
         }
+    }
+
+    /// Whoever is held may connect again.
+    pub(super) fn release_held(&mut self, whom: &UserId) -> Result<Report, Refusal> {
+        let held = self.puppet_ids.get(whom).copied();
+        let Some(id) = held.filter(|id| self.puppets[id.0 as usize].held.is_some()) else {
+            let words = format!("{whom} is not kept away from {}", self.policy.network_name);
+            return Err(Refusal::ours("NO_SUCH_USER", &words));
+        };
+        self.let_back(id);
+        self.puppet(id).forget_failures();
+        self.ask_to_dial(id);
+        Ok(Report::Done)
     }
 
     /// All that are known of a homeserver; who comes from there later is a matter of permissions.

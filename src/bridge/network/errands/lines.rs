@@ -6,16 +6,18 @@
 use super::super::super::effect::{CommandAnswer, Refusal, Verdict};
 use super::super::super::errand::Report;
 use super::super::super::input::AskId;
+use super::super::super::policy::Shown;
 use super::super::super::session::question::{Command, Giver};
 use super::super::Network;
 use super::waiting::{Needs, Stage};
 use super::{NOT_ALLOWED, TOO_MANY};
-use crate::ids::{ConnId, PuppetId, UserId};
+use crate::ids::{ChannelName, ConnId, PuppetId, UserId};
 use crate::text::line::Line;
 
 impl Network {
     pub(super) fn line_asked(&mut self, ask: AskId, user: &UserId, text: &str) -> Result<(), Refusal> {
         let line = self.sayable(text)?;
+        self.may_say(user, &line)?;
         let id = self.ensure_puppet(user, None);
         self.wait_for(ask, id, Needs::Connection, Stage::Line(line))
     }
@@ -40,6 +42,32 @@ impl Network {
             _ => return Ok(line),
         };
         Err(Refusal::ours(NOT_ALLOWED, words))
+    }
+
+    /// What operators of a channel have forbidden somebody in its room they have forbidden by a command, too.
+    fn may_say(&self, user: &UserId, line: &Line) -> Result<(), Refusal> {
+        let refuse = |words: &str| Err(Refusal::ours(NOT_ALLOWED, words));
+        let speaks = ["PRIVMSG", "NOTICE", "TAGMSG", "CPRIVMSG", "CNOTICE"].contains(&line.command.as_str());
+        let acts = ["KICK", "MODE", "TOPIC", "INVITE"].contains(&line.command.as_str());
+        if !(speaks || acts) || line.params.len() < 2 {
+            return Ok(());
+        }
+        for word in line.params.iter().take(2).flat_map(|param| param.split(',')) {
+            let name = word.trim_start_matches(|sign| !self.isupport.channel_signs.contains(sign));
+            let channel = ChannelName::new(name, self.map()).filter(|_| self.isupport.is_channel(name));
+            let Some(channel) = channel else { continue };
+            if let Some(why) = self.silenced(user, &channel.clone().into()) {
+                return refuse(&why);
+            }
+            if speaks && self.is_limited(&channel) {
+                return refuse("its operators count what is said there: write in its room");
+            }
+        }
+        let is_shut = self.policy.queries.from_matrix == Shown::Off;
+        if speaks && is_shut && !self.isupport.is_channel(line.param(0)) {
+            return refuse("private messages from Matrix are switched off here");
+        }
+        Ok(())
     }
 
     /// Says the line, where the connection may be used.

@@ -68,6 +68,7 @@ impl Network {
             Errand::Channel(name) => self.channel_fact(&name).map(Some),
             Errand::Active => Ok(Some(self.is_active(user))),
             Errand::Here(room) => Ok(Some(self.place_here(user, &room))),
+            Errand::Release(whom) => self.release_held(&whom).map(Some),
             Errand::Find(whom) => Ok(Some(Report::Users(self.found(&whom)))),
         };
         match done {

@@ -80,6 +80,11 @@ impl Network {
         self.operators.rules.silences(target.channel()?, user).and_then(Rule::why_silent)
     }
 
+    /// True for a channel whose operators count what is said there.
+    pub(in super::super) fn is_limited(&self, channel: &ChannelName) -> bool {
+        self.operators.rules.limit(channel).is_some()
+    }
+
     /// True when operators have sent the bridge out of the channel.
     pub(in super::super) fn is_dismissed(&self, channel: &ChannelName) -> bool {
         self.operators.rules.dismissed(channel).is_some()
