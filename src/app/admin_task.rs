@@ -11,15 +11,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::errands::Errands;
 use super::keeping::{audit, keep};
 use super::reload;
-use super::shell::{Mailbox, Mailboxes, Shell};
-use crate::bridge::admin::{
-    ANSWER_MS_MAX, Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call,
-};
+use super::shell::{Mailboxes, Shell};
+use crate::bridge::admin::{Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call};
 use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
-use crate::bridge::errand::{Errand, Report};
-use crate::bridge::input::{AskId, BodyKind, Input, MatrixEvent, Member, Membership};
+use crate::bridge::errand::Errand;
+use crate::bridge::input::{AskId, BodyKind, MatrixEvent, Member, Membership};
 use crate::bridge::network::RelaySeqs;
 use crate::bridge::policy::Permissions;
 use crate::ids::{EventId, NetworkId, RoomId, UserId};
@@ -88,7 +87,7 @@ impl AdminDoor {
 pub struct AdminTask {
     admin: Admin,
     shell: Arc<Shell>,
-    mailboxes: Mailboxes,
+    errands: Errands,
     mailbox: mpsc::Receiver<AdminInput>,
 }
 
@@ -106,7 +105,8 @@ impl AdminTask {
             shell.admin.add(room.clone());
             admin.handle(shell.clock.now(), AdminInput::Room { user, room });
         }
-        Ok(Self { admin, shell: Arc::clone(shell), mailboxes: Arc::clone(mailboxes), mailbox })
+        let errands = Errands::new(Arc::clone(shell), Arc::clone(mailboxes));
+        Ok(Self { admin, shell: Arc::clone(shell), errands, mailbox })
     }
 
     /// Runs until cancelled.
@@ -185,16 +185,10 @@ impl AdminTask {
     }
 
     async fn ask(&self, ask: AskId, network: &NetworkId, user: UserId, errand: Errand) {
-        let (number, answer) = self.shell.errands.make();
-        let is_its = |mailbox: &&Mailbox| mailbox.network == *network;
-        if let Some(mailbox) = self.mailboxes.iter().find(is_its) {
-            // Gone: the answer never comes, and that is an answer.
-            mailbox.inputs.send(Input::Errand { ask: number, user, errand }).await.ok();
-        }
+        let report = self.errands.give(network, user, errand).await;
         let shell = Arc::clone(&self.shell);
         self.shell.tasks.spawn(async move {
-            let answered = timeout(Duration::from_millis(ANSWER_MS_MAX), answer).await;
-            let report = answered.ok().and_then(Result::ok).unwrap_or(Report::Unknown);
+            let report = report.await;
             shell.admin.give(AdminInput::Reported { ask, report }).await;
         });
     }

@@ -12,6 +12,7 @@ pub mod admin_task;
 mod clock;
 pub mod dial_plan;
 mod directory;
+pub mod errands;
 pub mod heal;
 pub mod heap;
 pub mod host;

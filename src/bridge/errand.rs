@@ -5,6 +5,9 @@
 //! and no sentences, save where a refusal is told in the words of whoever refused; the sentences are made in
 //! `command`, so that a programme gets the facts.
 
+pub mod plumbing;
+
+use self::plumbing::{Link, Plumbing};
 use super::effect::{CommandAnswer, Refusal};
 use crate::ids::{RoomId, Time, UserId};
 use crate::secret::Secret;
@@ -63,6 +66,21 @@ pub enum Errand {
     Find(UserId),
     /// Of an admin: whoever is held may connect again.
     Release(UserId),
+    /// People's own room is bridged with a channel, once somebody who may say so on IRC has said so. That who asks has the
+    /// power for it in the room was looked at before.
+    Plumb {
+        room: RoomId,
+        channel: String,
+        key: Option<Secret>,
+        /// The one operator to be asked; `None`: whom the bot finds.
+        operator: Option<String>,
+    },
+    /// A room that people had bridged is so no more, or is not waited for any more; `None`: with whatever channel.
+    Unplumb { room: RoomId, channel: Option<String> },
+    /// What people's own rooms are bridged with, or wait to be; `None`: all rooms.
+    Links { room: Option<RoomId> },
+    /// Who of a channel can say that it may be bridged.
+    Operators { channel: String, key: Option<Secret> },
 }
 
 /// Whether idle connections are ended, or only named.
@@ -110,6 +128,10 @@ pub enum Report {
     Channel(Box<ChannelFact>),
     /// The channel of a room, or the nick of a private chat.
     Here(Option<String>),
+    Plumbing(Plumbing),
+    Links(Vec<Link>),
+    /// Nicks.
+    Operators(Vec<String>),
 }
 
 /// A channel they are in now.

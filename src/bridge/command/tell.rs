@@ -97,7 +97,10 @@ impl<'a> Told<'a> {
                 | Report::Users(_)
                 | Report::Ended(_)
                 | Report::Channel(_)
-                | Report::Here(_),
+                | Report::Here(_)
+                | Report::Plumbing(_)
+                | Report::Links(_)
+                | Report::Operators(_),
             )
             | None => Reply::text("Done."),
         }

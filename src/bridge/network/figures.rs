@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::channel::ledger::Counters;
 use super::super::effect::{CommandAnswer, Verdict};
 use super::super::errand::Report;
+use super::super::errand::plumbing::Plumbing;
 use super::super::homeservers::Refused;
 use super::super::portal::{gate, membership};
 use super::super::puppet::Puppet;
@@ -104,7 +105,7 @@ impl Counts {
 
     pub(super) fn errand(&mut self, report: &Report) {
         let count = match report {
-            Report::Refused(_) => &mut self.errands.refused,
+            Report::Refused(_) | Report::Plumbing(Plumbing::Refused(_)) => &mut self.errands.refused,
             Report::Unknown => &mut self.errands.unknown,
             Report::Line(CommandAnswer { verdict: Verdict::Refused(_), .. }) => &mut self.errands.refused,
             Report::Line(CommandAnswer { verdict: Verdict::Unknown | Verdict::Doubtful(_), .. }) => {
@@ -122,7 +123,10 @@ impl Counts {
             | Report::Users(_)
             | Report::Ended(_)
             | Report::Channel(_)
-            | Report::Here(_) => &mut self.errands.done,
+            | Report::Here(_)
+            | Report::Plumbing(Plumbing::Linked { .. } | Plumbing::Asked { .. })
+            | Report::Links(_)
+            | Report::Operators(_) => &mut self.errands.done,
         };
         *count += 1;
     }

@@ -70,6 +70,12 @@ impl Network {
             Errand::Here(room) => Ok(Some(self.place_here(user, &room))),
             Errand::Release(whom) => self.release_held(&whom).map(Some),
             Errand::Find(whom) => Ok(Some(Report::Users(self.found(&whom)))),
+            Errand::Plumb { .. }
+            | Errand::Unplumb { .. }
+            | Errand::Links { .. }
+            | Errand::Operators { .. } => {
+                Err(Refusal::ours(NOT_ALLOWED, "rooms are not bridged by command yet"))
+            }
         };
         match done {
             Ok(None) => {}
