@@ -177,6 +177,7 @@ fn told(text: &str) -> (Vec<Errand>, usize, Vec<Said>) {
                 | AdminEffect::Enter { .. }
                 | AdminEffect::Ignore { .. }
                 | AdminEffect::Leave { .. }
+                | AdminEffect::LeaveUnlessLinked { .. }
                 | AdminEffect::SaveRoom { .. }
                 | AdminEffect::DropRoom { .. } => {}
             }

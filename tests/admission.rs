@@ -85,6 +85,7 @@ fn policy(admission: Admission) -> Policy {
         moderation: Moderation { to_matrix: Rooms::None, ..Moderation::default() },
         operators: Operators::off(),
         admission,
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }

@@ -66,6 +66,7 @@ fn policy() -> Policy {
         directory: Directory::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
     }
 }
 struct W {

@@ -17,8 +17,8 @@ use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, Porta
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
-    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, Topics,
-    Typing,
+    Mentions, Moderation, Operators, PingPace, Plumbing, Policy, Power, PresenceRules, QueryRules, Shown,
+    Topics, Typing,
 };
 use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
@@ -414,5 +414,6 @@ fn policy() -> Policy {
         directory: Directory::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: Plumbing::default(),
     }
 }

@@ -66,6 +66,7 @@ fn policy(gate: GateRule) -> Policy {
         moderation: Moderation::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
         directory: Directory { plates: Shown::Off, ..Directory::default() },
     }
 }

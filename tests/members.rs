@@ -61,6 +61,7 @@ fn policy(to_matrix: ToMatrix) -> Policy {
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bunraku::bridge::operators::answer::Answer;
-use bunraku::bridge::operators::answer::examples::question;
+use bunraku::bridge::operators::answer::examples::{question, room_question};
 use bunraku::bridge::operators::command::{COMMANDS, Command, Deed, REASON_CHARS_MAX, Who, read};
 use bunraku::bridge::operators::pace::{ALL_MAX, FIRST_MAX, HOST_MAX, KEPT, OWN_MAX};
 use bunraku::bridge::operators::rules::{BLOCKS_MAX, LIMIT_MAX, MUTES_MAX};
@@ -68,6 +68,7 @@ fn the_page_for_operators_says_what_the_code_does() {
     let frame = include_str!("operators/page.md");
     let made = frame.replace("{commands}\n", &commands()).replace("{answers}\n", answers().trim_end());
     let made = made.replace("{bounds}", &bounds()).replace("{question}", &quoted(&question()));
+    let made = made.replace("{room_question}", &quoted(&room_question()));
     let made = format!("{}\n", made.trim_end());
     let page = root.join("docs/CHANNEL_OPERATORS.md");
     if std::env::var_os("BUNRAKU_BLESS").is_some() {
@@ -90,6 +91,8 @@ fn line() -> impl Strategy<Value = String> {
         "dismiss",
         "#c",
         "@ada:hs",
+        "!r:hs",
+        "!",
         "@:",
         "hs",
         "off",
@@ -118,9 +121,10 @@ proptest! {
             }
             Ok(order) => {
                 let reason = match &order.deed {
-                    Deed::Mute { reason, .. } | Deed::Block { reason, .. } | Deed::Dismiss(reason) => reason.clone(),
+                    Deed::Mute { reason, .. } | Deed::Block { reason, .. } | Deed::Dismiss(reason)
+                    | Deed::Refuse { reason, .. } => reason.clone(),
                     Deed::Help(_) | Deed::Status | Deed::People | Deed::Unmute(_) | Deed::Unblock(_) | Deed::Limit(_)
-                    | Deed::Welcome => None,
+                    | Deed::Welcome | Deed::Admit(_) => None,
                 };
                 prop_assert!(reason.is_none_or(|reason| reason.chars().count() <= REASON_CHARS_MAX));
                 prop_assert!(!matches!(order.deed, Deed::Limit(Some(lines)) if !(1..=LIMIT_MAX).contains(&lines)));

@@ -54,6 +54,7 @@ fn policy() -> Policy {
         directory: Directory::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),

@@ -62,6 +62,7 @@ fn policy() -> Policy {
         directory: Directory { plates: Shown::Off, ..Directory::default() },
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: bunraku::bridge::policy::Plumbing::default(),
     }
 }
 

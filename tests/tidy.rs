@@ -7,10 +7,10 @@
 //! | `lanes`, `secret` | nothing | `subtle`, `zeroize`, serde (`secret`) |
 //! | `vault` | `secret` | any (a file) |
 //! | `bridge` | `text`, `ids`, `secret`, `lanes`, itself | `irc::proto` (as data), `governor` (on the machine's clock) |
-//! | `irc` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect, media}` | any |
+//! | `irc` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect, media, errand}` | any |
 //! | `matrix` | the same | any |
 //! | `store` | the same, and `vault` | any |
-//! | `web` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect, media}` | any |
+//! | `web` | `ids`, `text`, `secret`, `lanes`, `bridge::{input, effect, media, errand}` | any |
 //! | `config` | `ids`, `text`, `secret` | any |
 //! | `app` | everything but `cli` | any |
 //! | `cli`, `main` | `config`, `app`, `matrix` (for `check`), `store`, `vault` and `irc` (for `login`), `ids`, `secret` | any |
@@ -176,7 +176,7 @@ fn layers(file: &Source) -> Vec<Finding> {
             _ if target == layer || layer == "lib" => true,
             "bridge" => match bridge {
                 Bridge::None => false,
-                Bridge::Seams => matches!(part, Some("input" | "effect" | "media")),
+                Bridge::Seams => matches!(part, Some("input" | "effect" | "media" | "errand")),
                 Bridge::All => true,
             },
             _ => below.contains(&target),

@@ -5,6 +5,7 @@
 
 SYNAPSE_VERSION=1.163.2
 PARSER_TESTS_VERSION=0.0.4
+SCHEMATHESIS_VERSION=4.32.5
 
 if [ "$(id -u)" = 0 ]; then
     # Servers that refuse to be root must be able to reach it, which they cannot below /root.
@@ -13,6 +14,7 @@ else
     CACHE=${BUNRAKU_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bunraku-test}
 fi
 VENV=$CACHE/venv
+SCHEMATHESIS_VENV=$CACHE/schemathesis
 HYBRID_ROOT=$CACHE/ircd-hybrid
 
 die() {
@@ -100,6 +102,16 @@ python_env() {
     run_logged venv python3 -m venv --clear "$VENV"
     run_logged pip "$VENV/bin/pip" install -q \
         "matrix-synapse==$SYNAPSE_VERSION" "irc-parser-tests==$PARSER_TESTS_VERSION"
+    touch "$stamp"
+}
+
+# schemathesis_env: asks the API what its document allows. Apart from Synapse, which wants other versions of the same packages.
+schemathesis_env() {
+    local stamp="$SCHEMATHESIS_VENV/installed-$SCHEMATHESIS_VERSION"
+    [ ! -e "$stamp" ] || return 0
+    echo "  installing schemathesis $SCHEMATHESIS_VERSION from PyPI"
+    run_logged schemathesis-venv python3 -m venv --clear "$SCHEMATHESIS_VENV"
+    run_logged schemathesis-pip "$SCHEMATHESIS_VENV/bin/pip" install -q "schemathesis==$SCHEMATHESIS_VERSION"
     touch "$stamp"
 }
 

@@ -65,12 +65,16 @@ impl AdminDoor {
             (MatrixEvent::Member { target, membership: Membership::Invite, .. }, None) => {
                 (target.user == *bot).then_some(Place::Private)
             }
-            (MatrixEvent::Message { body, .. }, None) => is_call(&body.text).then_some(Place::Private),
+            (MatrixEvent::Message { body, .. }, None) if is_call(&body.text) => Some(Place::Private),
+            (MatrixEvent::Message { body, .. }, None) => {
+                let is_text = body.kind == BodyKind::Text && body.media.is_none();
+                in_room(&body.text).filter(|_| is_text).map(|_| Place::Unbridged)
+            }
             (_, None) => None,
         }
     }
 
-    fn has(&self, room: &RoomId) -> bool {
+    pub(super) fn has(&self, room: &RoomId) -> bool {
         self.rooms.read().unwrap_or_else(PoisonError::into_inner).contains(room)
     }
 
@@ -151,6 +155,7 @@ impl AdminTask {
             AdminEffect::Keep { ask, network, user, keeping } => self.keep(ask, network, user, keeping),
             AdminEffect::Upkeep { ask, upkeep } => self.upkeep(ask, upkeep),
             AdminEffect::Hide { room, event } => self.hide(room, event),
+            AdminEffect::LeaveUnlessLinked { room, user } => self.leave_unless_linked(room, user),
             AdminEffect::SaveRoom { user, room } => {
                 let saved = self.shell.store.admin_room_save(&user, &room).await;
                 note(
@@ -213,6 +218,18 @@ impl AdminTask {
                 Upkeep::Reload => UpkeepReport::Reloaded(reload::reload(&shell).await.to_string()),
             };
             shell.admin.give(AdminInput::Upkept { ask, report }).await;
+        });
+    }
+
+    /// Leaves a room for which nobody has named a channel. What is not known for sure keeps the bot there.
+    fn leave_unless_linked(&self, room: RoomId, user: UserId) {
+        let (shell, errands) = (Arc::clone(&self.shell), self.errands.clone());
+        self.shell.tasks.spawn(async move {
+            let is_free = !shell.routes.has(&room) && !shell.admin.has(&room);
+            if is_free && errands.have_nothing_for(&room, &user).await {
+                let reason = "nobody has bridged this room in ten minutes; invite me again for it";
+                shell.outbox.leave(room, shell.client.bot().clone(), reason.to_owned());
+            }
         });
     }
 

@@ -9,6 +9,7 @@
 //! [`run`] starts everything and ends it in order. Nothing here decides about chat.
 
 pub mod admin_task;
+mod api;
 mod clock;
 pub mod dial_plan;
 mod directory;
@@ -26,6 +27,7 @@ mod network_task;
 mod opening;
 mod parts;
 pub mod perform;
+mod plumbing;
 pub mod policy_lists;
 mod prune;
 mod queries;

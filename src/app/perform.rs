@@ -174,6 +174,8 @@ impl NetworkTask {
                 );
             }
             Effect::Space(wish) => self.space(wish).await,
+            Effect::Plumb { room, channel, user } => self.plumb(room, channel, user),
+            Effect::DropPortal { room } => self.drop_portal(&room).await,
         }
     }
 

@@ -7,7 +7,7 @@ pub mod plan;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
@@ -140,6 +140,8 @@ impl Reloader {
             }
         }
         if plan.has_changed("permissions") {
+            let permissions = settings::permissions(&plan.effective);
+            *shell.permissions.write().unwrap_or_else(PoisonError::into_inner) = permissions;
             shell.admin.give(AdminInput::Permissions(settings::permissions(&plan.effective))).await;
         }
         shell.policy_rooms.follow(lists(&plan.effective, &self.registration.bot));

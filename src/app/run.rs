@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admin_task::{AdminDoor, AdminTask};
+use super::api::{self, Api};
 use super::clock::Clock;
 use super::dial_plan::dial_plan;
 use super::heal::gaps::Gaps;
@@ -79,6 +80,7 @@ struct Bridge {
     idents: Option<TcpListener>,
     watched: Option<Watched>,
     shown: Option<Shown>,
+    api: Api,
     router: axum::Router,
     pump: InboxPump,
     intake: Arc<Intake>,
@@ -99,6 +101,7 @@ impl Bridge {
             .with_context(|| format!("cannot listen on {listen} (appservice.listen)"))?;
         let idents = ident_server(config).await?;
         let watchers = watchers(config).await?;
+        let api = Api::listen(config).await?;
         let store = Store::open(config.database.url.expose()).await?;
         if let Err(error) = store.lengthen_log().await {
             tracing::debug!(%error, "the database's log could not be made longer; commits take longer");
@@ -127,6 +130,7 @@ impl Bridge {
             admins: config.appservice.admins.iter().filter_map(|admin| UserId::new(admin)).collect(),
             tasks,
             routes,
+            permissions: settings::permissions(config).into(),
             admin: door,
             policy_rooms: Arc::default(),
             reloader: OnceLock::new(),
@@ -179,6 +183,7 @@ impl Bridge {
             idents,
             watched,
             shown,
+            api,
             router,
             pump,
             intake,
@@ -204,6 +209,7 @@ impl Bridge {
             idents,
             watched,
             shown,
+            api,
             router,
             pump,
             intake,
@@ -266,6 +272,7 @@ impl Bridge {
             ))),
             None => {
                 if !starting.is_cancelled() {
+                    let api_settings = api::settings(&config);
                     let running = (config.clone(), registration);
                     let reloader = Reloader::new(source, running, Arc::clone(&mailboxes), starting.clone());
                     shell.reloader.set(reloader).ok();
@@ -279,6 +286,7 @@ impl Bridge {
                     // Ends with the start of the stop: nobody comes or goes because we do.
                     shell.tasks.spawn(steps.run(starting.clone()));
                     shell.tasks.spawn(heal::heal(Arc::clone(&shell), intake, gaps, healing));
+                    api.serve(&shell, &mailboxes, api_settings, &starting);
                     tracing::info!("ready");
                     tokio::select! {
                         () = stop.asked() => Ok(()),

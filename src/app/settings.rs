@@ -6,8 +6,9 @@ use super::startup;
 use crate::bridge::policy::{
     Admission, Asides, Asks, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood,
     Formatting, Forms, GateRule, HomeserverLimits, JoinFailure, Members, Mentions, Moderation, Neighbours,
-    Notices, Operators, Own, Permission, Permissions, PingPace, Policy, Power, PresenceRules, QueryRules,
-    QuitMessage, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
+    Notices, Operators, Own, Permission, Permissions, PingPace, Plumbing, PlumbingBy, Policy, Power,
+    PresenceRules, QueryRules, QuitMessage, Ranks, Rooms, Services, Shown, StatusEvents, ToMatrix, Topics,
+    Typing, Webirc,
 };
 use crate::config::{self, Config, Network, Registration};
 use crate::ids::{NetworkId, UserId};
@@ -88,6 +89,7 @@ fn policy(key: &str, network: &Network, config: &Config, registration: &Registra
         directory: directory(network),
         operators: operators(network),
         admission: admission(network, config),
+        plumbing: plumbing(&network.plumbing),
         moderation: Moderation {
             to_irc: rooms(network.moderation.to_irc),
             to_matrix: rooms(network.moderation.to_matrix),
@@ -155,6 +157,14 @@ fn directory(network: &Network) -> Directory {
         neighbours: Neighbours::default(),
         space: rooms(directory.space),
     }
+}
+
+fn plumbing(plumbing: &config::Plumbing) -> Plumbing {
+    let by = match plumbing.by {
+        config::PlumbingBy::Consent => PlumbingBy::Consent,
+        config::PlumbingBy::Nobody => PlumbingBy::Nobody,
+    };
+    Plumbing { by, rooms_max: plumbing.rooms_max }
 }
 
 fn operators(network: &Network) -> Operators {

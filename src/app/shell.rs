@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -18,7 +18,7 @@ use crate::bridge::effect::{Existence, Found, Outcome};
 use crate::bridge::errand::Report;
 use crate::bridge::input::{AskId, Input};
 use crate::bridge::network::figures::Figures;
-use crate::bridge::policy::Policy;
+use crate::bridge::policy::{Permissions, Policy};
 use crate::ids::{InboxSeq, NetworkId, RoomAlias, RoomId, UserId};
 use crate::irc::identd::Idents;
 use crate::matrix::client::Client;
@@ -40,6 +40,8 @@ pub struct Shell {
     pub admins: Vec<UserId>,
     pub tasks: TaskTracker,
     pub routes: Arc<Routes>,
+    /// Who may what, as the configuration says now.
+    pub permissions: RwLock<Permissions>,
     /// The way to the admin rooms.
     pub admin: AdminDoor,
     /// Which rooms are policy lists.

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::text::line::Line;
 
 pub use super::errand::NickRow;
+pub use super::kept::Presence;
 pub use super::look_up::Found;
 pub use super::operators::rules::{Asked, Rule};
 pub use super::relay::memory::{Author, Life, Said, Saying};
@@ -128,6 +129,10 @@ pub enum Effect {
     Hasten { room: RoomId },
     /// Do something about the network's space.
     Space(SpaceWish),
+    /// The channel's operators allow this room: pair the two, if it is fit and this person may say so there. Answered by `Plumbed`.
+    Plumb { room: RoomId, channel: String, user: UserId },
+    /// Forget the portal of this room, and who was in it.
+    DropPortal { room: RoomId },
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.
@@ -390,11 +395,4 @@ impl Refusal {
     pub fn ours(code: &str, words: &str) -> Self {
         Self { code: code.to_owned(), words: words.to_owned(), params: Vec::new() }
     }
-}
-
-/// Whether somebody is in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    In,
-    Out,
 }

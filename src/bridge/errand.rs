@@ -83,6 +83,23 @@ pub enum Errand {
     Operators { channel: String, key: Option<Secret> },
 }
 
+impl Errand {
+    /// True for what is about the network as a whole, or about somebody else: nobody in particular has to ask for it.
+    pub fn is_of_everybody(&self) -> bool {
+        matches!(
+            self,
+            Self::Users
+                | Self::Kill { .. }
+                | Self::Evict { .. }
+                | Self::Reap { .. }
+                | Self::Channel(_)
+                | Self::Find(_)
+                | Self::Release(_)
+                | Self::Links { .. }
+        )
+    }
+}
+
 /// Whether idle connections are ended, or only named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaping {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::effect::QueryStep;
+use super::errand::plumbing::Unplumbable;
 use super::errand::{Errand, NickRow};
 use super::media::Media;
 use super::operators::rules::Rule;
@@ -20,6 +21,7 @@ use crate::text::line::Line;
 pub use super::kept::{BarRow, HoldRow};
 pub use super::look_up::LookUp;
 pub use super::policy_lists::{About, Concerns, PolicyList, PolicyRule, PolicyRules, RuleKey};
+pub use super::portal::origin::{PortalOrigin, Whose};
 pub use super::queries::row::{AbsenceTold, QueryFault, QueryRoom, QueryRow, QueryStanding};
 pub use super::step::StepResult;
 pub use super::succession::{Successor, TombstoneRow, Unfit};
@@ -103,6 +105,8 @@ pub enum Input {
     Space(RoomId),
     /// What became of `SpaceWish::Find`: the space, or words on why there is none.
     SpaceFound(Result<RoomId, String>),
+    /// What became of `Effect::Plumb`; where it went well, behind the room's `Portal` and `Members`.
+    Plumbed { room: RoomId, channel: String, result: Result<(), Unplumbable> },
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.
@@ -183,15 +187,6 @@ pub struct PortalRow {
     /// The channel as first written; the machine folds it.
     pub channel: String,
     pub origin: PortalOrigin,
-}
-
-/// How a portal came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PortalOrigin {
-    /// We made the room when somebody asked for its alias.
-    Alias,
-    /// A human-owned room that the configuration maps (plumbed).
-    Config,
 }
 
 /// Somebody in a room.

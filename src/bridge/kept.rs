@@ -29,3 +29,10 @@ pub struct BarRow {
     /// As the homeserver shows it.
     pub reason: String,
 }
+
+/// Whether somebody is in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    In,
+    Out,
+}

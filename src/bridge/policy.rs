@@ -5,6 +5,7 @@ mod directory;
 mod moderation;
 mod pace;
 pub mod permissions;
+mod plumbing;
 mod presence;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ pub use self::directory::{Directory, Neighbours};
 pub use self::moderation::Moderation;
 pub use self::pace::{ConnectPace, Flood, PingPace};
 pub use self::permissions::{Permission, Permissions};
+pub use self::plumbing::{Plumbing, PlumbingBy};
 pub use self::presence::{GateRule, JoinFailure, PresenceRules};
 pub use super::operators::settings::{Asks, Consent, Operators};
 pub use super::portal::access::Ranks;
@@ -80,6 +82,7 @@ pub struct Policy {
     pub moderation: Moderation,
     pub operators: Operators,
     pub admission: Admission,
+    pub plumbing: Plumbing,
 }
 
 /// Whether people are shown that somebody on the other side types.

@@ -61,6 +61,8 @@ pub enum Timer {
     Errands,
     /// The network's space is to be looked for again, or rooms in it are of channels that nobody knows.
     Space,
+    /// Operators may have had enough time to say whether a room may be bridged.
+    Wishes,
 }
 
 /// The armed timers, each at most once.

@@ -4,6 +4,7 @@
 //! value that may hold a secret.
 
 mod admission;
+mod api;
 mod identity;
 mod listeners;
 mod members;
@@ -29,6 +30,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     listeners::identd(&config.identd, findings);
     listeners::metrics(&config.metrics, findings);
     listeners::media(&config.media, findings);
+    api::api(&config.api, findings);
     if config.secrets.key_file.as_os_str().is_empty() {
         findings.error(place!["secrets", "key_file"], "must name a file");
     }

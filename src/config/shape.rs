@@ -86,6 +86,19 @@ pub(super) static CONFIG: Shape = Shape::Table(&[
             may("transfers_max", whole(1, 10_000)),
         ]),
     ),
+    may(
+        "api",
+        Shape::Table(&[
+            may("listen", Shape::Text),
+            may("admin_listen", Shape::Text),
+            may("tokens", Shape::List(&API_TOKEN)),
+            may("sign_in", Shape::OneOf(&["own", "any"])),
+            may("homeservers", Shape::List(&API_HOMESERVER)),
+            may("widget", Shape::YesNo),
+            may("requests_per_minute", whole(1, 1_000_000)),
+            may("trusted_proxies", TEXTS),
+        ]),
+    ),
     may("permissions", Shape::Named(&PERMISSION)),
     may("policy_lists", Shape::Table(&[may("rooms", TEXTS), may("quit_message", Shape::Text)])),
     must("networks", Shape::Named(&NETWORK)),
@@ -257,6 +270,10 @@ static NETWORK: Shape = Shape::Table(&[
         ]),
     ),
     may(
+        "plumbing",
+        Shape::Table(&[may("by", Shape::OneOf(&["consent", "nobody"])), may("rooms_max", whole(0, 10_000))]),
+    ),
+    may(
         "homeservers",
         Shape::Table(&[
             may("connections_max", whole(0, 50_000)),
@@ -274,5 +291,13 @@ static FLOOD: &[Setting] =
 
 static SERVER: Shape =
     Shape::Table(&[must("host", Shape::Text), may("port", whole(1, 65_535)), may("tls", Shape::YesNo)]);
+
+static API_TOKEN: Shape = Shape::Table(&[
+    must("name", Shape::Text),
+    must("token", Shape::Text),
+    may("may", Shape::OneOf(&["plain", "admin"])),
+]);
+
+static API_HOMESERVER: Shape = Shape::Table(&[must("domain", Shape::Text), must("url", Shape::Text)]);
 
 static CHANNEL: Shape = Shape::Table(&[must("channel", Shape::Text), must("rooms", TEXTS)]);

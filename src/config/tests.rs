@@ -52,7 +52,11 @@ fn sample_with_channel() -> String {
     let example = "    #   - channel: \"#example\"\n    #     rooms: [\"!opaque:example.org\", \"#room:example.org\"]\n";
     assert!(SAMPLE.contains(example));
     let mapped = example.replace("    #   ", "      ");
-    SAMPLE.replace("    channels: []\n", &format!("    channels:\n{mapped}"))
+    let sample = SAMPLE.replace("    channels: []\n", &format!("    channels:\n{mapped}"));
+    let token = "  tokens:\n    - { name: manager, token: 0123456789abcdef01234567, may: plain }\n";
+    let sample = sample.replace("  tokens: []\n", token);
+    let friends = "  homeservers:\n    - { domain: friends.example, url: \"http://10.0.0.7:8008\" }\n";
+    sample.replace("  homeservers: []\n", friends)
 }
 
 #[test]

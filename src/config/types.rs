@@ -6,6 +6,7 @@
 //! in before these types are made, so none of them is an `Option` without a meaning of its own.
 
 mod admission;
+mod api;
 mod directory;
 mod identity;
 mod listeners;
@@ -13,6 +14,7 @@ mod members;
 mod messages;
 mod operators;
 mod pace;
+mod plumbing;
 mod presence;
 mod rooms;
 
@@ -26,6 +28,7 @@ use crate::ids::UserId;
 use crate::secret::Secret;
 
 pub use admission::{Homeservers, PermissionName, PolicyLists};
+pub use api::{Api, ApiHomeserver, ApiToken, ApiTokenMay, SignIn};
 pub use directory::Directory;
 pub use identity::{Services, Source, Tls, Webirc};
 pub use listeners::{Identd, Media, Metrics};
@@ -33,6 +36,7 @@ pub use members::{Members, ToMatrix};
 pub use messages::{Failures, Formatting, Mentions, Messages, Queries, Typing};
 pub use operators::Operators;
 pub use pace::{Connect, Flood, Ping};
+pub use plumbing::{Plumbing, PlumbingBy};
 pub use presence::{Gate, JoinFailure, Presence};
 pub use rooms::{Channel, Consent, Moderation, Portals, Power, RoomName, Rooms, Topics};
 
@@ -55,6 +59,8 @@ pub struct Config {
     pub metrics: Metrics,
     #[serde(default)]
     pub media: Media,
+    #[serde(default)]
+    pub api: Api,
     /// What people may do, by user id, server name or `*`.
     #[serde(default = "admission::everybody")]
     pub permissions: BTreeMap<String, PermissionName>,
@@ -244,6 +250,8 @@ pub struct Network {
     pub directory: Directory,
     #[serde(default)]
     pub operators: Operators,
+    #[serde(default)]
+    pub plumbing: Plumbing,
     #[serde(default)]
     pub homeservers: Homeservers,
 }

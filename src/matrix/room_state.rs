@@ -166,6 +166,32 @@ pub async fn may_remove(client: &Client, room: &RoomId, creators: &[UserId]) -> 
     Ok(creators.contains(client.bot()) || removes(&content, client.bot()))
 }
 
+/// Whether people who never were in a room can read what is said there.
+pub async fn is_for_all_the_world(client: &Client, room: &RoomId) -> Result<bool, ClientError> {
+    let content = client.state(room, HISTORY).await?.unwrap_or_default();
+    Ok(content.get("history_visibility").and_then(Value::as_str) == Some("world_readable"))
+}
+
+/// Whether somebody may change levels in a room, which is what it takes to have it bridged; else the level it takes.
+/// `creators` are those whom no level binds.
+pub async fn power_to_rule(
+    client: &Client,
+    room: &RoomId,
+    creators: &[UserId],
+    user: &UserId,
+) -> Result<Result<(), i64>, ClientError> {
+    let content = client.state(room, POWER_LEVELS).await?.unwrap_or_default();
+    Ok(if creators.contains(user) { Ok(()) } else { rules(&content, user) })
+}
+
+fn rules(content: &Content, user: &UserId) -> Result<(), i64> {
+    let there = levels(content, &[], user);
+    match there.of_bot {
+        Some(level) if level >= there.needed => Ok(()),
+        Some(_) | None => Err(there.needed),
+    }
+}
+
 fn removes(content: &Content, bot: &UserId) -> bool {
     let level_of = |key: &str| content.get(key).and_then(level);
     // "If there is no m.room.power_levels event …", and else: client-server API, "m.room.power_levels".
@@ -310,6 +336,24 @@ mod tests {
         for (content, may) in cases {
             let content = content.as_object().expect("content");
             assert_eq!(removes(content, &user("bot")), may, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_is_bridged_by_those_who_may_change_its_levels() {
+        let cases = [
+            (json!({}), Err(50)),
+            (json!({ "users": { "@ada:hs": 50 } }), Ok(())),
+            (json!({ "users": { "@ada:hs": "50" } }), Ok(())),
+            (json!({ "users": { "@ada:hs": 49 } }), Err(50)),
+            (json!({ "users_default": 60 }), Ok(())),
+            (json!({ "users": { "@ada:hs": 50 }, "events": { "m.room.power_levels": 100 } }), Err(100)),
+            (json!({ "users": { "@ada:hs": 50 }, "state_default": 75 }), Err(75)),
+            (json!({ "users": { "@ada:hs": 10 }, "state_default": 10, "events": "none" }), Ok(())),
+        ];
+        for (content, may) in cases {
+            let content = content.as_object().expect("content");
+            assert_eq!(rules(content, &user("ada")), may, "{content:?}");
         }
     }
 

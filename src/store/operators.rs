@@ -5,14 +5,15 @@ use super::change::Write;
 use super::db::{Arg, Conn, Fault, Row};
 use super::{Store, StoreError};
 use crate::bridge::effect::{Asked, Rule};
-use crate::ids::{NetworkId, Time};
+use crate::ids::{NetworkId, Time, UserId};
 
-const SAVE: &str = "INSERT INTO operator_rules (network, channel, kind, subject, number, by_nick, reason, since) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (network, channel, kind, subject) DO UPDATE SET \
-    number = excluded.number, by_nick = excluded.by_nick, reason = excluded.reason, since = excluded.since";
+const SAVE: &str = "INSERT INTO operator_rules (network, channel, kind, subject, number, by_nick, reason, since, asker) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (network, channel, kind, subject) DO UPDATE SET \
+    number = excluded.number, by_nick = excluded.by_nick, reason = excluded.reason, since = excluded.since, \
+    asker = excluded.asker";
 const REMOVE: &str =
     "DELETE FROM operator_rules WHERE network = $1 AND channel = $2 AND kind = $3 AND subject = $4";
-const OF_NETWORK: &str = "SELECT channel, kind, subject, number, by_nick, reason, since FROM operator_rules \
+const OF_NETWORK: &str = "SELECT channel, kind, subject, number, by_nick, reason, since, asker FROM operator_rules \
     WHERE network = $1 ORDER BY since, channel, kind, subject";
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub(super) async fn save(conn: &mut Conn, network: &NetworkId, rule: &Rule) -> R
         Arg::Text(&rule.by),
         Arg::MaybeText(rule.reason.as_deref()),
         Arg::Int(i64::try_from(rule.since.0).unwrap_or(i64::MAX)),
+        Arg::MaybeText(rule.asked.asker().map(UserId::as_str)),
     ];
     conn.execute(SAVE, &args).await.map(|_| ())
 }
@@ -73,7 +75,8 @@ fn rule(row: &Row) -> Result<Option<Rule>, Fault> {
     let (channel, kind, subject, number) = (row.text(0)?, row.text(1)?, row.text(2)?, row.int(3)?);
     let (by, reason) = (row.text(4)?, row.maybe_text(5)?);
     let since = Time(u64::try_from(row.int(6)?).unwrap_or_default());
-    let Some(asked) = Asked::read(&kind, &subject, number) else {
+    let asker = row.maybe_text(7)?;
+    let Some(asked) = Asked::read(&kind, &subject, number, asker.as_deref()) else {
         tracing::warn!(channel, kind, "a rule of a channel cannot be read, it is left alone");
         return Ok(None);
     };

@@ -129,7 +129,7 @@ pub(super) async fn save(conn: &mut Conn, network: &NetworkId, row: &PortalRow) 
     let [room, network, channel, origin, since] = values(network, row);
     let shared = match row.origin {
         PortalOrigin::Config => conn.execute(SHARE, &[room, network, channel, origin, since]).await?,
-        PortalOrigin::Alias => 0,
+        PortalOrigin::Alias | PortalOrigin::Plumbed => 0,
     };
     if shared == 0 { Err(taken(row)) } else { Ok(()) }
 }
@@ -199,9 +199,10 @@ fn origin_name(origin: PortalOrigin) -> &'static str {
     match origin {
         PortalOrigin::Alias => "alias",
         PortalOrigin::Config => "config",
+        PortalOrigin::Plumbed => "plumbed",
     }
 }
 
 fn origin_of(name: &str) -> Option<PortalOrigin> {
-    [PortalOrigin::Alias, PortalOrigin::Config].into_iter().find(|origin| origin_name(*origin) == name)
+    PortalOrigin::ALL.into_iter().find(|origin| origin_name(*origin) == name)
 }

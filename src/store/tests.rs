@@ -19,6 +19,7 @@ use crate::bridge::input::{
     PortalRow, QueryRow, QueryStanding, RuleKey, TombstoneRow, Unfit,
 };
 use crate::bridge::media::{Media, MediaCipher, MediaKind, MediaSource, PageText};
+use crate::bridge::operators::rules::wish::{Reply, Wish};
 use crate::ids::{ChannelName, EventId, InboxSeq, NetworkId, Nick, RelaySeq, RoomId, UserId};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
@@ -791,6 +792,18 @@ async fn a_room_is_in_one_portal(place: Place) {
     assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
     assert_eq!(store.portals(&net("one")).await.unwrap(), [row("a", "#other"), plumbed.clone()]);
     assert_eq!(store.portals(&net("two")).await.unwrap(), []);
+    let by_people = PortalRow { origin: PortalOrigin::Plumbed, ..row("p", "#p") };
+    store.portal_save(&net("one"), &by_people).await.unwrap();
+    let refused = store.portal_save(&net("two"), &by_people).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Refused(_)),
+        "only rooms of the configuration are shared: {refused}"
+    );
+    let configured = PortalRow { origin: PortalOrigin::Config, ..by_people.clone() };
+    assert_eq!(store.portals(&net("one")).await.unwrap()[2], by_people);
+    store.portal_save(&net("one"), &configured).await.unwrap();
+    assert_eq!(store.portals(&net("one")).await.unwrap()[2], configured, "the configuration takes it over");
+    store.portal_remove(&net("one"), &room("p")).await.unwrap();
     store.member_save(&room("a"), &user("alice"), None).await.unwrap();
     store.portal_remove(&net("two"), &room("a")).await.unwrap();
     assert_eq!(store.members(&net("one")).await.unwrap().len(), 1, "another network's portal is not touched");
@@ -1425,6 +1438,16 @@ async fn what_operators_asked_for_is_remembered(place: Place) {
     store.rule_save(&one, &rule("#C", Asked::Limit(9), 4)).await.unwrap();
     store.rule_save(&one, &rule("#C", Asked::Block("evil.example".into()), 5)).await.unwrap();
     store.rule_save(&one, &rule("#d", Asked::Dismissed, 6)).await.unwrap();
+    let wish = |room: &str, reply| {
+        let (room, user) = (RoomId::new(room).unwrap(), UserId::new("@ada:hs").unwrap());
+        Asked::Room(Box::new(Wish { room, user, reply }))
+    };
+    for reply in [Reply::None, Reply::Refused] {
+        store.rule_save(&one, &rule("#e", wish("!r:hs", reply), 8)).await.unwrap();
+    }
+    store.rule_save(&one, &rule("#e", wish("!s:hs", Reply::None), 9)).await.unwrap();
+    store.rule_save(&one, &rule("#e", wish("!t:hs", Reply::Allowed), 10)).await.unwrap();
+    store.rule_remove(&one, "#e", &wish("!t:hs", Reply::None)).await.unwrap();
     store.rule_save(&two, &rule("#C", ada.clone(), 7)).await.unwrap();
     store.rule_remove(&one, "#C", &bob).await.unwrap();
     store.rule_remove(&one, "#nowhere", &bob).await.unwrap();
@@ -1436,6 +1459,8 @@ async fn what_operators_asked_for_is_remembered(place: Place) {
         rule("#C", Asked::Limit(9), 4),
         rule("#C", Asked::Block("evil.example".into()), 5),
         rule("#d", Asked::Dismissed, 6),
+        rule("#e", wish("!r:hs", Reply::Refused), 8),
+        rule("#e", wish("!s:hs", Reply::None), 9),
     ];
     assert_eq!(store.rules(&one).await.unwrap(), kept);
     assert_eq!(store.rules(&two).await.unwrap(), []);

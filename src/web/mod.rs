@@ -5,6 +5,7 @@
 //! nothing about persons, rooms or nicks. Both answers are made once for everybody who asks within a moment, so
 //! that a curious client costs the bridge nothing; both have an end, also when the bridge hangs.
 
+pub mod api;
 mod health;
 pub mod media;
 mod metrics;

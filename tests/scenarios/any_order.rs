@@ -382,9 +382,14 @@ fn end(report: &Report) -> &'static str {
         Report::Talking { room: None, .. } => "no room yet",
         Report::Called(_) => "called",
         Report::Stopped(_) | Report::Retried(_) | Report::Ended(_) => "ended",
-        Report::Status(_) | Report::Portals(_) | Report::Users(_) | Report::Channel(_) | Report::Here(_) => {
-            "facts"
-        }
+        Report::Status(_)
+        | Report::Portals(_)
+        | Report::Users(_)
+        | Report::Channel(_)
+        | Report::Here(_)
+        | Report::Plumbing(_)
+        | Report::Links(_)
+        | Report::Operators(_) => "facts",
     }
 }
 

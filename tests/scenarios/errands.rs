@@ -2,6 +2,7 @@
 //!
 //! `errand 7 @ada join #c key`: the seventh errand is ada's. `report 7 …` is how it ended.
 
+use bunraku::bridge::errand::plumbing::{Link, Plumbing};
 use bunraku::bridge::errand::{
     ChannelFact, Connection, Errand, Joined, Place, PortalFact, Reaping, Report, RoomDoor, Status, UserFact,
 };
@@ -49,6 +50,21 @@ pub fn errand(words: &str) -> Input {
             Errand::Reap { idle_ms: milliseconds(time), how }
         }
         "channel" => Errand::Channel(named()),
+        "plumb" => {
+            let (room, rest) = cut(rest);
+            let mut words = rest.split(' ');
+            let channel = unescaped(words.next().expect("a channel"));
+            let (operator, key) = (words.next().filter(|word| *word != "-"), words.next().map(Secret::new));
+            let operator = operator.map(unescaped);
+            Errand::Plumb { room: RoomId::new(room).expect("a room id"), channel, key, operator }
+        }
+        "unplumb" => {
+            let (room, channel) = cut(rest);
+            let channel = (!channel.is_empty()).then(|| unescaped(channel));
+            Errand::Unplumb { room: RoomId::new(room).expect("a room id"), channel }
+        }
+        "links" => Errand::Links { room: RoomId::new(rest) },
+        "operators" => Errand::Operators { channel: named(), key: None },
         _ => panic!("nobody can ask for {verb:?}"),
     };
     Input::Errand { ask, user: user(by), errand }
@@ -88,6 +104,16 @@ pub fn report(report: &Report) -> String {
         Report::Ended(facts) => format!("ended{}", people(facts)),
         Report::Channel(fact) => channel(fact),
         Report::Here(place) => format!("here {}", place.as_deref().unwrap_or("nothing")),
+        Report::Plumbing(Plumbing::Linked { channel }) => format!("linked with {channel}"),
+        Report::Plumbing(Plumbing::Asked { channel, operators }) => {
+            format!("asked in {channel}: {}", operators.join(" "))
+        }
+        Report::Plumbing(Plumbing::Refused(why)) => format!("not linked: {why:?}"),
+        Report::Links(links) => links.iter().fold("links".to_owned(), |text, link| {
+            let Link { room, channel, state, by } = link;
+            format!("{text}\n    {room} {channel} {state:?} {}", shown(by.as_ref().map(|by| by.as_str())))
+        }),
+        Report::Operators(nicks) => format!("operators {}", nicks.join(" ")),
     }
 }
 

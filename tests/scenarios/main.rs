@@ -226,6 +226,12 @@ stories! {
     password_refused
     ping
     ping_by_server
+    plumb_consent
+    plumb_dismissed
+    plumb_operator
+    plumb_refused
+    plumb_unplumb
+    plumb_waits
     power
     power_by_people
     power_of_mapped_rooms

@@ -115,6 +115,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Step { room, step: RoomStep::Place(SpacePlace { room: child, placed }) } => {
             format!("space {room}: {child} {placed:?}")
         }
+        Effect::Plumb { room, channel, user } => format!("plumb {room} {channel} for {user}"),
+        Effect::DropPortal { room } => format!("drop portal {room}"),
         Effect::Space(SpaceWish::Forget) => "forget the space".to_owned(),
         Effect::Space(SpaceWish::Find(WantedSpace { known, alias, name, listing })) => {
             let known = known.as_ref().map_or("-", |room| room.as_str());

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bunraku::bridge::effect::{Asked, Effect, QueryStep, RoomStep, Rule, StepKey};
+use bunraku::bridge::errand::plumbing::Unplumbable;
 use bunraku::bridge::errand::{Errand, NickRow};
 use bunraku::bridge::input::{
     About, AbsenceTold, AskId, BanRow, BarRow, Before, BodyKind, Certificate, CloseReason, Concerns, Doorway,
@@ -20,8 +21,8 @@ use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Admission, Asides, Asks, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood,
     Forms, GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, Permission, Permissions,
-    PingPace, Policy, Power, PresenceRules, QueryRules, QuitMessage, Rooms, Services, Shown, StatusEvents,
-    ToMatrix, Topics, Typing, Webirc,
+    PingPace, Plumbing, PlumbingBy, Policy, Power, PresenceRules, QueryRules, QuitMessage, Rooms, Services,
+    Shown, StatusEvents, ToMatrix, Topics, Typing, Webirc,
 };
 use bunraku::bridge::relay::memory::{Author, Life, Said, Saying};
 use bunraku::ids::{
@@ -94,6 +95,7 @@ pub(super) fn policy() -> Policy {
         directory: Directory::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: Plumbing::default(),
     }
 }
 
@@ -187,7 +189,8 @@ impl Stage {
             "typing" => self.give(typing(rest)),
             "remembered" => self.give(remembered(rest)),
             "command" => self.commands(rest),
-            "portal" | "mapped" => self.give(Input::Portal(portal(verb, rest))),
+            "portal" | "mapped" | "plumbed" => self.give(Input::Portal(portal(verb, rest))),
+            "paired" => self.give(paired(rest)),
             "members" => self.give(members(rest)),
             "start" => self.give(Input::Started),
             "step" => self.give(stepped(rest)),
@@ -307,6 +310,8 @@ impl Stage {
             "homeserver_contacts" => self.policy.admission.limits.contacts_per_minute = number() as u32,
             "homeserver_joins" => self.policy.admission.limits.joins_per_minute = number() as u32,
             "consent" => self.policy.operators.consent = Consent::ByConsent,
+            "plumbing" => self.policy.plumbing.by = PlumbingBy::Nobody,
+            "rooms_max" => self.policy.plumbing.rooms_max = number() as usize,
             "ask_in_channel" => self.policy.operators.asks = Asks::InChannel,
             "contact" => self.policy.operators.contact = value.to_owned(),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
@@ -606,7 +611,10 @@ fn rule(words: &str) -> Input {
     let mut parts = words.splitn(5, ' ');
     let mut part = || parts.next().expect("CHANNEL KIND SUBJECT NUMBER NICK");
     let (channel, kind, subject, number, by) = (part().to_owned(), part(), part(), part(), part());
-    let asked = Asked::read(kind, subject.trim_matches('-'), number.parse().expect("a number"));
+    // `room=@ada` is a room that she asked for.
+    let (kind, asker) = kind.split_once('=').map_or((kind, None), |(kind, asker)| (kind, Some(user(asker))));
+    let asker = asker.as_ref().map(UserId::as_str);
+    let asked = Asked::read(kind, subject.trim_matches('-'), number.parse().expect("a number"), asker);
     let (by, reason) = by.split_once(": ").map_or((by, None), |(by, reason)| (by, Some(reason.to_owned())));
     let (asked, by) = (asked.expect("a rule"), by.trim_start_matches('-').to_owned());
     Input::Rule(Rule { channel, asked, by, reason, since: Time(0) })
@@ -766,8 +774,20 @@ fn query(words: &str) -> Input {
 
 fn portal(verb: &str, words: &str) -> PortalRow {
     let (in_room, channel) = words.split_once(' ').expect("ROOM CHANNEL");
-    let origin = if verb == "mapped" { PortalOrigin::Config } else { PortalOrigin::Alias };
+    let origin = match verb {
+        "mapped" => PortalOrigin::Config,
+        "plumbed" => PortalOrigin::Plumbed,
+        _ => PortalOrigin::Alias,
+    };
     PortalRow { room: room(in_room), channel: channel.to_owned(), origin }
+}
+
+/// `!r #c`, or `!r #c not: words`: what became of it that a room was to be paired with a channel.
+fn paired(words: &str) -> Input {
+    let (pair, words) = words.split_once(" not: ").map_or((words, None), |(pair, words)| (pair, Some(words)));
+    let (in_room, channel) = pair.split_once(' ').expect("ROOM CHANNEL");
+    let result = words.map_or(Ok(()), |words| Err(Unplumbable::Unfit { words: words.to_owned() }));
+    Input::Plumbed { room: room(in_room), channel: channel.to_owned(), result }
 }
 
 /// `!r for !new`.

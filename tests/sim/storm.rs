@@ -246,6 +246,8 @@ impl Storm {
                 | Effect::DropBar { .. }
                 | Effect::Hasten { .. }
                 | Effect::Space(_)
+                | Effect::Plumb { .. }
+                | Effect::DropPortal { .. }
                 | Effect::Duty { .. }
                 | Effect::Step { .. }
                 | Effect::Typing { .. }

@@ -48,6 +48,7 @@ pub const LIVE: &[(&str, Counts)] = &[
     ("networks.*.mentions", Counts::AtOnce),
     ("networks.*.asides", Counts::AtOnce),
     ("networks.*.queries", Counts::AtOnce),
+    ("networks.*.plumbing", Counts::NextRooms),
     ("networks.*.portals.dynamic", Counts::NextRooms),
     ("networks.*.portals.consent", Counts::NextRooms),
     ("networks.*.portals.exclude", Counts::NextRooms),
@@ -176,6 +177,9 @@ fn secrets(config: &Config) -> BTreeMap<Way, Option<&Secret>> {
     let way = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Way>();
     let mut secrets: BTreeMap<Way, Option<&Secret>> = BTreeMap::new();
     secrets.insert(way(&["database", "url"]), Some(&config.database.url));
+    for token in &config.api.tokens {
+        secrets.insert(way(&["api", "tokens", &token.name]), Some(&token.token));
+    }
     for (key, network) in &config.networks {
         secrets.insert(way(&["networks", key, "password"]), network.password.as_ref());
         secrets.insert(way(&["networks", key, "webirc", "password"]), network.webirc.password.as_ref());
@@ -199,6 +203,7 @@ fn take_live(running: &mut Config, wanted: &Config) {
         network.mentions = wanted.mentions.clone();
         network.asides = wanted.asides;
         network.queries = wanted.queries.clone();
+        network.plumbing = wanted.plumbing.clone();
         network.portals.dynamic = wanted.portals.dynamic;
         network.portals.consent = wanted.portals.consent;
         network.portals.exclude = wanted.portals.exclude.clone();

@@ -35,6 +35,24 @@ pub(super) struct Open {
     pub until: Time,
 }
 
+/// Where a command is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Where<'a> {
+    /// In somebody's admin room.
+    Alone,
+    /// In a room with others, of this network where it is bridged.
+    Among(Option<&'a NetworkId>),
+}
+
+impl<'a> Where<'a> {
+    fn network(self) -> Option<&'a NetworkId> {
+        match self {
+            Self::Alone => None,
+            Self::Among(network) => network,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Stage {
     /// Which channel the room has is asked first; the words wait.
@@ -75,7 +93,8 @@ impl Admin {
             return self.settle(seq);
         }
         match place {
-            Place::Bridged(network) => self.said_in_bridged_room(&given, network, &body.text, before),
+            Place::Bridged(network) => self.said_among_others(&given, Some(network), &body.text, before),
+            Place::Unbridged => self.said_among_others(&given, None, &body.text, before),
             Place::Private => self.said_in_private(&given, &body.text, before),
         }
     }
@@ -95,13 +114,19 @@ impl Admin {
         {
             return;
         }
-        self.spoken(given, text, before, None);
+        self.spoken(given, text, before, Where::Alone);
     }
 
-    fn said_in_bridged_room(&mut self, given: &Given<'_>, network: &NetworkId, text: &str, before: Before) {
+    fn said_among_others(
+        &mut self,
+        given: &Given<'_>,
+        network: Option<&NetworkId>,
+        text: &str,
+        before: Before,
+    ) {
         let Some(text) = in_room(text) else { return self.settle(given.seq) };
         let text = if text.is_empty() { "help" } else { text };
-        self.spoken(given, text, before, Some(network));
+        self.spoken(given, text, before, Where::Among(network));
     }
 
     /// A message that holds a secret by its first word leaves its room, whatever else is wrong with it.
@@ -112,8 +137,8 @@ impl Admin {
         }
     }
 
-    /// A line that is to be a command; `here` is the network of the bridged room it was said in.
-    fn spoken(&mut self, given: &Given<'_>, text: &str, before: Before, here: Option<&NetworkId>) {
+    /// A line that is to be a command.
+    fn spoken(&mut self, given: &Given<'_>, text: &str, before: Before, here: Where<'_>) {
         self.hide_secret(given, text);
         match self.pace.turn(given.user, self.now) {
             words::Turn::Yours => {}
@@ -137,12 +162,13 @@ impl Admin {
         command: &'static Command,
         rest: &str,
         before: Before,
-        here: Option<&NetworkId>,
+        place: Where<'_>,
     ) {
+        let here = place.network();
         if command.who > self.settings.who(given.user) {
             return self.answer(given, &words::not_allowed(command));
         }
-        if here.is_some() && command.place == command::Place::AdminRoom {
+        if place != Where::Alone && command.place == command::Place::AdminRoom {
             let reply = match command.words {
                 Words::Secret => words::was_secret(),
                 Words::Open => words::elsewhere(command, &self.settings),
@@ -168,7 +194,7 @@ impl Admin {
                 let stage = Stage::Here(rest.to_owned());
                 self.open(given, command, Some(network), stage);
             }
-            (_, network) => self.read(given, command, network, rest, None),
+            (_, network) => self.read(given, command, network, rest, (place, None)),
         }
     }
 
@@ -191,9 +217,10 @@ impl Admin {
         command: &'static Command,
         network: Option<NetworkId>,
         rest: &str,
-        here: Option<&str>,
+        (place, here): (Where<'_>, Option<&str>),
     ) {
-        match (command.read)(&mut Args::new(rest, here)) {
+        let room = (place != Where::Alone).then_some(given.room);
+        match (command.read)(&mut Args::new(rest, here).said_in(room)) {
             Ok(act) => self.act(given, command.name, network, act),
             Err(_) => self.answer(given, &words::usage(command)),
         }
@@ -259,12 +286,18 @@ impl Admin {
         match (&open.stage, report) {
             (Stage::Here(rest), Report::Here(here)) => {
                 let given = open.given();
-                self.read(&given, open.command, open.network.clone(), rest, here.as_deref());
+                self.read(
+                    &given,
+                    open.command,
+                    open.network.clone(),
+                    rest,
+                    (Where::Among(None), here.as_deref()),
+                );
             }
             // Whatever it is, it is no place: the words have to do without.
             (Stage::Here(rest), _) => {
                 let given = open.given();
-                self.read(&given, open.command, open.network.clone(), rest, None);
+                self.read(&given, open.command, open.network.clone(), rest, (Where::Among(None), None));
             }
             (Stage::Act(_), report) => self.tell(&open, Came::Report(report)),
         }

@@ -39,6 +39,9 @@ pub const OPEN_MAX: usize = 1_000;
 /// Commands of one person under way, at most. One more is refused.
 pub const OPEN_OF_ONE_MAX: usize = 8;
 
+/// How long the bot stays in a room that it was invited to for plumbing, and that is not bridged.
+pub const GUEST_MS_MAX: u64 = 600_000;
+
 /// All admin rooms.
 #[derive(Debug)]
 pub struct Admin {
@@ -88,7 +91,7 @@ impl Admin {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Time> {
-        let open = self.open.values().map(|open| open.until);
+        let open = self.open.values().map(|open| open.until).chain(self.rooms.next_goodbye());
         open.chain(self.dialogs.values().map(|dialog| dialog.until)).min()
     }
 
@@ -96,6 +99,7 @@ impl Admin {
     pub fn handle_timeout(&mut self, now: Time) {
         self.now = self.now.max(now);
         self.commands_due();
+        self.guests_go();
         let now = self.now;
         self.dialogs.retain(|_, dialog| dialog.until > now);
     }

@@ -2,18 +2,18 @@
 //!
 //! ```text
 //!   invited ─▶ entering ─▶ open ─▶ left: its person is gone, somebody else came, or it has a successor
-//!                 └──────▶ declined: others are in it
+//!                 └──────▶ others are in it, or may come: the bot waits there to be told a channel, ten minutes
 //! ```
 
 use std::collections::HashMap;
 
-use super::{Admin, AdminEffect, Place, words};
+use super::{Admin, AdminEffect, GUEST_MS_MAX, Place, words};
 use crate::bridge::command::reply::Reply;
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership};
 use crate::bridge::policy::Permission;
-use crate::ids::{InboxSeq, RoomId, UserId};
+use crate::ids::{InboxSeq, RoomId, Time, UserId};
 
-/// Rooms that the bot is on its way into, at most. A further invitation is declined.
+/// Rooms that the bot is on its way into, or waits in to be told a channel, at most. A further invitation is declined.
 const ENTERING_MAX: usize = 200;
 
 /// The rooms.
@@ -23,6 +23,8 @@ pub(super) struct Rooms {
     people: HashMap<RoomId, UserId>,
     /// By whom the bot was invited.
     entering: HashMap<RoomId, Entering>,
+    /// Rooms of people's own that the bot was invited to, by whom, and until when it waits to be told a channel.
+    guests: HashMap<RoomId, (UserId, Time)>,
 }
 
 /// A room that the bot is on its way into, and who asked for it.
@@ -36,6 +38,8 @@ struct Entering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Invited,
+    /// To a room that is no private chat.
+    Among,
     /// By a word in a room that the bot may be in already.
     Called,
     /// It was an invitation, and somebody else has come meanwhile.
@@ -52,6 +56,11 @@ impl Rooms {
     /// Whose admin room it is.
     pub fn person(&self, room: &RoomId) -> Option<&UserId> {
         self.people.get(room)
+    }
+
+    /// When the bot has to look whether it leaves a room.
+    pub fn next_goodbye(&self) -> Option<Time> {
+        self.guests.values().map(|(_, until)| *until).min()
     }
 
     /// All of them.
@@ -82,8 +91,9 @@ impl Admin {
             MatrixEvent::Message { room, event_id, sender, body, relation, .. } => {
                 self.message(seq, (&room, &event_id), &sender, &body, &relation, before, place);
             }
-            MatrixEvent::Member { room, sender, target, membership, .. } => {
-                self.member(&room, &sender, &target, membership);
+            MatrixEvent::Member { room, sender, target, membership, is_direct, .. } => {
+                let how = if is_direct { How::Invited } else { How::Among };
+                self.member(&room, &sender, &target, membership, how);
                 self.settle(seq);
             }
             MatrixEvent::Encrypted { room, event_id, sender } => {
@@ -106,10 +116,10 @@ impl Admin {
         }
     }
 
-    fn member(&mut self, room: &RoomId, sender: &UserId, target: &Member, membership: Membership) {
+    fn member(&mut self, room: &RoomId, sender: &UserId, target: &Member, membership: Membership, how: How) {
         let is_bot = target.user == self.settings.bot;
         match membership {
-            Membership::Invite if is_bot => self.invited(room, sender),
+            Membership::Invite if is_bot => self.invited(room, sender, how),
             Membership::Leave | Membership::Ban if is_bot => self.forget(room),
             Membership::Leave | Membership::Ban => {
                 if self.rooms.person(room) == Some(&target.user) {
@@ -122,17 +132,17 @@ impl Admin {
     }
 
     /// The bot is asked into a room that no network knows.
-    fn invited(&mut self, room: &RoomId, by: &UserId) {
+    fn invited(&mut self, room: &RoomId, by: &UserId, how: How) {
         if self.rooms.person(room).is_some() || self.rooms.entering.contains_key(room) {
             return;
         }
         if self.settings.who(by) == Permission::Blocked {
             return self.leave(room, "you may not use this bridge; its operator can say why");
         }
-        if !self.is_person(by) || self.rooms.entering.len() >= ENTERING_MAX {
+        if !self.is_person(by) || self.rooms.entering.len() + self.rooms.guests.len() >= ENTERING_MAX {
             return self.leave(room, "the bridge takes no invitation now; try again in a minute");
         }
-        self.rooms.entering.insert(room.clone(), Entering { by: by.clone(), how: How::Invited });
+        self.rooms.entering.insert(room.clone(), Entering { by: by.clone(), how });
         self.out.push(AdminEffect::Enter { room: room.clone() });
     }
 
@@ -157,11 +167,11 @@ impl Admin {
         if how == How::Called && people != [&user] {
             return self.out.push(AdminEffect::Ignore { room: room.clone() });
         }
-        if how == How::Crowded || people != [&user] {
-            if people.contains(&&user) {
-                self.say(room, None, &words::crowd());
+        if how != How::Invited || people != [&user] {
+            if !people.contains(&&user) {
+                return self.leave(room, "nobody is there who invited me");
             }
-            return self.leave(room, "an admin room is for one person");
+            return self.stay_among(room, user);
         }
         if let Some(before) = self.rooms.set(&user, room) {
             self.say(&before, None, &words::moved(room));
@@ -173,6 +183,27 @@ impl Admin {
         self.out.push(AdminEffect::SaveRoom { user, room: room.clone() });
         let welcome = words::welcome(&self.settings);
         self.say(room, None, &welcome);
+    }
+
+    /// The bot is in a room of people's own, to be told a channel.
+    fn stay_among(&mut self, room: &RoomId, user: UserId) {
+        self.out.push(AdminEffect::Ignore { room: room.clone() });
+        let until = self.now.plus_ms(GUEST_MS_MAX);
+        let may = self.settings.who(&user) >= Permission::Plumber;
+        self.rooms.guests.insert(room.clone(), (user, until));
+        self.say(room, None, &words::guest(may, &self.settings));
+    }
+
+    /// The bot has waited for long enough in some rooms.
+    pub(super) fn guests_go(&mut self) {
+        let now = self.now;
+        let late = self.rooms.guests.iter().filter(|(_, (_, until))| *until <= now);
+        let late: Vec<(RoomId, UserId)> =
+            late.map(|(room, (user, _))| (room.clone(), user.clone())).collect();
+        for (room, user) in late {
+            self.rooms.guests.remove(&room);
+            self.out.push(AdminEffect::LeaveUnlessLinked { room, user });
+        }
     }
 
     /// Somebody else is here, or about to come: what is answered is for one person.
@@ -194,6 +225,7 @@ impl Admin {
 
     fn forget(&mut self, room: &RoomId) {
         self.rooms.entering.remove(room);
+        self.rooms.guests.remove(room);
         self.dialogs.remove(room);
         self.drop_open(room);
         if let Some(user) = self.rooms.remove(room) {

@@ -36,6 +36,8 @@ pub enum Place {
     Private,
     /// In a room of this network: a message that begins with `!irc`.
     Bridged(NetworkId),
+    /// In a room of no network: a message that begins with `!irc`.
+    Unbridged,
 }
 
 /// One thing to do.
@@ -63,6 +65,9 @@ pub enum AdminEffect {
     SaveRoom { user: UserId, room: RoomId },
     /// Forget somebody's room.
     DropRoom { user: UserId, room: RoomId },
+    /// The bot has been in this room for [`GUEST_MS_MAX`](super::GUEST_MS_MAX): it leaves, unless the room is bridged or waits
+    /// for it. By whom it was invited.
+    LeaveUnlessLinked { room: RoomId, user: UserId },
 }
 
 /// What the admin rooms are told of the bridge.

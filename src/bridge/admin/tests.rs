@@ -4,6 +4,7 @@ use super::*;
 use crate::bridge::command::{AuditRow, COMMANDS, Kept, Password, UpkeepReport};
 use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::errand::Report;
+use crate::bridge::errand::plumbing::{Plumbing, Unplumbable};
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership, MessageBody, Relation};
 use crate::bridge::policy::{Permission, Permissions};
 use crate::ids::NetworkId;
@@ -92,6 +93,7 @@ impl Stage {
                 format!("upkeep {upkeep:?}")
             }
             AdminEffect::Hide { room, event } => format!("hide {event} in {room}"),
+            AdminEffect::LeaveUnlessLinked { room, user } => format!("leave {room} of {user} unless linked"),
             AdminEffect::SaveRoom { user, room } => format!("save {room} of {user}"),
             AdminEffect::DropRoom { user, room } => format!("drop {room} of {user}"),
         }
@@ -103,13 +105,24 @@ impl Stage {
     }
 
     fn member(&mut self, in_room: &str, sender: &str, target: &str, membership: Membership) -> String {
+        self.member_of(in_room, sender, target, (membership, true))
+    }
+
+    /// `is_direct`: of an invitation.
+    fn member_of(
+        &mut self,
+        in_room: &str,
+        sender: &str,
+        target: &str,
+        (membership, is_direct): (Membership, bool),
+    ) -> String {
         let event = MatrixEvent::Member {
             room: room(in_room),
             sender: user(sender),
             target: Member { user: user(target), display_name: None },
             membership,
             reason: None,
-            is_direct: true,
+            is_direct,
         };
         self.event(event, Before::New, Place::Private)
     }
@@ -198,8 +211,7 @@ fn an_admin_room_is_for_one_person() {
     let mut stage = Stage::new(&["net"]);
     stage.member("a", "ada", "bot", Membership::Invite);
     let shown = stage.entered("a", &["ada", "bot", "eve"]);
-    assert!(shown.starts_with("!a:hs: There is somebody else here"), "{shown}");
-    assert!(shown.ends_with("leave !a:hs: an admin room is for one person"), "{shown}");
+    assert!(shown.starts_with("ignore !a:hs\n!a:hs: To bridge this room"), "it is none: {shown}");
 
     for how in [Membership::Invite, Membership::Join] {
         let mut stage = Stage::with_rooms(&["net"], &["ada"]);
@@ -341,7 +353,41 @@ fn a_word_in_a_room_of_others_makes_no_admin_room_and_ends_nothing() {
     stage.member("new", "ada", "bot", Membership::Invite);
     stage.member("new", "ada", "eve", Membership::Join);
     let shown = stage.entered("new", &["ada", "bot"]);
-    assert!(shown.ends_with("leave !new:hs: an admin room is for one person"), "{shown}");
+    assert!(shown.starts_with("ignore !new:hs\n!new:hs: To bridge this room"), "{shown}");
+}
+
+#[test]
+fn in_a_room_that_is_no_private_chat_the_bot_waits_to_be_told_a_channel() {
+    let mut stage = Stage::new(&["net"]);
+    stage.member_of("r", "ada", "bot", (Membership::Invite, false));
+    let shown = stage.entered("r", &["ada", "bot"]);
+    assert!(shown.starts_with("ignore !r:hs\n!r:hs: To bridge this room"), "{shown}");
+    assert!(shown.contains("permission `plumber`"), "ada has it not: {shown}");
+    let says = |stage: &mut Stage, who: &str, text: &str| {
+        let body = MessageBody::plain(BodyKind::Text, text);
+        stage.message("r", who, body, Before::New, Place::Unbridged)
+    };
+    assert!(says(&mut stage, "ada", "!irc plumb #c").contains("takes the permission `plumber`"));
+    assert!(says(&mut stage, "root", "!irc join #c").contains("is for your admin room"));
+    let shown = says(&mut stage, "root", "!irc plumb #c dora");
+    assert!(shown.starts_with("ask net for @root:hs: Plumb { room: !r:hs, channel: \"#c\""), "{shown}");
+    assert!(shown.contains("operator: Some(\"dora\")"), "{shown}");
+    let refused = Plumbing::Refused(Unplumbable::NoPower { required: 50 });
+    assert!(stage.reported(Report::Plumbing(refused)).contains("It takes level 50"));
+    assert_eq!(
+        says(&mut stage, "bob", "!irc unplumb"),
+        "ask net for @bob:hs: Unplumb { room: !r:hs, channel: None }"
+    );
+    stage.reported(Report::Done);
+    let until = stage.admin.poll_timeout().expect("it waits");
+    stage.admin.handle_timeout(until);
+    assert_eq!(stage.shown(), "leave !r:hs of @ada:hs unless linked");
+    // Who put it out waits for nothing.
+    stage.member_of("s", "root", "bot", (Membership::Invite, false));
+    assert!(!stage.entered("s", &["root", "bot", "eve"]).contains("permission"));
+    stage.member("s", "root", "bot", Membership::Leave);
+    stage.admin.handle_timeout(stage.now.plus_ms(GUEST_MS_MAX));
+    assert!(!stage.shown().contains("leave"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Settings;
 use crate::bridge::command::reply::{Cell, Reply};
 use crate::bridge::command::{Command, near};
+use crate::bridge::policy::Permission;
 use crate::ids::{RoomId, Time, UserId};
 
 /// Commands of one person in [`PACE_MS`]. The next one is told so, those after it are not answered.
@@ -67,6 +68,21 @@ pub(super) fn crowd() -> Reply {
     )
 }
 
+/// What the bot says in a room that it was invited to and that is no private chat.
+pub(super) fn guest(may: bool, settings: &Settings) -> Reply {
+    let network = match settings.networks.as_slice() {
+        [_] => String::new(),
+        _ => " network".to_owned(),
+    };
+    let plumber = match may {
+        true => "",
+        false => " It takes the permission `plumber` of this bridge, which who runs it gives.",
+    };
+    Reply::text(format!(
+        "To bridge this room with an IRC channel, say `!irc plumb{network} #channel` here: it takes the level for changing levels,          and the yes of an operator of the channel.{plumber} I leave in ten minutes if nobody does. For an admin room of your          own invite me to a direct chat, or say `!help` where we are alone."
+    ))
+}
+
 pub(super) fn encrypted() -> Reply {
     Reply::text(
         "I cannot read encrypted messages. Invite me to a direct chat without encryption, and give your command there.",
@@ -93,7 +109,15 @@ pub(super) fn usage(command: &Command) -> Reply {
 }
 
 pub(super) fn not_allowed(command: &Command) -> Reply {
-    Reply::text(format!("`{}` is for admins of the bridge.", command.name))
+    Reply::text(match command.who {
+        Permission::Plumber => format!(
+            "`{}` takes the permission `plumber` of the bridge. Ask who runs it for that.",
+            command.name
+        ),
+        Permission::Admin | Permission::User | Permission::Blocked => {
+            format!("`{}` is for admins of the bridge.", command.name)
+        }
+    })
 }
 
 pub(super) fn elsewhere(command: &Command, settings: &Settings) -> Reply {

@@ -1,7 +1,7 @@
 //! The words behind a command's name. They are a person's, and nothing of them is trusted: a channel, a nick or a mask
 //! is one word without a comma, so that it stays one parameter of one line.
 
-use crate::ids::{MATRIX_ID_BYTES_MAX, UserId};
+use crate::ids::{MATRIX_ID_BYTES_MAX, RoomId, UserId};
 
 /// Letters of a word; a longer one is none.
 const WORD_CHARS_MAX: usize = 300;
@@ -12,6 +12,8 @@ pub struct Args<'a> {
     rest: &'a str,
     /// The channel or nick of the room where the command was given.
     here: Option<&'a str>,
+    /// That room, where others are in it too.
+    room: Option<&'a RoomId>,
 }
 
 /// The words were not what the command takes.
@@ -21,7 +23,23 @@ pub struct Bad;
 impl<'a> Args<'a> {
     /// Words that were given in the room of this channel or nick, where it has one.
     pub fn new(rest: &'a str, here: Option<&'a str>) -> Self {
-        Self { rest: rest.trim(), here }
+        Self { rest: rest.trim(), here, room: None }
+    }
+
+    /// Words that were given in this room, which is no admin room.
+    pub fn said_in(self, room: Option<&'a RoomId>) -> Self {
+        Self { room, ..self }
+    }
+
+    /// A room: the next word, if it is the id of one, else that in which it is said. A channel whose name begins with `!` is
+    /// none, where the room is known.
+    pub fn room(&mut self) -> Result<RoomId, Bad> {
+        let named =
+            self.peek().and_then(RoomId::new).filter(|id| self.room.is_none() || id.as_str().contains(':'));
+        match named {
+            Some(room) => self.word().map(|_| room),
+            None => self.room.cloned().ok_or(Bad),
+        }
     }
 
     /// The next word; with `"` before and behind it a word may hold spaces.
@@ -139,6 +157,18 @@ mod tests {
         for hostile in [r#""a b""#, "a,b", ":a", r#""a :b""#] {
             assert_eq!(Args::new(hostile, None).nick(), Err(Bad), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn a_room_is_named_or_the_one_where_it_is_said() {
+        let (here, there) = (RoomId::new("!here:hs").unwrap(), RoomId::new("!there:hs").unwrap());
+        let room = |words, said_in| Args::new(words, None).said_in(said_in).room();
+        assert_eq!(room("#c", Some(&here)), Ok(here.clone()));
+        assert_eq!(room("!there:hs #c", Some(&here)), Ok(there.clone()));
+        assert_eq!(room("!there:hs #c", None), Ok(there));
+        assert_eq!(room("!safe", Some(&here)), Ok(here.clone()), "a channel");
+        assert_eq!(room("!new", None), Ok(RoomId::new("!new").unwrap()), "ids of room version 12");
+        assert_eq!((room("#c", None), room("", None)), (Err(Bad), Err(Bad)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod invite;
 mod join;
 mod kick;
 mod kill;
+mod links;
 mod list;
 mod listrooms;
 pub mod login;
@@ -27,6 +28,7 @@ mod mode;
 mod names;
 mod nick;
 mod part;
+mod plumb;
 mod query;
 mod quit;
 mod reap;
@@ -39,6 +41,7 @@ mod status;
 mod stop;
 pub mod tell;
 mod topic;
+mod unplumb;
 mod users;
 pub mod version;
 mod whois;
@@ -197,7 +200,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 40] = [
+pub static COMMANDS: [&Command; 43] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -222,6 +225,9 @@ pub static COMMANDS: [&Command; 40] = [
     &logins::LOGOUT,
     &logins::CERTFP,
     &ident::IDENT,
+    &plumb::PLUMB,
+    &unplumb::UNPLUMB,
+    &links::LINKS,
     &stop::STOP,
     &retry::RETRY,
     &reconnect::RECONNECT,

@@ -55,7 +55,7 @@ impl Network {
         for (room, origin) in rooms {
             let reach = match origin {
                 PortalOrigin::Alias => Reach::All,
-                PortalOrigin::Config => Reach::Given,
+                PortalOrigin::Config | PortalOrigin::Plumbed => Reach::Given,
             };
             let first = |user: &UserId| !self.is_ours(user);
             let power = RoomPower::new(levels.clone(), self.policy.power.ranks.most(), reach, first);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::super::effect::Effect;
 use super::super::homeservers::{Full, Homeservers, Refused};
-use super::super::input::PortalOrigin;
+use super::super::input::Whose;
 use super::super::policy::{Permission, Policy};
 use super::super::policy_lists::{Concerns, PolicyRules};
 use super::super::portal::gate::Stage;
@@ -121,16 +121,16 @@ impl Network {
         let text =
             format!("{user}: {words}. Nobody in {} hears you, or sees that you read here.", portal.channel);
         let rooms = self.rooms_beside(room);
-        match origin {
-            PortalOrigin::Alias if self.gate.out(now, room, &user, &rooms).stage == Stage::Waiting => {
+        match origin.whose() {
+            Whose::Bridge if self.gate.out(now, room, &user, &rooms).stage == Stage::Waiting => {
                 self.remove(room, &user, sentence(words));
             }
-            PortalOrigin::Config if !self.is_told_in(room, &user) => {
+            Whose::People if !self.is_told_in(room, &user) => {
                 self.gate.out(now, room, &user, &rooms);
                 self.told_in(room, &user);
                 self.tell(room, text, None);
             }
-            PortalOrigin::Alias | PortalOrigin::Config => {}
+            Whose::Bridge | Whose::People => {}
         }
     }
 }

@@ -139,6 +139,10 @@ impl Network {
             Giver::Operators(channel) => self.operators_heard(conn, &channel, &answer),
             Giver::Asked(channel) => self.question_heard(conn, &channel, &answer.verdict),
             Giver::Bans(channel) => self.bans_heard(conn, &channel, &answer),
+            Giver::Plumb(ask) => self.names_for_errand(ask, &answer),
+            Giver::AskedAbout(channel, room) => {
+                self.room_question_heard(conn, &channel, &room, &answer.verdict)
+            }
         }
     }
 
@@ -176,6 +180,8 @@ impl Network {
                         Giver::Rank(number) => self.rank_unheard(conn, number),
                         Giver::Operators(channel) | Giver::Asked(channel) => self.not_asked(&channel),
                         Giver::Bans(channel) => self.bans_unheard(&channel),
+                        Giver::Plumb(ask) => self.names_for_errand(ask, &answer),
+                        Giver::AskedAbout(channel, room) => self.room_not_asked(&channel, &room),
                     }
                 }
                 Asker::Line(part) if verdict != Verdict::Unknown => {

@@ -196,6 +196,7 @@ impl Network {
     /// What became of a step; how things are by now decides what follows.
     pub(super) fn step_done(&mut self, room: &RoomId, user: &UserId, result: &StepResult) {
         self.members.done(self.now, room, user, result);
+        self.ghost_went(room, user, result);
         let channel = self.portals.of_room(room).map(|portal| portal.channel.clone());
         if let Some(channel) = channel.filter(|_| *result != StepResult::NotTaken) {
             self.judge_ghost(&channel, room, user, Cause::Unlisted);
@@ -294,6 +295,8 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::SaveBar(_)
         | Effect::DropBar { .. }
         | Effect::Hasten { .. }
-        | Effect::Space(_) => None,
+        | Effect::Space(_)
+        | Effect::Plumb { .. }
+        | Effect::DropPortal { .. } => None,
     }
 }

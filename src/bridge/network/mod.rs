@@ -244,6 +244,7 @@ impl Network {
             Input::Tombstoned(row) => self.tombstone_known(row),
             Input::Space(room) => self.space_known(room),
             Input::SpaceFound(result) => self.space_found(result),
+            Input::Plumbed { room, channel, result } => self.plumbed(&room, &channel, result),
         }
         self.look_after_errands(whose);
         self.watch_changed();
@@ -290,6 +291,7 @@ impl Network {
                 Timer::Limit(channel) => self.limit_due(&channel),
                 Timer::Errands => self.errands_due(),
                 Timer::Space => self.space_due(),
+                Timer::Wishes => self.wishes_due(),
             }
         }
         self.look_after_errands(None);

@@ -17,12 +17,15 @@ mod answered_here;
 mod consent;
 mod deeds;
 mod gate;
+mod rooms;
 mod told;
+mod unlinked;
 
 use std::collections::BTreeMap;
 
 use self::consent::Asking;
 use self::gate::Limits;
+use self::unlinked::Leaving;
 use super::super::channel::Channel;
 use super::super::effect::{CommandAnswer, Verdict};
 use super::super::input::BodyKind;
@@ -62,6 +65,7 @@ pub(super) struct Desk {
     firsts: Firsts,
     limits: Limits,
     asking: Asking,
+    leaving: Leaving,
     open: BTreeMap<u64, Open>,
     asked: u64,
 }
@@ -98,8 +102,10 @@ enum Standing {
 
 // The bot.
 impl Network {
-    /// The bot goes to IRC before all others, where it is to be there. It stays: it is there to be talked to.
+    /// The bot goes to IRC before all others, where it is to be there. It stays: it is there to be talked to. What rooms were
+    /// granted goes on.
     pub(super) fn begin_bot(&mut self) {
+        self.begin_wishes();
         if self.policy.operators.nick.is_none() {
             return;
         }
@@ -203,7 +209,9 @@ impl Network {
             | Deed::Unblock(_)
             | Deed::Limit(_)
             | Deed::Dismiss(_)
-            | Deed::Welcome => Answer::Help {
+            | Deed::Welcome
+            | Deed::Admit(_)
+            | Deed::Refuse { .. } => Answer::Help {
                 server: self.policy.server_name.clone(),
                 network: self.policy.network_name.clone(),
                 contact: self.policy.operators.contact.clone(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::super::channel::Channel;
 use super::super::effect::{Effect, Listing, Plate, RoomStep, Standing};
-use super::super::input::{PortalOrigin, PortalRow, StepResult};
+use super::super::input::{PortalOrigin, PortalRow, StepResult, Whose};
 use super::super::policy::Shown;
 use super::super::timer::Timer;
 use super::{Life, Network};
@@ -112,9 +112,9 @@ impl Network {
     }
 
     fn plate(&self, channel: &str, origin: PortalOrigin) -> Plate {
-        let (standing, listing) = match origin {
-            PortalOrigin::Alias => (Standing::Portal, Some(self.listing(channel))),
-            PortalOrigin::Config => (Standing::Plumbed, None),
+        let (standing, listing) = match origin.whose() {
+            Whose::Bridge => (Standing::Portal, Some(self.listing(channel))),
+            Whose::People => (Standing::Plumbed, None),
         };
         let is_said = self.policy.directory.plates == Shown::On;
         let standing = if is_said { standing } else { Standing::Unsaid };

@@ -2,7 +2,7 @@
 
 use super::super::channel::roster::Going;
 use super::super::effect::Refusal;
-use super::super::input::PortalOrigin;
+use super::super::input::{PortalOrigin, Whose};
 use super::super::policy::JoinFailure;
 use super::super::session::places::{Return, Standing};
 use super::Network;
@@ -63,9 +63,9 @@ impl Network {
         let user = self.puppet(id).user.clone();
         let place = self.channel_told(channel);
         for (room, origin) in self.lost_place(id, channel, words) {
-            match origin {
-                PortalOrigin::Alias => self.remove(&room, &user, sentence(words)),
-                PortalOrigin::Config => {
+            match origin.whose() {
+                Whose::Bridge => self.remove(&room, &user, sentence(words)),
+                Whose::People => {
                     let text = format!("{user} is not in {place}: {words}. Their next message asks again.");
                     self.told_in(&room, &user);
                     self.tell(&room, text, None);
@@ -89,7 +89,7 @@ impl Network {
             self.gate_refused(id, &room, &words, is_passing);
             let is_known = self.is_told_in(&room, &user);
             // Who is removed is told so by then, and knows; elsewhere every refusal is an answer to somebody's message.
-            if origin == PortalOrigin::Config || !(is_known || self.may_be_removed(&room, &user)) {
+            if origin.whose() == Whose::People || !(is_known || self.may_be_removed(&room, &user)) {
                 let next =
                     if waits { "It is asked again by and by" } else { "Their next message asks again" };
                 self.told_in(&room, &user);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::channel::Channel;
 use super::super::channel::profile::Profile;
 use super::super::effect::{Effect, Outcome, Verdict};
-use super::super::input::PortalOrigin;
+use super::super::input::{PortalOrigin, Whose};
 use super::super::policy::Rooms;
 use super::super::portal::topic::{self, RoomTopic};
 use super::super::session::places::Standing;
@@ -63,9 +63,9 @@ pub(super) struct RoomSays {
 impl Rooms {
     /// Whether it is meant for rooms of this origin.
     pub(super) fn has(self, origin: PortalOrigin) -> bool {
-        match (self, origin) {
-            (Self::None, _) | (Self::Portals, PortalOrigin::Config) => false,
-            (Self::All, _) | (Self::Portals, PortalOrigin::Alias) => true,
+        match (self, origin.whose()) {
+            (Self::None, _) | (Self::Portals, Whose::People) => false,
+            (Self::All, _) | (Self::Portals, Whose::Bridge) => true,
         }
     }
 }

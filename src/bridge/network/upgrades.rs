@@ -206,7 +206,9 @@ impl Network {
         let origin = self.portals.of_room(room).map(|portal| portal.origin);
         match (origin, self.policy.presence.gate) {
             (Some(PortalOrigin::Alias), GateRule::Strict) => Needed::Removals,
-            (Some(PortalOrigin::Alias | PortalOrigin::Config) | None, _) => Needed::Nothing,
+            (Some(PortalOrigin::Alias | PortalOrigin::Config | PortalOrigin::Plumbed) | None, _) => {
+                Needed::Nothing
+            }
         }
     }
 
@@ -276,6 +278,7 @@ impl Network {
         self.plate_over(from);
         let people = members.iter().filter(|member| !self.is_ours(&member.user)).cloned().collect();
         self.bans_move(from, to);
+        self.wish_moves(&channel, from, to);
         self.out.push(Effect::Succeed(Succession::Move {
             from: from.clone(),
             row: row.clone(),

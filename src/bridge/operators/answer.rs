@@ -2,9 +2,13 @@
 //! docs/CHANNEL_OPERATORS.md shows the very sentences.
 
 pub mod examples;
+pub mod rooms;
 
+use self::rooms::RoomAnswer;
+use self::rooms::wish_words;
 use super::command::{COMMANDS, Command, Who};
 use super::rules::{Asked, BLOCKS_MAX, MUTES_MAX, Rule};
+pub use crate::bridge::portal::origin::Whose;
 use crate::ids::UserId;
 
 /// Characters of a word that is given back.
@@ -105,6 +109,8 @@ pub enum Answer {
         channel: String,
         server: String,
     },
+    /// About a room that people asked for.
+    Room(RoomAnswer),
     /// There may be rooms for the channel, and is none yet.
     Allowed(String),
     Denied(String),
@@ -129,15 +135,6 @@ pub struct Room {
     pub name: String,
     pub people: usize,
     pub whose: Whose,
-}
-
-/// Whose a room is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The bridge made it.
-    Bridge,
-    /// People had it before.
-    People,
 }
 
 /// Somebody of Matrix, as a channel's operators see them.
@@ -275,6 +272,7 @@ impl Answer {
                  bridge of {server}. Its operators decide: /msg {bot} allow {channel} or /msg {bot} deny {channel} (then I do \
                  not ask again). /msg {bot} help says more."
             ),
+            Self::Room(answer) => answer.sentence(bot),
             Self::Denied(channel) => {
                 format!("I make no room for {channel}. Undo it: /msg {bot} allow {channel}")
             }
@@ -374,6 +372,7 @@ impl Status {
                 Asked::Dismissed => "I am dismissed".to_owned(),
                 Asked::Allowed => "I am welcome".to_owned(),
                 Asked::Requested if !rule.by.is_empty() => "I make no room of my own".to_owned(),
+                Asked::Room(wish) => return wish_words(wish, &rule.by),
                 Asked::Requested => return "I have asked to be let in, and nobody has answered".to_owned(),
             };
             let reason = rule.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

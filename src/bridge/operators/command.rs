@@ -6,7 +6,7 @@
 use super::answer::{Answer, examples};
 use super::rules::LIMIT_MAX;
 use crate::bridge::session::isupport::Prefixes;
-use crate::ids::{MATRIX_ID_BYTES_MAX, UserId};
+use crate::ids::{MATRIX_ID_BYTES_MAX, RoomId, UserId};
 
 /// Characters kept of a reason.
 pub const REASON_CHARS_MAX: usize = 200;
@@ -115,20 +115,25 @@ pub static COMMANDS: [Command; 10] = [
     Command {
         name: "dismiss",
         also: "deny",
-        takes: "#channel [reason]",
+        takes: "#channel [!room] [reason]",
         help: "Sends the bridge out of the channel, or keeps it out: all people of Matrix leave it and nothing of it is \
-               read there, until an operator says welcome.",
+               read there, until an operator says welcome. With the id of a room: ends, or refuses, the bridge to that \
+               room alone.",
         who: Who::Operators,
-        read: |rest| Ok(Deed::Dismiss(rest.reason())),
+        read: |rest| match rest.room() {
+            Some(room) => Ok(Deed::Refuse { room, reason: rest.reason() }),
+            None => Ok(Deed::Dismiss(rest.reason())),
+        },
         answers: examples::dismiss,
     },
     Command {
         name: "welcome",
         also: "allow",
-        takes: "#channel",
-        help: "Lets the bridge into the channel: calls it back where it was dismissed, and allows it where it asked.",
+        takes: "#channel [!room]",
+        help: "Lets the bridge into the channel: calls it back where it was dismissed, and allows it where it asked. With \
+               the id of a room: allows the bridge to that room, for which people have asked.",
         who: Who::Operators,
-        read: |_| Ok(Deed::Welcome),
+        read: |rest| Ok(rest.room().map_or(Deed::Welcome, Deed::Admit)),
         answers: examples::welcome,
     },
 ];
@@ -153,6 +158,13 @@ pub enum Deed {
     Limit(Option<u32>),
     Dismiss(Option<String>),
     Welcome,
+    /// The bridge to this room is allowed.
+    Admit(RoomId),
+    /// It is refused, or over.
+    Refuse {
+        room: RoomId,
+        reason: Option<String>,
+    },
 }
 
 /// Somebody of Matrix, as an operator names them.
@@ -254,6 +266,14 @@ impl<'a> Rest<'a> {
         Some(word).filter(|word| !word.is_empty())
     }
 
+    /// The id of a room, if one is next.
+    fn room(&mut self) -> Option<RoomId> {
+        let (mut ahead, rest) = (Rest(self.0), self.0);
+        let room = ahead.word().filter(|word| word.starts_with('!')).and_then(RoomId::new);
+        self.0 = if room.is_some() { ahead.0 } else { rest };
+        room
+    }
+
     fn whom(&mut self) -> Result<Whom, Bad> {
         let word = self.word().ok_or(Bad)?;
         if word.starts_with('@') && word.contains(':') {
@@ -319,6 +339,14 @@ mod tests {
         assert_eq!(deed("limit #c 12"), Some(Deed::Limit(Some(12))));
         assert_eq!(deed("limit #c OFF"), Some(Deed::Limit(None)));
         assert_eq!(deed("dismiss #c"), Some(Deed::Dismiss(None)));
+        let room = RoomId::new("!r:hs").unwrap();
+        assert_eq!(deed("allow #c !r:hs"), Some(Deed::Admit(room.clone())));
+        assert_eq!(
+            deed("deny #c !r:hs no  room"),
+            Some(Deed::Refuse { room, reason: Some("no room".into()) })
+        );
+        assert_eq!(deed("allow #c !"), Some(Deed::Welcome));
+        assert_eq!(deed("deny #c ! what"), Some(Deed::Dismiss(Some("! what".into()))));
     }
 
     #[test]

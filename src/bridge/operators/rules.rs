@@ -1,9 +1,12 @@
 //! What operators have asked for each channel, kept over restarts: who is silent, how much is said, whether the bridge is
 //! there at all. Bounded for each channel; a further one is refused and its operator told.
 
+pub mod wish;
+
 use std::collections::BTreeMap;
 
-use crate::ids::{ChannelName, Time, UserId};
+use self::wish::{Reply, WISHES_MAX, Wish};
+use crate::ids::{ChannelName, RoomId, Time, UserId};
 use crate::text::casemap::CaseMap;
 
 /// People of Matrix who are muted in one channel, at most.
@@ -46,6 +49,9 @@ pub enum Asked {
     Allowed,
     /// The bridge has asked whether it may, and nobody has answered. Asked by us.
     Requested,
+    /// People want this room of theirs to be bridged with the channel. Asked by them; `by` is who answered, empty while
+    /// nobody has.
+    Room(Box<Wish>),
 }
 
 impl Asked {
@@ -58,6 +64,7 @@ impl Asked {
             Self::Dismissed => "dismissed",
             Self::Allowed => "allowed",
             Self::Requested => "requested",
+            Self::Room(_) => "room",
         }
     }
 
@@ -66,6 +73,7 @@ impl Asked {
         match self {
             Self::Mute(user) => user.as_str(),
             Self::Block(server) => server,
+            Self::Room(wish) => wish.room.as_str(),
             Self::Limit(_) | Self::Dismissed | Self::Allowed | Self::Requested => "",
         }
     }
@@ -74,12 +82,26 @@ impl Asked {
     pub fn number(&self) -> u32 {
         match self {
             Self::Limit(lines) => *lines,
+            Self::Room(wish) => wish.reply.number(),
             Self::Mute(_) | Self::Block(_) | Self::Dismissed | Self::Allowed | Self::Requested => 0,
         }
     }
 
+    /// The person of Matrix who asked, where one did.
+    pub fn asker(&self) -> Option<&UserId> {
+        match self {
+            Self::Room(wish) => Some(&wish.user),
+            Self::Mute(_)
+            | Self::Block(_)
+            | Self::Limit(_)
+            | Self::Dismissed
+            | Self::Allowed
+            | Self::Requested => None,
+        }
+    }
+
     /// Reads what the store has; `None` for what no version of ours has written.
-    pub fn read(kind: &str, subject: &str, number: i64) -> Option<Self> {
+    pub fn read(kind: &str, subject: &str, number: i64, asker: Option<&str>) -> Option<Self> {
         match kind {
             "mute" => UserId::new(subject).map(Self::Mute),
             "block" => Some(Self::Block(subject.to_owned())),
@@ -87,6 +109,10 @@ impl Asked {
             "dismissed" => Some(Self::Dismissed),
             "allowed" => Some(Self::Allowed),
             "requested" => Some(Self::Requested),
+            "room" => {
+                let (room, user) = (RoomId::new(subject)?, UserId::new(asker?)?);
+                Some(Self::Room(Box::new(Wish { room, user, reply: Reply::read(number)? })))
+            }
             _ => None,
         }
     }
@@ -105,7 +131,7 @@ impl Rule {
             Asked::Mute(_) => format!("an operator of {channel} has muted you"),
             Asked::Block(server) => format!("an operator of {channel} has muted all people of {server}"),
             Asked::Dismissed => format!("the operators of {channel} have dismissed the bridge"),
-            Asked::Limit(_) | Asked::Allowed | Asked::Requested => return None,
+            Asked::Limit(_) | Asked::Allowed | Asked::Requested | Asked::Room(_) => return None,
         };
         Some(match &self.reason {
             Some(reason) => format!("{what} ({reason})"),
@@ -136,6 +162,7 @@ impl Rules {
         let max = match rule.asked {
             Asked::Mute(_) => MUTES_MAX,
             Asked::Block(_) => BLOCKS_MAX,
+            Asked::Room(_) => WISHES_MAX,
             Asked::Limit(_) | Asked::Dismissed | Asked::Allowed | Asked::Requested => 1,
         };
         if rules.iter().filter(|old| old.asked.kind() == rule.asked.kind()).count() >= max {
@@ -197,7 +224,31 @@ impl Rules {
     pub fn limit(&self, channel: &ChannelName) -> Option<u32> {
         self.of(channel).iter().find_map(|rule| match rule.asked {
             Asked::Limit(lines) => Some(lines),
-            Asked::Mute(_) | Asked::Block(_) | Asked::Dismissed | Asked::Allowed | Asked::Requested => None,
+            Asked::Mute(_)
+            | Asked::Block(_)
+            | Asked::Dismissed
+            | Asked::Allowed
+            | Asked::Requested
+            | Asked::Room(_) => None,
+        })
+    }
+
+    /// What is known of people's wish to bridge this room with the channel.
+    pub fn wish(&self, channel: &ChannelName, room: &RoomId) -> Option<&Rule> {
+        self.of(channel).iter().find(|rule| matches!(&rule.asked, Asked::Room(wish) if wish.room == *room))
+    }
+
+    /// All rooms that were asked for, with their channels.
+    pub fn wishes(&self) -> impl Iterator<Item = (&ChannelName, &Rule, &Wish)> {
+        let rules = self.0.iter().flat_map(|(channel, rules)| rules.iter().map(move |rule| (channel, rule)));
+        rules.filter_map(|(channel, rule)| match &rule.asked {
+            Asked::Room(wish) => Some((channel, rule, &**wish)),
+            Asked::Mute(_)
+            | Asked::Block(_)
+            | Asked::Limit(_)
+            | Asked::Dismissed
+            | Asked::Allowed
+            | Asked::Requested => None,
         })
     }
 
@@ -275,12 +326,19 @@ mod tests {
     fn the_store_gives_back_what_it_got() {
         let all =
             [Asked::Mute(user("@ada:hs")), Asked::Block("hs".into()), Asked::Limit(9), Asked::Dismissed];
-        for asked in all {
-            let number = i64::from(asked.number());
-            assert_eq!(Asked::read(asked.kind(), asked.subject(), number), Some(asked));
+        let wish = |reply| {
+            let room = RoomId::new("!r:hs").unwrap();
+            Asked::Room(Box::new(Wish { room, user: user("@ada:hs"), reply }))
+        };
+        let wishes = [Reply::None, Reply::Allowed, Reply::Refused].map(wish);
+        for asked in all.into_iter().chain(wishes) {
+            let (number, asker) = (i64::from(asked.number()), asked.asker().map(UserId::as_str));
+            assert_eq!(Asked::read(asked.kind(), asked.subject(), number, asker), Some(asked));
         }
-        assert_eq!(Asked::read("mute", "nobody", 0), None);
-        assert_eq!(Asked::read("limit", "", -1), None);
-        assert_eq!(Asked::read("what", "", 0), None);
+        assert_eq!(Asked::read("mute", "nobody", 0, None), None);
+        assert_eq!(Asked::read("limit", "", -1, None), None);
+        assert_eq!(Asked::read("room", "!r:hs", 0, None), None, "nobody asked for it");
+        assert_eq!(Asked::read("room", "!r:hs", 3, Some("@ada:hs")), None);
+        assert_eq!(Asked::read("what", "", 0, None), None);
     }
 }

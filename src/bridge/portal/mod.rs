@@ -9,6 +9,7 @@ pub mod door;
 pub mod gate;
 pub mod membership;
 pub mod modes;
+pub mod origin;
 pub mod plate;
 pub mod space;
 pub mod topic;

@@ -4,7 +4,7 @@ use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
 use crate::bridge::input::{AskId, BodyKind};
 use crate::bridge::session::replies;
 use crate::bridge::session::send::Part;
-use crate::ids::{ChannelName, InboxSeq, Nick, Target, Time};
+use crate::ids::{ChannelName, InboxSeq, Nick, RoomId, Target, Time};
 use crate::text::casemap::CaseMap;
 use crate::text::line::Line;
 
@@ -139,6 +139,10 @@ pub enum Giver {
     Asked(ChannelName),
     /// The machine itself, to learn who is banned in this channel.
     Bans(ChannelName),
+    /// An errand, to learn who are operators of the channel that it is about.
+    Plumb(AskId),
+    /// The machine itself, to learn whether this channel lets the question in whether this room may be bridged with it.
+    AskedAbout(ChannelName, RoomId),
 }
 
 /// A line whose whole answer is wanted, and what came back so far.

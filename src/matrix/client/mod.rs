@@ -7,6 +7,7 @@
 //!
 //! The token goes out in one header and nowhere else: not in a URL, an error, a log line or a `Debug`.
 
+mod bridges;
 mod error;
 mod history;
 mod lifeline;

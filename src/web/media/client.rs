@@ -10,7 +10,7 @@ const HOPS_MAX: usize = 16;
 
 /// One who asks. An IPv6 network of 64 bits is one: whoever has an address there has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Client(IpAddr);
+pub(in crate::web) struct Client(IpAddr);
 
 /// Addresses with a common beginning: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Block {
 
 /// The nearest that is no proxy of ours. `X-Forwarded-For` is read from its end, where our proxy wrote, and only as
 /// far as trusted proxies go: what stands before that anybody may have written.
-pub(super) fn of(peer: SocketAddr, headers: &HeaderMap, trusted: &[Block]) -> Client {
+pub(in crate::web) fn of(peer: SocketAddr, headers: &HeaderMap, trusted: &[Block]) -> Client {
     let is_trusted = |address: IpAddr| trusted.iter().any(|block| block.holds(address));
     let mut nearest = peer.ip().to_canonical();
     let named: Vec<&str> =

@@ -30,15 +30,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Door {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    still: Duration,
 }
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub(super) SocketAddr);
+pub struct Peer(pub(in crate::web) SocketAddr);
 
 impl Door {
     pub fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)), still: STILL_MAX }
+    }
+
+    /// With connections on which nothing may move for so long: where answers take their time.
+    pub fn patient(self, still: Duration) -> Self {
+        Self { still, ..self }
     }
 }
 
@@ -52,7 +58,7 @@ impl Listener for Door {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     stream.set_nodelay(true).ok();
-                    return (Watched::new(stream, Some(place)), peer);
+                    return (Watched::new(stream, Some(place), self.still), peer);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "no connection could be accepted");
@@ -77,16 +83,17 @@ impl Connected<IncomingStream<'_, Door>> for Peer {
 pub struct Watched<T> {
     stream: T,
     moved: Instant,
+    still: Duration,
     end: Instant,
     alarm: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<T> Watched<T> {
-    fn new(stream: T, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(stream: T, place: Option<OwnedSemaphorePermit>, still: Duration) -> Self {
         let now = Instant::now();
-        let alarm = Box::pin(sleep_until(now + STILL_MAX));
-        Self { stream, moved: now, end: now + AGE_MAX, alarm, _place: place }
+        let alarm = Box::pin(sleep_until(now + still));
+        Self { stream, moved: now, still, end: now + AGE_MAX, alarm, _place: place }
     }
 
     /// What becomes of a step: `Pending` for too long is an error.
@@ -97,7 +104,7 @@ impl<T> Watched<T> {
             return step;
         }
         while self.alarm.as_mut().poll(context).is_ready() {
-            let until = self.end.min(self.moved + STILL_MAX);
+            let until = self.end.min(self.moved + self.still);
             if until <= now {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -159,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_stops_reading_is_let_go() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Watched::new(ours, None);
+        let mut ours = Watched::new(ours, None, STILL_MAX);
         let begun = Instant::now();
         let writing = async { ours.write_all(&[7; 64]).await };
         let reading = async {
@@ -181,7 +188,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drop_now_and_then_does_not_hold_a_place_for_ever() {
         let (ours, mut theirs) = duplex(1);
-        let mut ours = Watched::new(ours, None);
+        let mut ours = Watched::new(ours, None, STILL_MAX);
         let begun = Instant::now();
         let dripping = async {
             while theirs.write_all(b"x").await.is_ok() {

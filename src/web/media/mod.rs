@@ -44,6 +44,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 pub use client::Block;
+pub(super) use client::{Client, of as client_of};
 pub use door::{CONNECTIONS_MAX, Door, Peer};
 use limits::{Limits, Refused};
 

@@ -6,6 +6,7 @@
 mod admin;
 mod admission;
 mod answers;
+mod api;
 mod duty;
 mod faults;
 mod gate;
@@ -20,6 +21,7 @@ mod members;
 mod messages;
 mod moderation;
 mod operators;
+mod plumbing;
 mod power;
 mod private;
 mod removed;

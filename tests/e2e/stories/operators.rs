@@ -9,7 +9,7 @@ use crate::support::matrix::{MatrixUser, Message};
 use crate::support::world::{PLUMBED_CHANNEL, World, alias, puppet};
 use crate::support::{PATIENT, QUIET, eventually};
 
-const BOT: &str = "bunraku";
+pub(super) const BOT: &str = "bunraku";
 
 #[tokio::test]
 async fn inspircd() {
@@ -83,7 +83,7 @@ async fn an_operator_is_in_charge(kind: IrcdKind) {
 }
 
 /// Says a command to the bot; gives the first of its lines that holds `word`.
-async fn ask(irc: &mut IrcClient, command: &str, word: &str) -> String {
+pub(super) async fn ask(irc: &mut IrcClient, command: &str, word: &str) -> String {
     irc.say(BOT, command).await;
     let nick = irc.nick.clone();
     let is_it = |l: &IrcLine| {
@@ -94,7 +94,7 @@ async fn ask(irc: &mut IrcClient, command: &str, word: &str) -> String {
 }
 
 /// The bot is on IRC.
-async fn is_there(irc: &mut IrcClient) {
+pub(super) async fn is_there(irc: &mut IrcClient) {
     let client = tokio::sync::Mutex::new(irc);
     eventually("the bot on IRC", PATIENT, || async {
         let answer = client.lock().await.whois(BOT).await;

@@ -16,7 +16,8 @@ use bunraku::bridge::input::{AskId, Input, Member, Opening, PortalOrigin, Portal
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
-    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Topics, Typing,
+    Mentions, Moderation, Operators, PingPace, Plumbing, Policy, Power, PresenceRules, QueryRules, Topics,
+    Typing,
 };
 use bunraku::ids::{ConnId, NetworkId, RelaySeq, RoomId, Time, UserId};
 use bunraku::irc::connection::{self, ConnHandle, Start};
@@ -272,6 +273,7 @@ fn policy() -> Policy {
         directory: Directory::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: Plumbing::default(),
         connections_max: 100,
     }
 }

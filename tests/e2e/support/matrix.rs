@@ -138,6 +138,13 @@ impl MatrixUser {
         self.api.ok(Method::GET, &format!("rooms/{}/state/{kind}/", escape(room)), &Value::Null).await
     }
 
+    /// The contents of all state events of a kind, whatever their keys.
+    pub async fn state_of_kind(&self, room: &str, kind: &str) -> Vec<Value> {
+        let all = self.api.ok(Method::GET, &format!("rooms/{}/state", escape(room)), &Value::Null).await;
+        let events = all.as_array().into_iter().flatten();
+        events.filter(|event| event["type"] == kind).map(|event| event["content"].clone()).collect()
+    }
+
     pub async fn text(&self, room: &str, body: &str) -> String {
         self.send(room, "m.text", body).await
     }
@@ -484,6 +491,12 @@ impl MatrixUser {
     pub async fn send_content(&self, room: &str, kind: &str, content: &Value) -> String {
         let path = message_path(room).replace("/send/m.room.message/", &format!("/send/{kind}/"));
         text(&self.api.ok(Method::PUT, &path, content).await, "event_id")
+    }
+
+    /// A token by which a server can be asked who this is, as clients send it on.
+    pub async fn openid(&self) -> Value {
+        let path = format!("user/{}/openid/request_token", self.id.replace('@', "%40").replace(':', "%3A"));
+        self.api.ok(Method::POST, &path, &json!({})).await
     }
 
     /// Takes back an event.

@@ -16,8 +16,8 @@ use bunraku::bridge::input::{
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
     Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
-    Mentions, Moderation, Operators, PingPace, Policy, Power, PresenceRules, QueryRules, Shown, ToMatrix,
-    Topics, Typing,
+    Mentions, Moderation, Operators, PingPace, Plumbing, Policy, Power, PresenceRules, QueryRules, Shown,
+    ToMatrix, Topics, Typing,
 };
 use bunraku::bridge::session::send::WINDOW_LINES;
 use bunraku::ids::{ChannelName, ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
@@ -88,6 +88,7 @@ pub fn policy(shown: ToMatrix) -> Policy {
         moderation: Moderation::default(),
         operators: Operators::off(),
         admission: Admission::default(),
+        plumbing: Plumbing::default(),
         connections_max: 100,
     }
 }
@@ -775,6 +776,7 @@ impl World {
             Effect::SaveRule(_) | Effect::DropRule { .. } => panic!("no operator asks for anything"),
             Effect::SaveBar(_) | Effect::DropBar { .. } | Effect::Hasten { .. } => {}
             Effect::Space(_) => panic!("there are no spaces here"),
+            Effect::Plumb { .. } | Effect::DropPortal { .. } => panic!("nobody asks to bridge a room"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

@@ -37,6 +37,11 @@ fn another(place: &str, value: &Yaml) -> Option<Yaml> {
         "homeserver.domain" => return text("other.org"),
         "database.url" => return text("sqlite:other.db"),
         "logging.format" => return text("json"),
+        "api.admin_listen" => return text("127.0.0.1:8"),
+        "api.tokens" => return serde_yaml::from_str("[{ name: x, token: 0123456789abcdef01234567 }]").ok(),
+        "api.homeservers" => return serde_yaml::from_str("[{ domain: o.org, url: 'https://o.org' }]").ok(),
+        "api.trusted_proxies" => return serde_yaml::from_str("['10.0.0.0/8']").ok(),
+        "api.sign_in" => return text("any"),
         // Together only, or other files have to be there.
         _ if place.starts_with("media.") => return None,
         _ if place.ends_with("client_certificate") || place.ends_with("client_key") => return None,
@@ -53,6 +58,7 @@ fn another(place: &str, value: &Yaml) -> Option<Yaml> {
         _ if place.ends_with(".libera.nick") => return text("$DISPLAY"),
         _ if place.ends_with("ghosts.user") => return text("@other_$NICK"),
         _ if place.ends_with("portals.alias") => return text("#other_$CHANNEL"),
+        _ if place.ends_with("plumbing.by") => return text("nobody"),
         _ if place.ends_with("consent") => return text("by_consent"),
         _ if place.ends_with(".libera.channels") => {
             return serde_yaml::from_str("[{ channel: '#c', rooms: ['!r:example.org'] }]").ok();

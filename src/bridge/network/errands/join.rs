@@ -226,7 +226,7 @@ impl Network {
 }
 
 /// True for what a server takes as one key, and as nothing else.
-fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     let bad = |c: char| c.is_control() || c == ' ' || c == ',';
     !text.is_empty() && text.len() <= KEY_BYTES_MAX && !text.starts_with(':') && !text.chars().any(bad)
 }

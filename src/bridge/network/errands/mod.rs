@@ -14,6 +14,7 @@ mod join;
 mod lines;
 mod nick;
 mod part;
+mod plumb;
 mod query;
 mod status;
 mod stop;
@@ -21,6 +22,7 @@ mod waiting;
 
 pub(super) use self::waiting::{Errands, whose};
 
+use self::plumb::Wanted;
 use super::super::effect::{CommandAnswer, Effect, Extent, Refusal, Verdict};
 use super::super::errand::{Errand, Report};
 use super::super::input::AskId;
@@ -37,7 +39,7 @@ const NO_ROOM: &str = "NO_ROOM";
 impl Network {
     /// Somebody asks something; the report is an effect, now or later.
     pub(super) fn errand(&mut self, ask: AskId, user: &UserId, errand: Errand) {
-        if let Err(refusal) = self.may_ask(user) {
+        if let Err(refusal) = self.may_ask(user, &errand) {
             let is_line = matches!(errand, Errand::Line(_));
             let report = if is_line { refused_line(refusal) } else { Report::Refused(refusal) };
             return self.reported(ask, report);
@@ -70,12 +72,15 @@ impl Network {
             Errand::Here(room) => Ok(Some(self.place_here(user, &room))),
             Errand::Release(whom) => self.release_held(&whom).map(Some),
             Errand::Find(whom) => Ok(Some(Report::Users(self.found(&whom)))),
-            Errand::Plumb { .. }
-            | Errand::Unplumb { .. }
-            | Errand::Links { .. }
-            | Errand::Operators { .. } => {
-                Err(Refusal::ours(NOT_ALLOWED, "rooms are not bridged by command yet"))
+            Errand::Plumb { room, channel, key, operator } => {
+                self.plumb_asked(ask, user, Wanted { room, channel, key, operator })
             }
+            Errand::Unplumb { room, channel } => {
+                self.unplumb_asked(user, &room, channel.as_deref()).map(Some)
+            }
+            Errand::Links { room } => Ok(Some(Report::Links(self.links(user, room.as_ref())))),
+            // Who knows the key is in the channel, and their own connection asks.
+            Errand::Operators { channel, key: _ } => self.operators_asked(ask, user, &channel),
         };
         match done {
             Ok(None) => {}
@@ -84,9 +89,10 @@ impl Network {
         }
     }
 
-    /// Ghosts and the bot have nothing to ask for, and before the start and at the end nobody has.
-    fn may_ask(&self, user: &UserId) -> Result<(), Refusal> {
+    /// Ghosts have nothing to ask for, nor has the bot but what whoever runs the bridge asks in its name; and before the start and at the end nobody has.
+    fn may_ask(&self, user: &UserId, errand: &Errand) -> Result<(), Refusal> {
         match self.life {
+            Life::Running if *user == self.policy.bot && errand.is_of_everybody() => Ok(()),
             Life::Running if self.is_ours(user) => {
                 Err(Refusal::ours(NOT_ALLOWED, "this is for people of Matrix"))
             }

@@ -4,7 +4,7 @@
 
 use super::super::super::effect::Refusal;
 use super::super::super::errand::Report;
-use super::super::super::input::{AskId, PortalOrigin};
+use super::super::super::input::{AskId, PortalOrigin, Whose};
 use super::super::Network;
 use super::NOT_ALLOWED;
 use super::comings::in_a_line;
@@ -54,11 +54,9 @@ impl Network {
     /// The rooms of a channel that somebody is in: those that we made, and people's own.
     fn rooms_of_person(&self, user: &UserId, channel: &ChannelName) -> (Vec<RoomId>, Vec<RoomId>) {
         let theirs = self.portals.of_channel(channel).filter(|portal| self.portals.has(&portal.room, user));
-        let (ours, others): (Vec<_>, Vec<_>) =
-            theirs.map(|portal| (portal.room.clone(), portal.origin)).partition(|(_, origin)| match origin {
-                PortalOrigin::Alias => true,
-                PortalOrigin::Config => false,
-            });
+        let (ours, others): (Vec<_>, Vec<_>) = theirs
+            .map(|portal| (portal.room.clone(), portal.origin))
+            .partition(|(_, origin)| origin.whose() == Whose::Bridge);
         let rooms = |pairs: Vec<(RoomId, PortalOrigin)>| pairs.into_iter().map(|(room, _)| room).collect();
         (rooms(ours), rooms(others))
     }

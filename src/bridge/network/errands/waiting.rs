@@ -16,6 +16,7 @@ use super::super::super::session::Session;
 use super::super::super::timer::Timer;
 use super::super::{Life, Network};
 use super::nick::Naming;
+use super::plumb::Asking;
 use super::{NO_ROOM, NOT_CONNECTED, TOO_MANY, refused_line};
 use crate::ids::{ChannelName, ConnId, PuppetId, Time};
 use crate::text::casemap::CaseMap;
@@ -67,6 +68,8 @@ pub(super) enum Stage {
     Naming(Naming),
     /// Another connection than this one.
     Returning(Option<ConnId>),
+    /// Who are operators of a channel, or a room to be paired with it.
+    Plumbing(Box<Asking>),
 }
 
 impl Errands {
@@ -84,6 +87,11 @@ impl Errands {
     /// What an errand waits for, while it does.
     pub(super) fn stage(&self, ask: AskId) -> Option<&Stage> {
         self.open.get(&ask).map(|open| &open.stage)
+    }
+
+    /// Whose an errand is that waits.
+    pub(super) fn person(&self, ask: AskId) -> Option<PuppetId> {
+        self.open.get(&ask).map(|open| open.id)
     }
 
     /// It waits for something else now.
@@ -108,6 +116,7 @@ impl Errands {
                 Stage::Writing(pair, _) | Stage::Written(pair, _) | Stage::Talking(pair) => {
                     pair.1 = pair.1.refolded(map);
                 }
+                Stage::Plumbing(asking) => asking.channel = asking.channel.refolded(map),
                 Stage::Line(_) | Stage::Asked(_) | Stage::Naming(_) | Stage::Returning(_) => {}
             }
         }
@@ -181,7 +190,8 @@ impl Network {
             | Stage::Writing(..)
             | Stage::Written(..)
             | Stage::Talking(_)
-            | Stage::Returning(_) => {}
+            | Stage::Returning(_)
+            | Stage::Plumbing(_) => {}
         }
     }
 
@@ -226,6 +236,8 @@ impl Network {
             Stage::Talking(pair) => self.look_for_room(ask, &pair),
             Stage::Naming(naming) => self.look_at_nick(ask, id, naming),
             Stage::Returning(before) => self.look_for_return(ask, id, before),
+            // The answer comes by itself, also where a connection ends.
+            Stage::Plumbing(_) => {}
         }
     }
 
@@ -243,7 +255,8 @@ impl Network {
             | Stage::Written(..)
             | Stage::Talking(_)
             | Stage::Naming(_)
-            | Stage::Returning(_) => {
+            | Stage::Returning(_)
+            | Stage::Plumbing(_) => {
                 let refusal = self.going_down();
                 self.refuse_errand(ask, refusal);
             }
@@ -275,6 +288,7 @@ impl Network {
                 let nick = pair.1.as_str().to_owned();
                 return self.end_errand(ask, Report::Talking { nick, room: None });
             }
+            Stage::Plumbing(_) => {}
             _ if !self.has_ready(id) => {
                 let refusal = self.not_connected(id);
                 return self.refuse_errand(ask, refusal);

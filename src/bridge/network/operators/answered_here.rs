@@ -20,7 +20,14 @@ const NAMED_MAX: usize = 5;
 
 impl Network {
     /// Asks operators who are ours, each in a room of the channel that they are in; gives how many.
-    pub(super) fn ask_here(&mut self, channel: &ChannelName, operators: &[Nick]) -> usize {
+    /// The question is `wish`, and how to answer is `how`.
+    pub(super) fn ask_here(
+        &mut self,
+        channel: &ChannelName,
+        operators: &[Nick],
+        wish: &str,
+        how: &str,
+    ) -> usize {
         let named = operators.iter().filter_map(|nick| {
             let conn = self.nicks.candidates(nick).find(|conn| self.nicks.has(*conn, nick))?;
             (!self.is_bot(conn.puppet)).then(|| self.puppets[conn.puppet.0 as usize].user.clone())
@@ -37,9 +44,8 @@ impl Network {
             asked += here.len();
             let named = here[..here.len().min(NAMED_MAX)].join(", ");
             let text = format!(
-                "{named}: people of Matrix want a room for {channel} that anybody may join, each with an IRC user of their own \
-                 there. You are an operator of {channel} on {network}, so you decide: write \"allow {channel}\" or \"deny \
-                 {channel}\" here. It is not said on IRC."
+                "{named}: {wish}. You are an operator of {channel} on {network}, so you decide: write {how} here. It is not said \
+                 on IRC."
             );
             self.tell(&room, text, None);
         }
@@ -55,6 +61,10 @@ impl Network {
                 Err(Full) => Answer::NoMoreChannels,
             },
             Deed::Dismiss(reason) => self.deny(&channel, &open.from, reason),
+            Deed::Admit(_) | Deed::Refuse { .. } => match self.obey_about_room(&open) {
+                Some(answer) => answer,
+                None => return false,
+            },
             Deed::Help(_)
             | Deed::Status
             | Deed::People
@@ -77,8 +87,20 @@ impl Network {
         }
         let order = command::read(arrival.body.text.trim()).ok()?;
         let channel = ChannelName::new(&order.channel, self.map())?;
-        let is_asked = |rule: &Rule| rule.by.is_empty();
-        self.operators.rules.get(&channel, &Asked::Requested).filter(|rule| is_asked(rule))?;
+        let asked = match &order.deed {
+            Deed::Admit(room) | Deed::Refuse { room, .. } => self.operators.rules.wish(&channel, room),
+            Deed::Help(_)
+            | Deed::Status
+            | Deed::People
+            | Deed::Mute { .. }
+            | Deed::Unmute(_)
+            | Deed::Block { .. }
+            | Deed::Unblock(_)
+            | Deed::Limit(_)
+            | Deed::Dismiss(_)
+            | Deed::Welcome => self.operators.rules.get(&channel, &Asked::Requested),
+        };
+        asked.filter(|rule| rule.by.is_empty())?;
         if !self.portals.of_channel(&channel).any(|portal| portal.room == arrival.room) {
             return None;
         }
@@ -96,7 +118,7 @@ impl Network {
     }
 
     /// The connection and the nick of somebody whose puppet is an operator of the channel now.
-    fn rank_here(&self, user: &UserId, channel: &ChannelName) -> Option<(ConnId, Nick)> {
+    pub(in super::super) fn rank_here(&self, user: &UserId, channel: &ChannelName) -> Option<(ConnId, Nick)> {
         let id = self.puppet_ids.get(user).copied()?;
         let session = self.puppets[id.0 as usize].session.as_ref()?;
         let (conn, nick) = (session.conn, session.nick()?.clone());

@@ -23,14 +23,14 @@ use super::super::super::session::question::{Command, Giver};
 use super::super::Network;
 use super::super::queries::is_service;
 use super::NOTICES_MAX;
-use crate::ids::{ChannelName, ConnId, Nick, Time};
+use crate::ids::{ChannelName, ConnId, Nick, RoomId, Time};
 use crate::text::line::Line;
 use crate::text::split::body_lines;
 
 /// How long the operators of a channel have before they may be asked again.
 const AGAIN_MS: u64 = 3_600_000;
 /// Operators of a channel who are asked.
-const OPERATORS_MAX: usize = 3;
+pub(super) const OPERATORS_MAX: usize = 3;
 /// Channels that wait for an answer, at most. Full: others are not asked.
 const REQUESTS_MAX: usize = 200;
 /// Channels whose operators are asked in a minute, at most.
@@ -50,6 +50,8 @@ pub(super) struct Asking {
     new: BTreeSet<ChannelName>,
     /// Who is asked where the channel does not let the question in.
     instead: BTreeMap<ChannelName, Instead>,
+    /// The same of questions about rooms.
+    pub(super) instead_about: BTreeMap<(ChannelName, RoomId), Vec<Nick>>,
 }
 
 /// See [`Asking`].
@@ -61,7 +63,7 @@ struct Instead {
 }
 
 impl Asking {
-    fn may(&mut self, now: Time) -> bool {
+    pub(super) fn may(&mut self, now: Time) -> bool {
         while self.lately.front().is_some_and(|at| now.since_ms(*at) >= MINUTE_MS) {
             self.lately.pop_front();
         }
@@ -126,10 +128,17 @@ impl Network {
     ) {
         let (ours, mut operators) = self.operators_in(channel, answer);
         operators.truncate(OPERATORS_MAX);
-        let ours = self.ask_here(channel, &ours);
+        let wish = format!(
+            "people of Matrix want a room for {channel} that anybody may join, each with an IRC user of their own there"
+        );
+        let ours =
+            self.ask_here(channel, &ours, &wish, &format!("\"allow {channel}\" or \"deny {channel}\""));
         let instead = Instead { operators, ours };
         let is_new = self.operators.asking.new.remove(channel);
-        if is_new && self.policy.operators.asks == Asks::InChannel && self.ask_there(conn, channel) {
+        if is_new
+            && self.policy.operators.asks == Asks::InChannel
+            && self.ask_there(conn, channel, &self.consent_question(channel), &Giver::Asked(channel.clone()))
+        {
             self.operators.asking.instead.insert(channel.clone(), instead);
         } else {
             self.ask_alone(conn, channel, instead);
@@ -137,7 +146,11 @@ impl Network {
     }
 
     /// Those of an answer to NAMES who may say whether the bridge may come: ours, and the others.
-    fn operators_in(&self, channel: &ChannelName, answer: &CommandAnswer) -> (Vec<Nick>, Vec<Nick>) {
+    pub(in super::super) fn operators_in(
+        &self,
+        channel: &ChannelName,
+        answer: &CommandAnswer,
+    ) -> (Vec<Nick>, Vec<Nick>) {
         let map = self.map();
         let of_it = |line: &&Line| line.command == NAMES && map.eq(line.param(2), channel.as_str());
         let entries = answer.lines.iter().filter(of_it).flat_map(|line| line.param(3).split(' '));
@@ -153,7 +166,13 @@ impl Network {
 
     /// Asks in the channel itself: its operators alone, where the network has that. By PRIVMSG: servers do not say that a
     /// NOTICE was not let in (RFC 2812 section 3.3.2).
-    fn ask_there(&mut self, conn: ConnId, channel: &ChannelName) -> bool {
+    pub(super) fn ask_there(
+        &mut self,
+        conn: ConnId,
+        channel: &ChannelName,
+        question: &Answer,
+        giver: &Giver,
+    ) -> bool {
         let Some(session) = self.puppet_of(conn).and_then(|puppet| puppet.session.as_ref()) else {
             return false;
         };
@@ -163,11 +182,11 @@ impl Network {
         let limits = self.limits(conn.puppet);
         let bytes_max =
             limits.line_bytes_max.saturating_sub(limits.source_bytes + target.len() + AROUND_BYTES);
-        let text = self.consent_question(channel).lines(&bot).join("\n");
+        let text = question.lines(&bot).join("\n");
         let mut is_sent = false;
         for text in body_lines(&text, bytes_max, NOTICES_MAX).lines {
             let line = Line::new("PRIVMSG", &[&target, &text]);
-            let command = Command::new(Giver::Asked(channel.clone()), &line);
+            let command = Command::new(giver.clone(), &line);
             let sent = self
                 .with_session(conn.puppet, |session, out| session.send_command(command, line.build(), out));
             is_sent |= sent.is_some_and(|sent| sent.is_ok());

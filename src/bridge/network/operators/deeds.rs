@@ -1,7 +1,6 @@
 //! What each command of an operator does, once it is known that they may.
 
 use super::super::super::effect::Effect;
-use super::super::super::input::PortalOrigin;
 use super::super::super::operators::answer::{Answer, Room, Shown, Status, Whose};
 use super::super::super::operators::command::{Deed, Whom};
 use super::super::super::operators::rules::{Asked, Full, ROOMLESS_MAX, Rule};
@@ -21,6 +20,9 @@ impl Network {
         // Whether the bridge may come is said before it does.
         let is_about_coming = matches!(order.deed, Deed::Dismiss(_))
             || (order.deed == Deed::Welcome && self.policy.operators.consent == Consent::ByConsent);
+        if let Some(answer) = self.obey_about_room(open) {
+            return answer;
+        }
         if !is_known && !is_about_coming {
             return Answer::NotBridged(shown());
         }
@@ -48,6 +50,7 @@ impl Network {
             },
             Deed::Dismiss(reason) => self.dismiss(open, reason.clone()),
             Deed::Welcome => self.welcome(open),
+            Deed::Admit(_) | Deed::Refuse { .. } => Answer::NotBridged(shown()),
         }
     }
 
@@ -62,10 +65,10 @@ impl Network {
         let rooms = self.portals.of_channel(channel);
         let alias = self.policy.aliases.alias(channel, &self.policy.server_name);
         let room = rooms.map(|portal| {
-            let (name, whose) = match (portal.origin, &alias) {
-                (PortalOrigin::Alias, Some(alias)) => (alias.as_str(), Whose::Bridge),
-                (PortalOrigin::Alias, None) => (portal.room.as_str(), Whose::Bridge),
-                (PortalOrigin::Config, _) => (portal.room.as_str(), Whose::People),
+            let (name, whose) = match (portal.origin.whose(), &alias) {
+                (Whose::Bridge, Some(alias)) => (alias.as_str(), Whose::Bridge),
+                (Whose::Bridge, None) => (portal.room.as_str(), Whose::Bridge),
+                (Whose::People, _) => (portal.room.as_str(), Whose::People),
             };
             Room { name: name.to_owned(), people: self.portals.members(&portal.room).count(), whose }
         });
@@ -179,7 +182,9 @@ impl Network {
         }
         self.forget_rule(&open.channel, &Asked::Requested);
         self.forget_rule(&open.channel, &Asked::Allowed);
-        Answer::Dismissed { channel, rooms: self.portals.of_channel(&open.channel).count() }
+        let rooms = self.portals.of_channel(&open.channel).count();
+        self.end_rooms_of_people(open);
+        Answer::Dismissed { channel, rooms }
     }
 
     fn welcome(&mut self, open: &Open) -> Answer {
@@ -190,7 +195,7 @@ impl Network {
         };
         let has_room = self.portals.of_channel(&open.channel).next().is_some();
         match (was_dismissed, is_new) {
-            (false, false) => Answer::NotDismissed(channel),
+            (false, false) => self.which_room(open).unwrap_or(Answer::NotDismissed(channel)),
             (true, _) if has_room => Answer::Welcomed { channel, people: self.people(&open.channel).len() },
             (true, _) | (false, true) => Answer::Allowed(channel),
         }

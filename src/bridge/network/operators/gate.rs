@@ -198,14 +198,14 @@ impl Network {
             Asked::Mute(_) | Asked::Block(_) => self.silence_waiting(channel),
             Asked::Limit(_) => self.limit_due(channel),
             Asked::Dismissed => self.withdraw_from(channel),
-            Asked::Allowed | Asked::Requested => {}
+            Asked::Allowed | Asked::Requested | Asked::Room(_) => {}
         }
     }
 
     /// A rule for the channel was taken away.
     pub(super) fn rule_lifted(&mut self, channel: &ChannelName, asked: &Asked) {
         match asked {
-            Asked::Mute(_) | Asked::Block(_) | Asked::Allowed | Asked::Requested => {}
+            Asked::Mute(_) | Asked::Block(_) | Asked::Allowed | Asked::Requested | Asked::Room(_) => {}
             Asked::Limit(_) => self.limit_due(channel),
             Asked::Dismissed => self.return_to(channel),
         }

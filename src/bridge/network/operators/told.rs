@@ -49,6 +49,7 @@ impl Network {
                 "{who} has dismissed the bridge{reason}. Nothing is carried between {channel} and this room any more, until \
                  an operator calls the bridge back. You can ask them on IRC, in a client of your own."
             ),
+            Asked::Room(wish) => self.wish_told(wish, rule),
             Asked::Allowed => format!("{who} lets people of Matrix into {channel}."),
             Asked::Requested => {
                 format!("I have asked the operators of {channel} whether the bridge may come.")
@@ -66,15 +67,16 @@ impl Network {
             Asked::Dismissed => {
                 format!("{who} has called the bridge back: {channel} and this room hear each other again.")
             }
+            Asked::Room(_) => format!("{who} does not let this room have {channel} any more."),
             Asked::Allowed | Asked::Requested => format!("{who} lets no new rooms be made for {channel}."),
         }
     }
 
-    fn operator(&self, nick: &str, channel: &str) -> String {
+    pub(super) fn operator(&self, nick: &str, channel: &str) -> String {
         format!("{nick}, an operator of {channel} on {},", self.policy.network_name)
     }
 }
 
-fn bracketed(rule: &Rule) -> String {
+pub(super) fn bracketed(rule: &Rule) -> String {
     rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
 }

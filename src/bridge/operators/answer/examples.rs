@@ -1,14 +1,19 @@
 //! Answers as docs/CHANNEL_OPERATORS.md shows them: for each command those that it may be given. Nothing else uses them.
 
+use super::rooms::RoomAnswer;
 use super::{Answer, Asked, Room, Rule, Shown, Status, Whose};
 use crate::bridge::operators::command::{Who, find};
-use crate::ids::{Time, UserId};
+use crate::ids::{RoomId, Time, UserId};
 
 const CHANNEL: &str = "#example";
 const SERVER: &str = "evil.example";
 
 fn ada() -> UserId {
     UserId::new("@ada:example.org").expect("a user id")
+}
+
+fn room() -> RoomId {
+    RoomId::new("!room:example.org").expect("a room id")
 }
 
 fn channel() -> String {
@@ -107,6 +112,10 @@ pub fn dismiss() -> Vec<Answer> {
         Answer::Dismissed { channel: channel(), rooms: 0 },
         Answer::NoMoreChannels,
         Answer::DismissedBefore { channel: channel(), by: "eve".into() },
+        Answer::Room(RoomAnswer::Refused { channel: channel(), room: room() }),
+        Answer::Room(RoomAnswer::Ended { channel: channel(), room: room() }),
+        Answer::Room(RoomAnswer::Unknown { channel: channel(), room: room() }),
+        Answer::Room(RoomAnswer::Configured { channel: channel(), room: room() }),
     ]
 }
 
@@ -115,11 +124,20 @@ pub fn question() -> Answer {
     Answer::Asked { channel: channel(), server: "example.org".into() }
 }
 
+/// What operators are asked when people want to bridge a room of their own.
+pub fn room_question() -> Answer {
+    let server = "example.org".to_owned();
+    Answer::Room(RoomAnswer::Asked { channel: channel(), room: room(), user: ada(), server })
+}
+
 pub fn welcome() -> Vec<Answer> {
     vec![
         Answer::Welcomed { channel: channel(), people: 3 },
         Answer::Allowed(channel()),
         Answer::NotDismissed(channel()),
         Answer::Denied(channel()),
+        Answer::Room(RoomAnswer::Admitted { channel: channel(), room: room() }),
+        Answer::Room(RoomAnswer::AdmittedBefore { channel: channel(), room: room() }),
+        Answer::Room(RoomAnswer::Which { channel: channel(), rooms: vec![room()] }),
     ]
 }

@@ -78,6 +78,8 @@ fn who(asker: &Asker) -> String {
             Giver::Operators(channel) => format!("operators {channel}"),
             Giver::Asked(channel) => format!("asked {channel}"),
             Giver::Bans(channel) => format!("bans {channel}"),
+            Giver::Plumb(ask) => format!("plumb {}", ask.0),
+            Giver::AskedAbout(channel, room) => format!("asked {channel} about {room}"),
         },
     }
 }
