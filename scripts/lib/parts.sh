@@ -6,6 +6,8 @@
 SYNAPSE_VERSION=1.163.2
 PARSER_TESTS_VERSION=0.0.4
 SCHEMATHESIS_VERSION=4.32.5
+# A wheel that carries axe-core 4 as one script; nothing else of it is used.
+AXE_VERSION=0.1.8
 
 if [ "$(id -u)" = 0 ]; then
     # Servers that refuse to be root must be able to reach it, which they cannot below /root.
@@ -16,6 +18,7 @@ fi
 VENV=$CACHE/venv
 SCHEMATHESIS_VENV=$CACHE/schemathesis
 HYBRID_ROOT=$CACHE/ircd-hybrid
+AXE=$CACHE/axe-$AXE_VERSION/axe_playwright_python/axe.min.js
 
 die() {
     echo "$*" >&2
@@ -113,6 +116,13 @@ schemathesis_env() {
     run_logged schemathesis-venv python3 -m venv --clear "$SCHEMATHESIS_VENV"
     run_logged schemathesis-pip "$SCHEMATHESIS_VENV/bin/pip" install -q "schemathesis==$SCHEMATHESIS_VERSION"
     touch "$stamp"
+}
+
+# axe_core: the rules by which the setup widget is judged, unpacked from a wheel without what it depends on.
+axe_core() {
+    [ ! -e "$AXE" ] || return 0
+    echo "  unpacking axe-core"
+    run_logged axe "$VENV/bin/pip" install -q --no-deps --target "$CACHE/axe-$AXE_VERSION" "axe-playwright-python==$AXE_VERSION"
 }
 
 # hybrid_root: ircd-hybrid, unpacked and not installed, because its package and ngIRCd's want to be the one server.

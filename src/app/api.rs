@@ -106,7 +106,7 @@ pub(super) fn settings(config: &Config) -> (Settings, Vec<Network>) {
                 SignIn::Any => Others::Welcome,
             },
         },
-        widget: None,
+        widget: config.api.widget.then(crate::web::widget::router),
     };
     let network = |(id, network): (&String, &config::Network)| {
         Some(Network {

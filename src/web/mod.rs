@@ -10,6 +10,7 @@ mod health;
 pub mod media;
 mod metrics;
 mod timing;
+pub mod widget;
 
 use std::future::Future;
 use std::sync::Arc;

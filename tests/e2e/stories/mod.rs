@@ -34,6 +34,8 @@ mod tls;
 mod told;
 mod typing;
 mod watched;
+mod widget;
+mod widget_links;
 
 /// One story, a test for each IRC server: `tell!(story)` gives `story::inspircd`, `story::ngircd`, `story::hybrid`.
 macro_rules! tell {
