@@ -59,6 +59,12 @@ impl<K: Clone + Eq + Hash, V> Lanes<K, V> {
         if self.len >= self.total_max || self.lane_len(&key) >= self.lane_max {
             return Err(item);
         }
+        self.push_beyond(key, item);
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), whether or not there is a place: for what the caller counts itself.
+    pub fn push_beyond(&mut self, key: K, item: V) {
         self.len += 1;
         match self.lanes.get_mut(&key) {
             Some(lane) => lane.waiting.push_back(item),
@@ -67,7 +73,6 @@ impl<K: Clone + Eq + Hash, V> Lanes<K, V> {
                 self.lanes.insert(key, Lane { waiting: VecDeque::from([item]), state: State::Ready });
             }
         }
-        Ok(())
     }
 
     /// Puts back, before all that waits, what [`drop_oldest`](Self::drop_oldest) took: the last one first. It has its place.

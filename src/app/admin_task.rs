@@ -3,11 +3,11 @@
 //! Its mailbox holds [`MAILBOX_MAX`] inputs. Full: the inbox pump waits (rows stay on the disk), and so does what was
 //! asked. Nothing that it waits for waits for it.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,9 @@ use super::shell::{Mailboxes, Shell};
 use crate::bridge::admin::{Admin, AdminEffect, AdminInput, NetworkName, Place, Settings, in_room, is_call};
 use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
 use crate::bridge::errand::Errand;
-use crate::bridge::input::{AskId, BodyKind, MatrixEvent, Member, Membership};
+use crate::bridge::input::{AskId, BodyKind, Input, MatrixEvent, Member, Membership};
 use crate::bridge::network::RelaySeqs;
+use crate::bridge::news::{News, Reach};
 use crate::bridge::policy::Permissions;
 use crate::ids::{EventId, NetworkId, RoomId, UserId};
 use crate::matrix::client::{As, ClientError, DeviceUse};
@@ -27,6 +28,8 @@ use crate::store::StoreError;
 
 /// Inputs waiting for the machine, at most.
 pub const MAILBOX_MAX: usize = 1_024;
+/// News of connections that wait, at most.
+const NEWS_MAX: usize = 16_384;
 /// Inputs handled before their effects are performed.
 const BATCH_MAX: usize = 64;
 /// How long the bot may take to get into a room, and to read who is in it.
@@ -38,19 +41,38 @@ const HIDE_TRIES: usize = 3;
 pub struct AdminDoor {
     inputs: mpsc::Sender<AdminInput>,
     rooms: RwLock<HashSet<RoomId>>,
+    /// News that nobody waits for: a network that waited here could be waited for itself.
+    news: Mutex<VecDeque<AdminInput>>,
+    has_news: Notify,
 }
 
 impl AdminDoor {
     /// The door, and what comes in by it.
     pub fn new() -> (Self, mpsc::Receiver<AdminInput>) {
         let (inputs, mailbox) = mpsc::channel(MAILBOX_MAX);
-        (Self { inputs, rooms: RwLock::default() }, mailbox)
+        (Self { inputs, rooms: RwLock::default(), news: Mutex::default(), has_news: Notify::new() }, mailbox)
     }
 
     /// Hands an input over; waits where the mailbox is full.
     pub async fn give(&self, input: AdminInput) {
         // It is gone when the bridge stops; an event is on the disk then.
         self.inputs.send(input).await.ok();
+    }
+
+    /// Hands over what happened to somebody's connection, at once. Full, the oldest news go: the next loss is news again,
+    /// and `status` tells of all others.
+    pub fn tell(&self, network: &NetworkId, user: UserId, news: News) {
+        let mut waiting = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= NEWS_MAX {
+            waiting.pop_front();
+            tracing::warn!(%network, "too many news of connections wait for the admin rooms; the oldest is left out");
+        }
+        waiting.push_back(AdminInput::News { network: network.clone(), user, news });
+        self.has_news.notify_one();
+    }
+
+    fn take_news(&self) -> VecDeque<AdminInput> {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where an event belongs that is for the admin rooms; `None` for all others. `network` is that of its room.
@@ -92,6 +114,7 @@ pub struct AdminTask {
     admin: Admin,
     shell: Arc<Shell>,
     errands: Errands,
+    mailboxes: Mailboxes,
     mailbox: mpsc::Receiver<AdminInput>,
 }
 
@@ -110,7 +133,7 @@ impl AdminTask {
             admin.handle(shell.clock.now(), AdminInput::Room { user, room });
         }
         let errands = Errands::new(Arc::clone(shell), Arc::clone(mailboxes));
-        Ok(Self { admin, shell: Arc::clone(shell), errands, mailbox })
+        Ok(Self { admin, shell: Arc::clone(shell), errands, mailboxes: Arc::clone(mailboxes), mailbox })
     }
 
     /// Runs until cancelled.
@@ -127,6 +150,7 @@ impl AdminTask {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 _ = self.mailbox.recv_many(&mut batch, BATCH_MAX) => {}
+                () = self.shell.admin.has_news.notified() => batch.extend(self.shell.admin.take_news()),
                 () = sleep => {}
             }
             for input in batch.drain(..) {
@@ -162,12 +186,21 @@ impl AdminTask {
                     saved,
                     "an admin room could not be remembered; after a restart its person invites the bot anew",
                 );
+                self.reach(&user, Reach::AdminRoom).await;
             }
             AdminEffect::DropRoom { user, room } => {
                 self.shell.admin.remove(&room);
                 let removed = self.shell.store.admin_room_remove(&user, &room).await;
                 note(removed, "an admin room could not be forgotten");
+                self.reach(&user, Reach::Rooms).await;
             }
+        }
+    }
+
+    /// All networks learn where somebody is told what concerns only them.
+    async fn reach(&self, user: &UserId, reach: Reach) {
+        for mailbox in self.mailboxes.iter() {
+            mailbox.inputs.send(Input::Reach { user: user.clone(), reach }).await.ok();
         }
     }
 

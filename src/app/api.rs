@@ -183,7 +183,7 @@ impl Hands for BridgeHands {
     }
 
     fn links_max(&self) -> Option<usize> {
-        None
+        Some(self.mailboxes.iter().map(|mailbox| mailbox.policy.plumbing.rooms_max).sum())
     }
 
     fn bot(&self) -> &UserId {

@@ -161,6 +161,10 @@ impl InboxPump {
         let ways = self.shell.routes.ways(&room);
         let network = ways.as_ref().map(|ways| way_of(ways, &row).or(ways.first()).map(|way| &way.network));
         let network = network.flatten().cloned();
+        // A list's owners may invite the bot: that room becomes nobody's admin room.
+        if network.is_none() && self.shell.policy_rooms.has(&room) {
+            return Some(row);
+        }
         // Told by its bytes first: in a bridged room a command is rare.
         if network.is_some() && !has_prefix(&row.json) {
             return Some(row);
@@ -227,7 +231,10 @@ impl InboxPump {
 
 /// True for an event that may hold a command, by its bytes.
 fn has_prefix(json: &str) -> bool {
-    json.as_bytes().windows(4).any(|bytes| bytes.eq_ignore_ascii_case(b"!irc"))
+    // One byte is looked for, by words of the machine; an event has one or two of it, in its ids.
+    let is_sign =
+        |at: usize| json.as_bytes().get(at + 1..at + 4).is_some_and(|sign| sign.eq_ignore_ascii_case(b"irc"));
+    json.match_indices('!').any(|(at, _)| is_sign(at))
 }
 
 /// The network that a row is for, while the room is its. What was accepted for a network that has the room no more is no

@@ -67,8 +67,9 @@ impl Meters {
     }
 
     fn policy_lists(&self) -> PolicyLists {
-        let policy_lists::Figures { in_force, left_out, unread } = self.shell.policy_rooms.figures();
-        PolicyLists { in_force, left_out, unread }
+        let policy_lists::Figures { in_force, left_out, too_wide, unread } =
+            self.shell.policy_rooms.figures();
+        PolicyLists { in_force, left_out, too_wide, unread }
     }
 
     /// All at once, so that one that hangs does not hold the others up.

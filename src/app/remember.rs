@@ -6,11 +6,12 @@ use tokio::sync::mpsc;
 
 use super::queries;
 use super::routes::Way;
-use super::shell::Shell;
+use super::shell::{Mailbox, Shell};
 use super::space;
 use super::upgrades;
 use crate::bridge::input::{Input, PortalOrigin, PortalRow};
 use crate::bridge::network::Network;
+use crate::bridge::news::Reach;
 use crate::bridge::policy::{GateRule, Policy};
 use crate::config;
 use crate::ids::{RoomId, UserId};
@@ -68,6 +69,15 @@ pub async fn remember(
         shell.held.insert(policy.network.clone(), hold.user.clone());
         network.handle(now, Input::Held(hold));
     }
+    for (user, _) in shell.store.admin_rooms().await? {
+        network.handle(now, Input::Reach { user, reach: Reach::AdminRoom });
+    }
+    for (user, channel, key) in shell.store.all_channel_keys(&shell.vault, &policy.network).await? {
+        network.handle(now, Input::KeyKept { user, channel, key });
+    }
+    for (user, realname) in shell.store.realnames(&policy.network).await? {
+        network.handle(now, Input::RealnameKept { user, realname });
+    }
     for nick in shell.store.nicks(&policy.network).await? {
         network.handle(now, Input::NickKept(nick));
     }
@@ -81,6 +91,23 @@ pub async fn remember(
     space::remember(network, policy, shell).await?;
     for (room, members) in shell.store.members(&policy.network).await? {
         network.handle(now, Input::Members { room, members });
+    }
+    Ok(())
+}
+
+/// Ends removals from rooms that are paired with no channel any more, left behind by an earlier run. Once the outbox has what it
+/// left: what was kept back there is not said after all.
+pub async fn end_removals(shell: &Shell, mailboxes: &[Mailbox]) -> anyhow::Result<()> {
+    for network in mailboxes.iter().map(|mailbox| &mailbox.network) {
+        let portals = shell.store.portals(network).await?;
+        for bar in shell.store.bars(network).await? {
+            if portals.iter().any(|portal| portal.room == bar.room) {
+                continue;
+            }
+            tracing::info!(%network, room = %bar.room, user = %bar.user, "a removal of the last run ends with its portal");
+            shell.outbox.vacate(&bar.room, &bar.room);
+            shell.store.bar_remove(network, &bar.room, &bar.user).await?;
+        }
     }
     Ok(())
 }

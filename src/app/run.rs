@@ -115,9 +115,9 @@ impl Bridge {
         let vault = Vault::open_or_make(&config.secrets.key_file)?;
         let shown = Shown::new(config, &store, &vault).await?;
         let book = book(&store, &logs).await?;
-        let (typing, showing) = typing::channel(client.clone(), Arc::clone(&book));
-        tasks.spawn(showing);
         let (outbox, outbox_task) = Outbox::new(client.clone(), Arc::clone(&logs) as _, Arc::clone(&book));
+        let (typing, showing) = typing::channel(client.clone(), Arc::clone(&book), Box::new(outbox.clone()));
+        tasks.spawn(showing);
         let (steps, steps_task) = Steps::new(client.clone(), book, outbox.clone());
         let open = store.inbox_counts().await?.open;
         let (door, admin_mailbox) = AdminDoor::new();
@@ -154,6 +154,7 @@ impl Bridge {
             AdminTask::new(&shell, &mailboxes, settings::permissions(config), seqs, admin_mailbox).await?;
         // Behind the removals that go on: what they keep back is not said first.
         restore(&shell.store, &shell.outbox).await?;
+        remember::end_removals(&shell, &mailboxes).await?;
         let (routes, to) = (Arc::clone(&shell.routes), Arc::clone(&mailboxes));
         shell.tasks.spawn(naming::carry(names, routes, to, shell.store.clone()));
         let (feed, pump) = InboxPump::new(Arc::clone(&shell), Arc::clone(&mailboxes));

@@ -46,6 +46,7 @@ impl NetworkTask {
                 let saved = self.shell.store.tombstone_remove(&self.id, &room).await;
                 self.note(saved, "a tombstone could not be forgotten; it is looked at again after a restart");
             }
+            Succession::Vacate { from, to } => self.shell.outbox.vacate(&from, &to),
         }
     }
 

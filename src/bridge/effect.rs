@@ -7,6 +7,7 @@
 use super::errand::Report;
 use super::input::{AskId, BanRow, BarRow, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
+use super::news::News;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
 };
@@ -17,6 +18,7 @@ pub use super::errand::NickRow;
 pub use super::kept::Presence;
 pub use super::look_up::Found;
 pub use super::operators::rules::{Asked, Rule};
+pub use super::queries::step::QueryStep;
 pub use super::relay::memory::{Author, Life, Said, Saying};
 pub use super::step::{
     Door, JoinRule, Levels, Listing, Needs, Placed, Plate, Reach, RoomDoor, RoomPower, RoomStep, RoomTopic,
@@ -133,6 +135,20 @@ pub enum Effect {
     Plumb { room: RoomId, channel: String, user: UserId },
     /// Forget the portal of this room, and who was in it.
     DropPortal { room: RoomId },
+    /// Something happened to the connection of somebody who has an admin room. Nothing answers it.
+    News { user: UserId, news: News },
+    /// Do something about the key that somebody gave for a channel.
+    Key { user: UserId, channel: ChannelName, wish: KeyWish },
+    /// Remember over restarts which realname somebody chose; `None`: forget it.
+    Realname { user: UserId, realname: Option<String> },
+}
+
+/// What becomes of a channel's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyWish {
+    /// Remembered over restarts, sealed.
+    Keep(Secret),
+    Forget,
 }
 
 /// What becomes of what is said in a room while somebody cannot be removed from it.
@@ -142,49 +158,6 @@ pub enum Meanwhile {
     Shown,
     /// It waits, in order. The homeserver is asked again, and the room is told once.
     Withheld,
-}
-
-/// What can be asked of the homeserver for a private chat. All of them may be asked again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QueryStep {
-    /// Make the room, in the ghost's name, and invite the person.
-    Create { user: UserId, ghost: Ghost },
-    /// Invite the person, who left, once more.
-    Invite { room: RoomId, user: UserId, ghost: Ghost },
-    /// Let the ghost accept the person's invitation, if nobody else is in the room.
-    Enter { room: RoomId, user: UserId, ghost: Ghost },
-    /// Bring in the ghost of another nick. The one before stays.
-    Move { room: RoomId, user: UserId, from: Ghost, ghost: Ghost },
-}
-
-impl QueryStep {
-    /// The room, where there is one already.
-    pub fn room(&self) -> Option<&RoomId> {
-        match self {
-            Self::Create { .. } => None,
-            Self::Invite { room, .. } | Self::Enter { room, .. } | Self::Move { room, .. } => Some(room),
-        }
-    }
-
-    /// The person it is for.
-    pub fn user(&self) -> &UserId {
-        match self {
-            Self::Create { user, .. }
-            | Self::Invite { user, .. }
-            | Self::Enter { user, .. }
-            | Self::Move { user, .. } => user,
-        }
-    }
-
-    /// The ghost they talk with.
-    pub fn ghost(&self) -> &Ghost {
-        match self {
-            Self::Create { ghost, .. }
-            | Self::Invite { ghost, .. }
-            | Self::Enter { ghost, .. }
-            | Self::Move { ghost, .. } => ghost,
-        }
-    }
 }
 
 /// Why another connection speaks for a channel.

@@ -9,6 +9,7 @@
 //! UnrealIRCd, ngIRCd, ircd-hybrid, Ergo, Bahamut and of services. Words that nobody knows are
 //! [`Ending::Lost`]. Pure: it reads, it decides nothing about a puppet and keeps nothing but the last words.
 
+pub mod hold;
 mod phrases;
 
 use self::phrases::by_words;
@@ -110,6 +111,11 @@ impl Ending {
                 Comeback::Never
             }
         }
+    }
+
+    /// True where the network takes no connection for a while and says so; a person cannot change that by asking again.
+    pub fn is_wall(self) -> bool {
+        self.comeback() == Comeback::Long && !matches!(self, Self::Unreachable(_))
     }
 
     /// The name under which a hold is remembered; `None` for endings that hold nobody.

@@ -81,6 +81,9 @@ pub enum Errand {
     Links { room: Option<RoomId> },
     /// Who of a channel can say that it may be bridged.
     Operators { channel: String, key: Option<Secret> },
+    /// A realname of their own in the place of their display name, kept over restarts, from the next connection on; `None`: that
+    /// again.
+    Realname(Option<String>),
 }
 
 impl Errand {

@@ -10,6 +10,7 @@ use super::effect::QueryStep;
 use super::errand::plumbing::Unplumbable;
 use super::errand::{Errand, NickRow};
 use super::media::Media;
+use super::news::Reach;
 use super::operators::rules::Rule;
 use super::policy::Policy;
 use super::relay::memory::Saying;
@@ -107,6 +108,12 @@ pub enum Input {
     SpaceFound(Result<RoomId, String>),
     /// What became of `Effect::Plumb`; where it went well, behind the room's `Portal` and `Members`.
     Plumbed { room: RoomId, channel: String, result: Result<(), Unplumbable> },
+    /// Where somebody is told what concerns only them; before `Started` and whenever it changes.
+    Reach { user: UserId, reach: Reach },
+    /// The key that somebody gave for a channel in an earlier run, with the channel as it was folded then; given before `Started`.
+    KeyKept { user: UserId, channel: String, key: Secret },
+    /// A realname that somebody chose in an earlier run; given before `Started`.
+    RealnameKept { user: UserId, realname: String },
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.

@@ -15,6 +15,9 @@ pub struct HoldRow {
 }
 
 impl HoldRow {
+    /// The endings for which another login may be the way back.
+    pub const FOR_LOGIN: [&str; 3] = ["login", "no-login-way", "login-wanted"];
+
     /// True when another login may be the way back.
     pub fn is_for_login(&self) -> bool {
         matches!(Ending::of_hold(&self.ending), Ending::LoginRefused(_))
@@ -35,4 +38,22 @@ pub struct BarRow {
 pub enum Presence {
     In,
     Out,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_login_may_end_what_a_login_was_the_reason_for_and_nothing_else() {
+        for (ending, is_for_login) in HoldRow::FOR_LOGIN
+            .map(|name| (name, true))
+            .into_iter()
+            .chain(["killed", "banned", "quit", "sent-away", "of another version"].map(|name| (name, false)))
+        {
+            let user = UserId::new("@ada:hs").unwrap();
+            let row = HoldRow { user, ending: ending.into(), words: String::new(), since: Time(1) };
+            assert_eq!(row.is_for_login(), is_for_login, "{ending}");
+        }
+    }
 }

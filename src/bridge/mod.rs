@@ -25,6 +25,7 @@ pub mod kept;
 pub mod look_up;
 pub mod media;
 pub mod network;
+pub mod news;
 pub mod nicks;
 pub mod operators;
 pub mod pacer;

@@ -79,6 +79,8 @@ pub struct Puppet {
     /// Why their person may not be on IRC through the bridge at all.
     pub excluded: Option<Box<Exclusion>>,
     pub asked: Asked,
+    /// They came in this run, and were not on the network yet.
+    pub is_new: bool,
 }
 
 /// A message that waits; with its lines where it was cut already.
@@ -143,6 +145,7 @@ impl Puppet {
             dialed: Time::default(),
             excluded: None,
             asked: Asked::default(),
+            is_new: false,
         }
     }
 

@@ -18,6 +18,9 @@ pub enum Succession {
     Remember(TombstoneRow),
     /// Forget the one of this room.
     Forget { room: RoomId },
+    /// Nobody has to be removed from this room any more. What was kept back there until they were is not said there after all,
+    /// and the room that takes its place is told how much that was.
+    Vacate { from: RoomId, to: RoomId },
 }
 
 /// What the bot has to be able to do in a successor before a channel goes on there.

@@ -9,16 +9,23 @@
 //! There is one worker: a homeserver is never busy with steps for more than half of the time, however slow it is, and what
 //! is said finds it free. Steps of one key take one another's place, so nobody is let in and out in vain. Nothing is written
 //! down: at the next start what is will be compared with what should be.
+//!
+//! What shows people what goes on in a channel waits while somebody is to be removed from the room who must not read on. A
+//! topic is set aside, and the last one goes on when that is over. Who comes and goes is not taken: there are many of them, and
+//! they are compared again by and by. What takes rights from people or keeps them out goes on all the same.
 
-use std::collections::{HashMap, VecDeque};
+mod aside;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::aside::{KeptBack, kept_back};
 use super::client::{Client, ClientError};
 use super::outbox::speak::Voice;
 use super::outbox::{GhostBook, Homeserver, OutboxHandle};
@@ -26,8 +33,12 @@ use crate::bridge::effect::{Placed, RoomStep, StepKey};
 use crate::bridge::input::{Input, StepResult};
 use crate::ids::{RoomId, UserId};
 
+pub use self::aside::ASIDE_MAX;
+
 /// Steps that wait, over all networks. One more is not taken, and is found again when its room is compared the next time.
 pub const STEPS_MAX: usize = 4_096;
+/// How often it is looked whether they may go on.
+const ASIDE_LOOK: Duration = Duration::from_secs(1);
 /// While more than this waits to be said, no step is begun.
 pub const LIVE_MAX: usize = 4;
 /// But a step is begun after so long all the same: in a house where somebody always speaks steps are slow, and go on.
@@ -56,15 +67,22 @@ pub trait Live: Send + Sync {
     fn waiting(&self) -> usize;
     /// True when nothing does in this room.
     fn is_quiet(&self, room: &RoomId) -> bool;
+    /// True while somebody may read in this room who must not: what is said there is kept back.
+    fn withholds(&self, room: &RoomId) -> bool;
 }
 
 impl Live for OutboxHandle {
+    /// What is kept back is said when people see to it, and is no reason to wait.
     fn waiting(&self) -> usize {
-        self.len()
+        self.len().saturating_sub(self.withheld())
     }
 
     fn is_quiet(&self, room: &RoomId) -> bool {
         OutboxHandle::is_quiet(self, room)
+    }
+
+    fn withholds(&self, room: &RoomId) -> bool {
+        OutboxHandle::withholds(self, room)
     }
 }
 
@@ -84,8 +102,10 @@ type Slot = (RoomId, StepKey);
 
 #[derive(Default)]
 struct Queue {
-    /// In which order keys get their turn: each key of `steps` once.
+    /// In which order keys get their turn: each key of `steps` once, here or in `aside`.
     order: VecDeque<Slot>,
+    /// Keys whose rooms show nothing at the moment, in order.
+    aside: BTreeMap<RoomId, VecDeque<StepKey>>,
     steps: HashMap<Slot, Wanted>,
     /// Answers for steps that were not taken, where the asker's mailbox was full too: at most [`STEPS_MAX`].
     left_out: Vec<(mpsc::Sender<Input>, Input)>,
@@ -175,11 +195,24 @@ impl<H: Homeserver> Steps<H> {
     async fn work(self) {
         let mut in_vain = 0;
         loop {
-            let slot = self.desk.next().await;
+            let slot = self.next().await;
             self.tell_left_out().await;
             self.give_way().await;
             // Taken after the wait: it may be another one by now.
             let Some(wanted) = self.desk.take(&slot) else { continue };
+            if self.live.withholds(&slot.0) {
+                match kept_back(&wanted.step) {
+                    KeptBack::No => {}
+                    KeptBack::Aside => {
+                        self.set_aside(slot, wanted).await;
+                        continue;
+                    }
+                    KeptBack::NotTaken => {
+                        self.tell(slot, &wanted, StepResult::NotTaken).await;
+                        continue;
+                    }
+                }
+            }
             if !self.may_do(&slot.0, &wanted.step) {
                 self.desk.again(slot, wanted);
                 sleep(LOOK).await;
@@ -204,6 +237,23 @@ impl<H: Homeserver> Steps<H> {
                 }
             };
             sleep(rest).await;
+        }
+    }
+
+    /// The key whose turn it is, once there is one. What is set aside is looked at meanwhile.
+    async fn next(&self) -> Slot {
+        loop {
+            self.desk.queue().go_on(|room| self.live.withholds(room));
+            if let Ok(slot) = timeout(ASIDE_LOOK, self.desk.next()).await {
+                return slot;
+            }
+        }
+    }
+
+    async fn set_aside(&self, slot: Slot, wanted: Wanted) {
+        let refused = self.desk.queue().set_aside(slot, wanted);
+        if let Some((slot, wanted)) = refused {
+            self.tell(slot, &wanted, StepResult::NotTaken).await;
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! One request at a time. [`WAITING_MAX`] may wait; what finds no place, or has waited for so long that it is no longer true,
 //! is dropped. So is everything while the homeserver has trouble: it has better things to do then. Nothing is tried again
-//! and nobody joins a room: what is not shown, or not ended, ends by itself on Matrix after some seconds.
+//! and nobody joins a room: what is not shown, or not ended, ends by itself on Matrix after some seconds. Where somebody may read
+//! who must not, nobody is shown.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, ClientError};
 use super::outbox::GhostBook;
+use super::steps::Live;
 use crate::ids::{RoomId, UserId};
 
 /// Words that wait, over all rooms.
@@ -70,14 +72,16 @@ impl TypingHandle {
 pub fn channel<H: Shows>(
     homeserver: H,
     book: Arc<GhostBook>,
+    live: Box<dyn Live>,
 ) -> (TypingHandle, impl Future<Output = ()> + Send) {
     let (words, waiting) = mpsc::channel(WAITING_MAX);
-    (TypingHandle { words, book }, work(homeserver, waiting))
+    (TypingHandle { words, book }, work(homeserver, live, waiting))
 }
 
-async fn work<H: Shows>(homeserver: H, mut waiting: mpsc::Receiver<Word>) {
+async fn work<H: Shows>(homeserver: H, live: Box<dyn Live>, mut waiting: mpsc::Receiver<Word>) {
     while let Some(Word { room, ghost, for_ms, since }) = waiting.recv().await {
-        if since.elapsed() >= FRESH {
+        // That somebody types no longer may be known.
+        if since.elapsed() >= FRESH || (for_ms > 0 && live.withholds(&room)) {
             continue;
         }
         let shown = timeout(REQUEST_MAX, homeserver.typing(&ghost, &room, for_ms)).await;
@@ -130,6 +134,23 @@ mod tests {
         }
     }
 
+    /// Somebody is to be removed from `!barred`.
+    struct Barred;
+
+    impl Live for Barred {
+        fn waiting(&self) -> usize {
+            0
+        }
+
+        fn is_quiet(&self, _: &RoomId) -> bool {
+            true
+        }
+
+        fn withholds(&self, at: &RoomId) -> bool {
+            *at == room("!barred")
+        }
+    }
+
     fn room(name: &str) -> RoomId {
         RoomId::new(name).unwrap()
     }
@@ -138,12 +159,12 @@ mod tests {
         UserId::new("@irc_eve:hs").unwrap()
     }
 
-    /// Eve is in `!a`.
+    /// Eve is in `!a` and in `!barred`.
     fn stage() -> (TypingHandle, Model) {
         let book = Arc::new(GhostBook::new(Arc::new(NoLog)));
-        book.preload([GhostFact::Joined { room: room("!a"), user: eve() }]);
+        book.preload(["!a", "!barred"].map(|at| GhostFact::Joined { room: room(at), user: eve() }));
         let model = Model::default();
-        let (handle, work) = channel(model.clone(), book);
+        let (handle, work) = channel(model.clone(), book, Box::new(Barred));
         tokio::spawn(work);
         (handle, model)
     }
@@ -157,6 +178,16 @@ mod tests {
         handle.show(room("!a"), eve(), 0);
         sleep(Duration::from_millis(1)).await;
         assert_eq!(model.asked(), ["@irc_eve:hs !a 6000", "@irc_eve:hs !a 0"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_somebody_is_to_be_removed_nobody_is_shown() {
+        let (handle, model) = stage();
+        handle.show(room("!barred"), eve(), 6_000);
+        handle.show(room("!a"), eve(), 6_000);
+        handle.show(room("!barred"), eve(), 0);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(model.asked(), ["@irc_eve:hs !a 6000", "@irc_eve:hs !barred 0"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
     admin_rooms, bans, bars, channel_keys, ghosts, holds, members, meta, networks, nicks, now, operators,
-    portals, queries, sayings, successions, tombstones,
+    portals, queries, realnames, sayings, successions, tombstones,
 };
 use crate::bridge::effect::{Asked, NickRow, Outcome, Rule, Saying};
 use crate::bridge::input::{BanRow, BarRow, HoldRow, Member, PortalRow, QueryRow, TombstoneRow};
@@ -162,6 +162,10 @@ pub(super) enum Write {
         network: NetworkId,
         user: UserId,
     },
+    HoldRelease {
+        network: NetworkId,
+        user: UserId,
+    },
     BanSave {
         network: NetworkId,
         row: BanRow,
@@ -185,6 +189,11 @@ pub(super) enum Write {
     NickRemove {
         network: NetworkId,
         user: UserId,
+    },
+    RealnameSave {
+        network: NetworkId,
+        user: UserId,
+        realname: Option<String>,
     },
     QuerySave {
         network: NetworkId,
@@ -320,8 +329,12 @@ impl Write {
             }
             Self::HoldSave { network, row } => holds::save(conn, network, row).await,
             Self::HoldRemove { network, user } => holds::remove(conn, network, user).await,
+            Self::HoldRelease { network, user } => holds::release(conn, network, user).await,
             Self::NickSave { network, row } => nicks::save(conn, network, row).await,
             Self::NickRemove { network, user } => nicks::remove(conn, network, user).await,
+            Self::RealnameSave { network, user, realname } => {
+                realnames::save(conn, [network.as_str(), user.as_str()], realname.as_deref()).await
+            }
             Self::BanSave { network, row } => bans::save(conn, network, row).await,
             Self::BanRemove { room, ghost } => bans::remove(conn, room, ghost).await,
             Self::AdminRoomSave { user, room } => admin_rooms::save(conn, user, room).await,

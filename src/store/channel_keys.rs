@@ -15,6 +15,8 @@ const SAVE: &str = "INSERT INTO channel_keys (network, mxid, channel, sealed) VA
 const GET: &str = "SELECT sealed FROM channel_keys WHERE network = $1 AND mxid = $2 AND channel = $3";
 const OF_USER: &str =
     "SELECT channel, sealed FROM channel_keys WHERE network = $1 AND mxid = $2 ORDER BY channel";
+const OF_NETWORK: &str =
+    "SELECT mxid, channel, sealed FROM channel_keys WHERE network = $1 ORDER BY mxid, channel";
 const REMOVE: &str = "DELETE FROM channel_keys WHERE network = $1 AND mxid = $2 AND channel = $3";
 const PAGE: &str = "SELECT network, mxid, channel, sealed FROM channel_keys \
     WHERE (network, mxid, channel) > ($1, $2, $3) ORDER BY network, mxid, channel LIMIT $4";
@@ -26,6 +28,7 @@ pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("SAVE", SAVE),
     ("GET", GET),
     ("OF_USER", OF_USER),
+    ("OF_NETWORK", OF_NETWORK),
     ("REMOVE", REMOVE),
     ("PAGE", PAGE),
     ("RESEAL", RESEAL),
@@ -76,6 +79,29 @@ impl Store {
                 Ok(key) => keys.extend(key.map(|key| (channel, key))),
                 Err(fault) => {
                     tracing::warn!(%network, %user, channel, %fault, "a channel's key cannot be read")
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// All keys of a network: whose, the folded name of the channel, and the key. One that does not open is left out and
+    /// told in the log.
+    pub async fn all_channel_keys(
+        &self,
+        vault: &Vault,
+        network: &NetworkId,
+    ) -> Result<Vec<(UserId, String, Secret)>, StoreError> {
+        let mut keys = Vec::new();
+        for found in self.read(OF_NETWORK, &[Arg::Text(network.as_str())]).await? {
+            let (user, channel) = (found.text(0)?, found.text(1)?);
+            match opened(vault, &place(&[network.as_str(), &user, &channel]), found.maybe_bytes(2)?) {
+                Ok(key) => {
+                    let whose = UserId::new(&user).zip(key);
+                    keys.extend(whose.map(|(user, key)| (user, channel, key)));
+                }
+                Err(fault) => {
+                    tracing::warn!(%network, user, channel, %fault, "a channel's key cannot be read")
                 }
             }
         }

@@ -11,10 +11,12 @@ const SAVE: &str = "INSERT INTO holds (network, mxid, ending, words, since) VALU
     ON CONFLICT (network, mxid) DO UPDATE SET ending = excluded.ending, words = excluded.words, \
     since = excluded.since";
 const REMOVE: &str = "DELETE FROM holds WHERE network = $1 AND mxid = $2";
+const RELEASE: &str = "DELETE FROM holds WHERE network = $1 AND mxid = $2 AND ending IN ($3, $4, $5)";
 const ALL: &str = "SELECT mxid, ending, words, since FROM holds WHERE network = $1 ORDER BY mxid";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[(&str, &str)] = &[("SAVE", SAVE), ("REMOVE", REMOVE), ("ALL", ALL)];
+pub(super) const STATEMENTS: &[(&str, &str)] =
+    &[("SAVE", SAVE), ("REMOVE", REMOVE), ("RELEASE", RELEASE), ("ALL", ALL)];
 
 impl Store {
     /// Remembers a hold in place of an older one of the same user; awaited, for a ban must not be forgotten.
@@ -29,11 +31,13 @@ impl Store {
         self.writer.write_soon(Write::HoldRemove { network, user }).await
     }
 
-    /// Who is kept away for a refused login may try the new one, or none. True where they were.
+    /// Who is kept away for a refused login may try the new one, or none. True where they were. Whatever else keeps them away by
+    /// the time it is done goes on to.
     pub async fn release_for_login(&self, network: &NetworkId, user: &UserId) -> Result<bool, StoreError> {
         let refused = self.holds(network).await?.iter().any(|hold| hold.user == *user && hold.is_for_login());
         if refused {
-            self.hold_remove(network, user).await?;
+            let (network, user) = (network.clone(), user.clone());
+            self.writer.write_soon(Write::HoldRelease { network, user }).await?;
         }
         Ok(refused)
     }
@@ -67,4 +71,10 @@ pub(super) async fn save(conn: &mut Conn, network: &NetworkId, row: &HoldRow) ->
 
 pub(super) async fn remove(conn: &mut Conn, network: &NetworkId, user: &UserId) -> Result<(), Fault> {
     conn.execute(REMOVE, &[Arg::Text(network.as_str()), Arg::Text(user.as_str())]).await.map(|_| ())
+}
+
+pub(super) async fn release(conn: &mut Conn, network: &NetworkId, user: &UserId) -> Result<(), Fault> {
+    let [login, no_way, wanted] = HoldRow::FOR_LOGIN;
+    let args = [network.as_str(), user.as_str(), login, no_way, wanted].map(Arg::Text);
+    conn.execute(RELEASE, &args).await.map(|_| ())
 }

@@ -36,6 +36,7 @@ mod outbox;
 mod policy_rules;
 mod portals;
 mod queries;
+mod realnames;
 mod sayings;
 mod sealed;
 mod sts;
@@ -213,6 +214,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     holds::STATEMENTS,
     networks::STATEMENTS,
     nicks::STATEMENTS,
+    realnames::STATEMENTS,
     meta::STATEMENTS,
     identities::STATEMENTS,
     logins::STATEMENTS,

@@ -120,6 +120,7 @@ stories![
     bans_are_remembered,
     rules_of_policy_lists_are_what_was_read_last,
     nicks_are_remembered,
+    realnames_are_remembered,
     removals_and_tombstones_are_remembered,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
@@ -1235,6 +1236,10 @@ async fn channel_keys_are_remembered_and_sealed(place: Place) {
     assert_eq!(store.channel_key(&vault, &one, &user("bob"), &channel("#a")).await.unwrap(), None);
     let all = [("#a".to_owned(), Secret::new("new")), ("#b{".to_owned(), Secret::new(CANARY))];
     assert_eq!(store.channel_keys(&vault, &one, &alice).await.unwrap(), all);
+    let of_network = |(channel, key): &(String, Secret)| (alice.clone(), channel.clone(), key.clone());
+    let everybodys: Vec<_> = all.iter().map(of_network).collect();
+    assert_eq!(store.all_channel_keys(&vault, &one).await.unwrap(), everybodys);
+    assert_eq!(store.all_channel_keys(&vault, &net("two")).await.unwrap(), []);
     assert!(!stored_bytes(&place).await.contains(CANARY));
     let steal = "UPDATE channel_keys SET sealed = (SELECT sealed FROM channel_keys WHERE channel = '#b{') \
         WHERE channel = '#a'";
@@ -1246,6 +1251,7 @@ async fn channel_keys_are_remembered_and_sealed(place: Place) {
         all[1..],
         "the others are still good"
     );
+    assert_eq!(store.all_channel_keys(&vault, &one).await.unwrap(), everybodys[1..]);
     store.channel_key_remove(&one, &alice, &channel("#B{")).await.unwrap();
     assert_eq!(store.channel_keys(&vault, &one, &alice).await.unwrap(), []);
 }
@@ -1303,6 +1309,17 @@ async fn who_stays_away_is_remembered(place: Place) {
     store.hold_save(&one, &hold("@ada:hs", "banned")).await.unwrap();
     store.hold_save(&one, &hold("@bob:hs", "killed")).await.unwrap();
     store.hold_remove(&one, &UserId::new("@bob:hs").unwrap()).await.unwrap();
+    // Another login ends what a login was the reason for, and nothing that came in between.
+    let (carl, dora) = (hold("@carl:hs", "login"), hold("@dora:hs", "login-wanted"));
+    store.hold_save(&one, &carl).await.unwrap();
+    store.hold_save(&one, &dora).await.unwrap();
+    assert!(store.release_for_login(&one, &carl.user).await.unwrap());
+    assert!(!store.release_for_login(&one, &UserId::new("@ada:hs").unwrap()).await.unwrap());
+    store.hold_save(&one, &hold("@dora:hs", "killed")).await.unwrap();
+    let release = super::change::Write::HoldRelease { network: one.clone(), user: dora.user };
+    store.writer.write(release).await.unwrap();
+    assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned"), hold("@dora:hs", "killed")]);
+    store.hold_remove(&one, &UserId::new("@dora:hs").unwrap()).await.unwrap();
     store.close().await.unwrap();
     let store = place.open().await;
     assert_eq!(store.holds(&one).await.unwrap(), [hold("@ada:hs", "banned")], "the newer one counts");
@@ -1352,6 +1369,24 @@ async fn nicks_are_remembered(place: Place) {
     let store = place.open().await;
     assert_eq!(store.nicks(&one).await.unwrap(), [chosen("@ada:hs", "Countess'")], "the newer one counts");
     assert_eq!(store.nicks(&two).await.unwrap(), []);
+}
+
+async fn realnames_are_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (net("one"), net("two"));
+    for (name, realname) in
+        [("ada", Some("Ada")), ("bob", Some("Bob")), ("ada", Some("O'Ada")), ("bob", None)]
+    {
+        store.realname_save(&one, &user(name), realname.map(str::to_owned)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(
+        store.realnames(&one).await.unwrap(),
+        [(user("ada"), "O'Ada".to_owned())],
+        "the newer one counts"
+    );
+    assert_eq!(store.realnames(&two).await.unwrap(), []);
 }
 
 async fn removals_and_tombstones_are_remembered(place: Place) {

@@ -58,6 +58,11 @@ impl RealnameTemplate {
         Ok(Self(parts))
     }
 
+    /// True where a display name stands in it.
+    pub fn has_display(&self) -> bool {
+        self.0.contains(&Part::Display)
+    }
+
     /// The realname of a user, at most `bytes_max` bytes, never empty unless `bytes_max` is 0.
     ///
     /// A missing display name is the user id. What does not fit is shortened in this order: display names, then
@@ -222,6 +227,8 @@ mod tests {
         assert_eq!(render("$DISPLAY ($USERID)", "@a:h.org", Some("Al"), 50), "Al (@a:h.org)");
         assert_eq!(render("$DISPLAY $USERID", "@a:h.org", None, 50), "@a:h.org @a:h.org");
         assert_eq!(render("$USERID $DISPLAY", "@a:h.org", Some("\u{2}\u{202e} "), 50), "@a:h.org @a:h.org");
+        let has_display = |template| RealnameTemplate::new(template).unwrap().has_display();
+        assert!(has_display("$DISPLAY ($USERID)") && !has_display("by $USERID"));
     }
 
     #[test]

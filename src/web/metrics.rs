@@ -98,7 +98,9 @@ pub struct PolicyLists {
     pub in_force: u64,
     /// Too long, or more than are kept.
     pub left_out: u64,
-    /// Lists that were not read since the start.
+    /// They mean everybody, or all of the bridge's own homeserver.
+    pub too_wide: u64,
+    /// Lists that were not read since the start, or that the bot was put out of.
     pub unread: u64,
 }
 
@@ -219,10 +221,16 @@ impl Page {
 
     fn policy_lists(&mut self, lists: PolicyLists) {
         let rules = self.gauges("policy_rules", "Rules of policy lists, by whether they are in force");
-        for (state, count) in [("in_force", lists.in_force), ("left_out", lists.left_out)] {
+        let states =
+            [("in_force", lists.in_force), ("left_out", lists.left_out), ("too_wide", lists.too_wide)];
+        for (state, count) in states {
             set(&rules, vec![("state", state.to_owned())], count);
         }
-        self.gauge("policy_lists_unread", "Policy lists that were not read since the start", lists.unread);
+        self.gauge(
+            "policy_lists_unread",
+            "Policy lists that were not read since the start, or no longer can be",
+            lists.unread,
+        );
     }
 
     fn networks(&mut self, networks: &[Network]) {

@@ -75,7 +75,7 @@ fn figures() -> Figures {
         errands: Errands { done: 7, refused: 2, unknown: 1 },
     };
     let bridge = Bridge { inbox_open: 2, outbox_waiting: 8, outbox_rooms_parked: 1, ..Bridge::default() };
-    let policy_lists = PolicyLists { in_force: 7, left_out: 1, unread: 0 };
+    let policy_lists = PolicyLists { in_force: 7, left_out: 1, too_wide: 2, unread: 0 };
     let (messages, networks) = (Some(vec![messages]), vec![network]);
     Figures { messages, bridge, policy_lists, networks, ..Figures::default() }
 }

@@ -187,6 +187,7 @@ impl World {
             },
             _ => match self.chance.below(2) {
                 0 => Errand::Portals { search: None },
+                1 => Errand::Realname(Some(word.to_owned())),
                 _ => Errand::Channel(channel.to_owned()),
             },
         }
@@ -381,15 +382,11 @@ fn end(report: &Report) -> &'static str {
         Report::Talking { room: Some(_), .. } => "talking",
         Report::Talking { room: None, .. } => "no room yet",
         Report::Called(_) => "called",
+        Report::Plumbing(_) | Report::Links(_) | Report::Operators(_) => "told",
         Report::Stopped(_) | Report::Retried(_) | Report::Ended(_) => "ended",
-        Report::Status(_)
-        | Report::Portals(_)
-        | Report::Users(_)
-        | Report::Channel(_)
-        | Report::Here(_)
-        | Report::Plumbing(_)
-        | Report::Links(_)
-        | Report::Operators(_) => "facts",
+        Report::Status(_) | Report::Portals(_) | Report::Users(_) | Report::Channel(_) | Report::Here(_) => {
+            "facts"
+        }
     }
 }
 

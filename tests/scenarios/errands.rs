@@ -38,6 +38,7 @@ pub fn errand(words: &str) -> Input {
         "quit" => Errand::Quit { reason: (!rest.is_empty()).then(|| unescaped(rest)) },
         "reconnect" => Errand::Reconnect,
         "stop" => Errand::Stop,
+        "active" => Errand::Active,
         "retry" => Errand::Retry,
         "portals" => Errand::Portals { search: (!name.is_empty()).then(named) },
         "users" => Errand::Users,
@@ -65,6 +66,7 @@ pub fn errand(words: &str) -> Input {
         }
         "links" => Errand::Links { room: RoomId::new(rest) },
         "operators" => Errand::Operators { channel: named(), key: None },
+        "realname" => Errand::Realname((!rest.is_empty()).then(|| unescaped(rest))),
         _ => panic!("nobody can ask for {verb:?}"),
     };
     Input::Errand { ask, user: user(by), errand }

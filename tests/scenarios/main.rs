@@ -77,9 +77,11 @@ stories! {
     edits_off
     encrypted
     errand_admin
+    errand_contacts
     errand_facts
     errand_join
     errand_join_consent
+    errand_join_key_kept
     errand_join_plumbed
     errand_join_refused
     errand_join_silent
@@ -92,8 +94,12 @@ stories! {
     errand_query
     errand_query_off
     errand_quit
+    errand_quit_again
     errand_quit_kept
+    errand_realname
+    errand_realname_fixed
     errand_reconnect
+    errand_reconnect_walled
     errand_retry
     errand_status
     errand_stop
@@ -194,6 +200,8 @@ stories! {
     neighbours_operators
     netsplit
     netsplit_joined_in
+    news
+    news_first
     nick_disputed
     nick_in_all_scripts
     nick_of_another_puppet
@@ -280,6 +288,7 @@ stories! {
     rooms_space_off
     rooms_upgrade_again
     rooms_upgrade_bans
+    rooms_upgrade_barred
     rooms_upgrade_lenient
     rooms_upgrade_powerless
     rooms_upgrade_refused

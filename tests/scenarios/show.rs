@@ -1,9 +1,9 @@
 //! Effects as lines of a story.
 
 use bunraku::bridge::effect::{
-    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, Mark, Meanwhile, Needed,
-    Outcome, Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule, Sign,
-    SpacePlace, SpaceWish, Speaker, Succession, Verdict, WantedSpace,
+    Chat, CommandAnswer, Door, Effect, Existence, Extent, Fate, Found, JoinRule, KeyWish, Mark, Meanwhile,
+    Needed, Outcome, Plate, Presence, QueryStep, Reach, Redact, Relay, RoomDoor, RoomPower, RoomStep, Rule,
+    Sign, SpacePlace, SpaceWish, Speaker, Succession, Verdict, WantedSpace,
 };
 use bunraku::bridge::errand::Report;
 use bunraku::bridge::input::{AbsenceTold, BodyKind, QueryRow};
@@ -153,10 +153,16 @@ pub fn effect(effect: &Effect) -> String {
         Effect::DropBar { room, user } => format!("drop bar {user} in {room}"),
         Effect::Hasten { room } => format!("hasten removals from {room}"),
         Effect::Succeed(Succession::GiveUp { to }) => format!("give up {to}"),
+        Effect::Succeed(Succession::Vacate { from, to }) => format!("vacate {from} for {to}"),
         Effect::Invite { room, user, reason } => format!("invite {user} to {room}: {reason}"),
         Effect::Found { ask, found } => {
             format!("found {}{}", ask.0, found.iter().map(hit).collect::<String>())
         }
+        Effect::Key { user, channel, wish: KeyWish::Keep(_) } => format!("save key of {channel} for {user}"),
+        Effect::Key { user, channel, wish: KeyWish::Forget } => format!("drop key of {channel} for {user}"),
+        Effect::Realname { user, realname: Some(name) } => format!("save realname of {user}: {name}"),
+        Effect::Realname { user, realname: None } => format!("drop realname of {user}"),
+        Effect::News { user, news } => format!("news for {user}: {news:?}"),
     }
 }
 

@@ -18,6 +18,7 @@ use bunraku::bridge::input::{
     Relation, RuleKey, StepResult, Successor, TombstoneRow, Unfit, Wire,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
+use bunraku::bridge::news::Reach;
 use bunraku::bridge::policy::{
     Admission, Asides, Asks, BotMode, ConnectPace, Consent, Directory, DynamicPortals, Failures, Flood,
     Forms, GateRule, JoinFailure, Members, Mentions, Moderation, Notices, Operators, Permission, Permissions,
@@ -217,6 +218,9 @@ impl Stage {
             "reconnect" => self.give(Input::Reconnect { user: user(rest) }),
             "errand" => self.give(errands::errand(rest)),
             "chose" => self.give(chosen(rest)),
+            "key" => self.give(key(rest)),
+            "real" => self.give(real(rest)),
+            "reach" => self.give(reached(rest)),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
                 self.written.push(format!("  {word}"));
@@ -314,6 +318,7 @@ impl Stage {
             "rooms_max" => self.policy.plumbing.rooms_max = number() as usize,
             "ask_in_channel" => self.policy.operators.asks = Asks::InChannel,
             "contact" => self.policy.operators.contact = value.to_owned(),
+            "realname" => self.policy.realnames = RealnameTemplate::new(value).expect("a template"),
             "nicks" => self.policy.nicks = NickTemplate::new(value).expect("a template"),
             "services" => {
                 let (nick, mask) = value.split_once(' ').expect("services NICK MASK");
@@ -851,6 +856,25 @@ fn noted(words: &str) -> Input {
 fn chosen(words: &str) -> Input {
     let (who, nick) = words.split_once(' ').expect("WHO NICK");
     Input::NickKept(NickRow { user: user(who), nick: nick.to_owned() })
+}
+
+/// `@ada #c secret`: what an earlier run kept.
+fn key(words: &str) -> Input {
+    let [who, channel, key] = words.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("WHO CHANNEL KEY") };
+    Input::KeyKept { user: user(who), channel: channel.to_owned(), key: Secret::new(key) }
+}
+
+/// `@ada Countess of Lovelace`: the realname that an earlier run kept.
+fn real(words: &str) -> Input {
+    let (who, realname) = words.split_once(' ').expect("WHO REALNAME");
+    Input::RealnameKept { user: user(who), realname: realname.to_owned() }
+}
+
+/// `@ada admin room`, or `@ada rooms`: where somebody is told what concerns only them.
+fn reached(words: &str) -> Input {
+    let (who, place) = words.split_once(' ').expect("WHO PLACE");
+    let reach = if place == "admin room" { Reach::AdminRoom } else { Reach::Rooms };
+    Input::Reach { user: user(who), reach }
 }
 
 /// `@ada in !r done`, or `@ada in !r refused: words`: what the homeserver said to a removal.

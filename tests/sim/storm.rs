@@ -252,7 +252,10 @@ impl Storm {
                 | Effect::Step { .. }
                 | Effect::Typing { .. }
                 | Effect::SaveNick(_)
-                | Effect::DropNick { .. } => {}
+                | Effect::DropNick { .. }
+                | Effect::News { .. }
+                | Effect::Key { .. }
+                | Effect::Realname { .. } => {}
             }
         }
         for conn in closed {

@@ -30,6 +30,8 @@ pub(super) struct List {
     pub(super) due: Option<Instant>,
     /// It is being joined and read: nothing else is read of it meanwhile, so that the older never comes last.
     pub(super) is_busy: bool,
+    /// The room has more rules than are kept of it: where one goes, another may come in.
+    pub(super) is_cut: bool,
 }
 
 impl List {
@@ -41,6 +43,7 @@ impl List {
             failures: 0,
             due: Some(Instant::now()),
             is_busy: false,
+            is_cut: false,
         }
     }
 
@@ -59,10 +62,14 @@ impl List {
             ClientError::Unavailable(_) | ClientError::Limited { .. } => {
                 tracing::warn!(list = name, %error, rules, wait_s, "a policy list cannot be read yet; the rules that were read last hold");
             }
-            _ => tracing::error!(
-                list = name, %error, rules, wait_s,
-                "a policy list cannot be read, and the rules that were read last hold; is the bot invited, and the name right?"
-            ),
+            _ => {
+                // Whoever put the bot out, the list says something by now that is not known here.
+                self.is_read = false;
+                tracing::error!(
+                    list = name, %error, rules, wait_s,
+                    "a policy list cannot be read, and the rules that were read last hold; is the bot invited, and the name right?"
+                );
+            }
         }
     }
 
@@ -75,8 +82,11 @@ impl List {
         RulesChange { put, gone }
     }
 
-    /// Whom it concerns.
-    pub(super) fn apply(&mut self, change: &RulesChange) -> Concerns {
+    /// Whom it concerns. With rules left out in all lists together, what goes may make a place for any of them.
+    pub(super) fn apply(&mut self, change: &RulesChange, left_out: u64) -> Concerns {
+        if self.is_cut && !change.gone.is_empty() {
+            self.due.get_or_insert_with(Instant::now);
+        }
         let mut names = Vec::new();
         for key in &change.gone {
             names.extend(self.rules.remove(key));
@@ -85,14 +95,15 @@ impl List {
             names.extend(self.rules.insert(key.clone(), rule.clone()));
             names.push(rule.clone());
         }
-        if names.len() > NAMES_MAX {
+        if names.len() > NAMES_MAX || (left_out > 0 && !change.gone.is_empty()) {
             return Concerns::Everybody;
         }
         Concerns::Only(names.into_iter().map(|rule| (rule.about, rule.entity)).collect())
     }
 }
 
-/// Joins a list and reads all of it. Where nobody knows its alias at the moment, the room that it was does.
+/// Joins a list and reads all of it. Where nobody knows its alias at the moment, the room that it was does. Who may not be
+/// in it reads nothing: a homeserver shows who was put out what the room was like then.
 pub(super) async fn link(
     client: &Client,
     register: &PolicyRooms,
@@ -102,7 +113,10 @@ pub(super) async fn link(
     let room = match join(client, name).await {
         Ok(room) => room,
         Err(error) => match known {
-            Some(known) => known,
+            Some(known) => {
+                client.join(client.bot(), &known).await?;
+                known
+            }
             None => return Err(error),
         },
     };
@@ -142,13 +156,41 @@ mod tests {
         let first = [(key("a"), rule("@a:hs")), (key("b"), rule("@b:hs"))];
         let change = list.replace(first.into());
         assert_eq!((change.put.len(), change.gone.len()), (2, 0));
-        list.apply(&change);
+        list.apply(&change, 0);
         let change = list.replace([(key("b"), rule("@c:hs"))].into());
         assert_eq!(change, RulesChange { put: vec![(key("b"), rule("@c:hs"))], gone: vec![key("a")] });
-        let Concerns::Only(names) = list.apply(&change) else { panic!("three names") };
+        let Concerns::Only(names) = list.apply(&change, 0) else { panic!("three names") };
         let names: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["@a:hs", "@b:hs", "@c:hs"], "whom a lifted rule meant may come back");
         assert_eq!(list.replace(list.rules.clone()), RulesChange::default());
+    }
+
+    #[test]
+    fn where_rules_are_left_out_one_that_goes_makes_a_place_for_another() {
+        let mut list = List::new(None);
+        list.due = None;
+        let put =
+            RulesChange { put: vec![(key("a"), rule("@a:hs")), (key("b"), rule("@b:hs"))], gone: vec![] };
+        assert!(matches!(list.apply(&put, 1), Concerns::Only(_)), "nothing gave way");
+        let gone = RulesChange { put: vec![], gone: vec![key("a")] };
+        assert_eq!(list.apply(&gone, 1), Concerns::Everybody);
+        assert_eq!(list.due, None, "all of this one is known");
+        // It has more than are kept of it: which of them comes in is read.
+        list.is_cut = true;
+        list.apply(&RulesChange { put: vec![], gone: vec![key("b")] }, 0);
+        assert!(list.due.is_some());
+    }
+
+    #[test]
+    fn a_list_that_the_bot_was_put_out_of_is_not_read_and_its_rules_hold() {
+        let mut list = List::new(None);
+        list.apply(&RulesChange { put: vec![(key("a"), rule("@a:hs"))], gone: vec![] }, 0);
+        list.is_read = true;
+        list.failed("#list:hs", &ClientError::Unavailable("away".into()));
+        assert!(list.is_read, "an outage passes");
+        let words = "you have been banned".to_owned();
+        list.failed("#list:hs", &ClientError::Forbidden { errcode: "M_FORBIDDEN".into(), words });
+        assert!(!list.is_read && list.rules.len() == 1 && list.due.is_some());
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! An event only says where to look: what counts is the room's state as the homeserver has it at that moment, whatever order
 //! events come in, and however a rule was lifted. A list that cannot be read keeps the rules that were read last: a ban is
-//! not lifted by an outage. [`PolicyRooms`] is what others see; one task does the work, so nothing comes between.
+//! not lifted by an outage, nor by whoever puts the bot out. A rule that means everybody, or the bridge's own homeserver, is
+//! told and does not count. [`PolicyRooms`] is what others see; one task does the work, so nothing comes between.
 
 mod list;
 mod register;
@@ -86,7 +87,7 @@ impl Follower {
             let list = self.lists.get(name)?;
             Some((list.room.as_ref()?, &list.rules))
         });
-        Arc::new(PolicyRules::new(in_order))
+        Arc::new(PolicyRules::sparing(self.client.server_name(), in_order))
     }
 
     /// Begins to follow, beside. Waits for those lists that no earlier run has read, so that nobody gets in whom they mean;
@@ -141,7 +142,12 @@ impl Follower {
     fn follow(&mut self, names: Vec<String>) {
         let now = Instant::now();
         for name in &names {
-            let list = self.lists.entry(name.clone()).or_insert_with(|| List::new(None));
+            let room = RoomId::new(name);
+            let list = self.lists.entry(name.clone()).or_insert_with(|| List::new(room));
+            // Before the bot is in it: its owners may invite it.
+            if let Some(room) = &list.room {
+                self.register.add(room);
+            }
             if !list.is_read {
                 list.due = Some(now);
             }
@@ -195,8 +201,12 @@ impl Follower {
         list.is_busy = false;
         let (room, rules) = match result {
             Ok(linked) => linked,
-            Err(error) => return list.failed(name, &error),
+            Err(error) => {
+                list.failed(name, &error);
+                return self.note_figures();
+            }
         };
+        list.is_cut = rules.len() > RULES_MAX;
         list.failures = 0;
         let (is_first, before) = (!list.is_read, list.room.replace(room.clone()));
         list.is_read = true;
@@ -238,6 +248,8 @@ impl Follower {
                 Ok(Some(rule)) if list.rules.get(&key) != Some(&rule) => {
                     if list.rules.len() < RULES_MAX || list.rules.contains_key(&key) {
                         change.put.push((key, rule));
+                    } else {
+                        list.is_cut = true;
                     }
                 }
                 Ok(Some(_)) => {}
@@ -258,7 +270,7 @@ impl Follower {
         if change == RulesChange::default() {
             return self.note_figures();
         }
-        let concerns = list.apply(&change);
+        let concerns = list.apply(&change, self.register.figures().left_out);
         let (put, gone) = (change.put.len(), change.gone.len());
         tracing::info!(list = name, put, gone, "a policy list has changed");
         let room = list.room.clone();
@@ -273,6 +285,13 @@ impl Follower {
     async fn publish(&self, mailboxes: &Mailboxes, concerns: Concerns) {
         let rules = self.rules();
         self.note_figures_of(rules.counts());
+        for cause in rules.too_wide() {
+            tracing::error!(
+                list = %cause.list,
+                entity = cause.entity,
+                "a rule of a policy list means everybody, or all of this homeserver, and does not count; `permissions` can say so"
+            );
+        }
         for user in &self.spared {
             if let Some(cause) = rules.against(user) {
                 tracing::warn!(%user, list = %cause.list, entity = cause.entity, "a policy list means one of ours or an admin; that rule does not count for them");
@@ -286,13 +305,14 @@ impl Follower {
 
     fn note_figures(&self) {
         let figures = self.register.figures();
-        self.note_figures_of(Counts { in_force: figures.in_force, left_out: figures.left_out });
+        let Figures { in_force, left_out, too_wide, .. } = figures;
+        self.note_figures_of(Counts { in_force, left_out, too_wide });
     }
 
     fn note_figures_of(&self, counts: Counts) {
-        let Counts { in_force, left_out } = counts;
+        let Counts { in_force, left_out, too_wide } = counts;
         let unread = self.lists.values().filter(|list| !list.is_read).count() as u64;
-        let before = self.register.note(Figures { in_force, left_out, unread });
+        let before = self.register.note(Figures { in_force, left_out, too_wide, unread });
         if left_out > before.left_out {
             tracing::warn!(left_out, "rules of policy lists are left out: too long, or too many");
         }

@@ -38,7 +38,9 @@ pub struct Wanted {
 pub struct Figures {
     pub in_force: u64,
     pub left_out: u64,
-    /// Lists that were not read since the start.
+    /// They mean everybody, or all of the bridge's own homeserver.
+    pub too_wide: u64,
+    /// Lists that were not read since the start, or that the bot was put out of.
     pub unread: u64,
 }
 
@@ -76,6 +78,11 @@ impl PolicyRooms {
         }
         drop(rooms);
         self.work.notify_one();
+    }
+
+    /// True for a room that is a list, or is to be one: it is nobody's admin room.
+    pub fn has(&self, room: &RoomId) -> bool {
+        self.is_any.load(Ordering::Acquire) && lock(&self.rooms).contains_key(room)
     }
 
     /// What the homeserver told may not be all: everything is read again.
@@ -197,7 +204,9 @@ mod tests {
         assert_eq!(register.take_looks(), [], "once is enough");
         register.read_anew();
         assert_eq!(register.take_looks(), [(list.clone(), Look::Everywhere)]);
+        assert!(register.has(&list) && !register.has(&RoomId::new("!other").expect("an id")));
         register.remove(&list);
+        assert!(!register.has(&list), "it may be an admin room again");
         register.hear(&list, &event(0), &bot());
         assert_eq!(register.take_looks(), []);
     }

@@ -1,5 +1,6 @@
 //! A command's way: read, allowed, asked of a network or the database, answered.
 
+use super::hearing::Hearing;
 use super::{ANSWER_MS_MAX, Admin, AdminEffect, OPEN_MAX, OPEN_OF_ONE_MAX, Place, words};
 use crate::bridge::command::args::Args;
 use crate::bridge::command::reply::Reply;
@@ -20,6 +21,8 @@ pub(super) struct Given<'a> {
     pub room: &'a RoomId,
     pub event: &'a EventId,
     pub user: &'a UserId,
+    /// Where its answer goes, when it is not for those of the room.
+    pub apart: Option<&'a RoomId>,
 }
 
 /// A command whose answer is waited for.
@@ -32,6 +35,7 @@ pub(super) struct Open {
     command: &'static Command,
     network: Option<NetworkId>,
     stage: Stage,
+    apart: Option<RoomId>,
     pub until: Time,
 }
 
@@ -86,7 +90,7 @@ impl Admin {
         before: Before,
         place: &Place,
     ) {
-        let given = Given { seq, room, event, user: sender };
+        let given = Given { seq, room, event, user: sender, apart: None };
         let is_text = body.kind == BodyKind::Text && body.media.is_none();
         let is_blocked = self.settings.who(sender) == Permission::Blocked;
         if is_blocked || !is_text || matches!(relation, Relation::Edit { .. }) || !self.is_person(sender) {
@@ -221,7 +225,14 @@ impl Admin {
     ) {
         let room = (place != Where::Alone).then_some(given.room);
         match (command.read)(&mut Args::new(rest, here).said_in(room)) {
-            Ok(act) => self.act(given, command.name, network, act),
+            Ok(act) => match self.hearing(given, &act, here) {
+                Hearing::Room => self.act(given, command.name, network, act),
+                Hearing::Apart(room) => {
+                    let given = Given { apart: Some(&room), ..*given };
+                    self.act(&given, command.name, network, act);
+                }
+                Hearing::Nobody => self.answer(given, &words::privately(&self.settings)),
+            },
             Err(_) => self.answer(given, &words::usage(command)),
         }
     }
@@ -274,10 +285,10 @@ impl Admin {
         };
         self.next_ask += 1;
         self.out.push(asked);
-        let Given { seq, room, event, user } = *given;
-        let (room, event, user) = (room.clone(), event.clone(), user.clone());
+        let Given { seq, room, event, user, apart } = *given;
+        let (room, event, user, apart) = (room.clone(), event.clone(), user.clone(), apart.cloned());
         let until = self.now.plus_ms(ANSWER_MS_MAX);
-        self.open.insert(ask, Open { seq, room, event, user, command, network, stage, until });
+        self.open.insert(ask, Open { seq, room, event, user, command, network, stage, apart, until });
     }
 
     /// A network has answered.
@@ -326,7 +337,8 @@ impl Admin {
     fn tell(&mut self, open: &Open, came: Came<'_>) {
         let Stage::Act(act) = &open.stage else { return self.settle(open.seq) };
         let network = open.network.as_ref().map_or("", |id| self.settings.name(id));
-        let reply = (open.command.tell)(&Told { act, came, network, now: self.now });
+        let ears = self.ears(&open.given());
+        let reply = (open.command.tell)(&Told { act, came, network, now: self.now, ears });
         self.answer(&open.given(), &reply);
     }
 
@@ -353,7 +365,7 @@ impl Admin {
     }
 
     fn answer(&mut self, given: &Given<'_>, reply: &Reply) {
-        self.say(given.room, Some(given.event), reply);
+        self.say_to_whom_it_is_for(given, reply);
         self.settle(given.seq);
     }
 
@@ -386,6 +398,7 @@ fn asked(ask: AskId, given: &Given<'_>, network: Option<&NetworkId>, stage: &Sta
 
 impl Open {
     fn given(&self) -> Given<'_> {
-        Given { seq: self.seq, room: &self.room, event: &self.event, user: &self.user }
+        let apart = self.apart.as_ref();
+        Given { seq: self.seq, room: &self.room, event: &self.event, user: &self.user, apart }
     }
 }

@@ -9,10 +9,13 @@
 //!   event ─▶ read ─▶ (which channel is this room?) ─▶ act ─┬▶ errand ─▶ network ─▶ report ─▶ told
 //!                                                          ├▶ keep ──▶ database ─▶ kept ───▶ told
 //!                                                          └▶ at once: help, version, login (a dialog)
+//!   news of a connection ─▶ board (how often?) ─▶ told in its person's room
 //! ```
 
 mod commands;
 mod dialog;
+mod hearing;
+mod news;
 mod rooms;
 mod seam;
 mod words;
@@ -55,6 +58,7 @@ pub struct Admin {
     /// People who are asked for their login, by their room.
     dialogs: HashMap<RoomId, Dialog>,
     pace: words::Pace,
+    board: news::Board,
     out: Vec<AdminEffect>,
 }
 
@@ -70,6 +74,7 @@ impl Admin {
             next_ask: 0,
             dialogs: HashMap::new(),
             pace: words::Pace::default(),
+            board: news::Board::default(),
             out: Vec::new(),
         }
     }
@@ -86,13 +91,14 @@ impl Admin {
             AdminInput::Upkept { ask, report } => self.upkept(ask, &report),
             AdminInput::Permissions(permissions) => self.settings.permissions = permissions,
             AdminInput::Hidden { room, event, result } => self.hidden(&room, &event, result),
+            AdminInput::News { network, user, news } => self.news(&network, &user, news),
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Time> {
         let open = self.open.values().map(|open| open.until).chain(self.rooms.next_goodbye());
-        open.chain(self.dialogs.values().map(|dialog| dialog.until)).min()
+        open.chain(self.dialogs.values().map(|dialog| dialog.until)).chain(self.board.next()).min()
     }
 
     /// Ends what has waited for too long.
@@ -100,6 +106,7 @@ impl Admin {
         self.now = self.now.max(now);
         self.commands_due();
         self.guests_go();
+        self.news_due();
         let now = self.now;
         self.dialogs.retain(|_, dialog| dialog.until > now);
     }

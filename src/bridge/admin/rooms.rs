@@ -63,6 +63,11 @@ impl Rooms {
         self.guests.values().map(|(_, until)| *until).min()
     }
 
+    /// Somebody's admin room.
+    pub fn of(&self, user: &UserId) -> Option<&RoomId> {
+        self.of_user.get(user)
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &RoomId> {
         self.people.keys()
@@ -229,6 +234,7 @@ impl Admin {
         self.dialogs.remove(room);
         self.drop_open(room);
         if let Some(user) = self.rooms.remove(room) {
+            self.board.forget(&user);
             self.out.push(AdminEffect::DropRoom { user, room: room.clone() });
         }
     }

@@ -4,6 +4,7 @@ use crate::bridge::command::{Keeping, Kept, Upkeep, UpkeepReport};
 use crate::bridge::effect::{Outcome, Relay};
 use crate::bridge::errand::{Errand, Report};
 use crate::bridge::input::{AskId, Before, MatrixEvent, Member};
+use crate::bridge::news::News;
 use crate::bridge::policy::{Permission, Permissions};
 use crate::ids::{EventId, InboxSeq, NetworkId, RoomId, UserId};
 use crate::text::template::GhostTemplate;
@@ -27,6 +28,8 @@ pub enum AdminInput {
     Permissions(Permissions),
     /// What became of `Hide`.
     Hidden { room: RoomId, event: EventId, result: Result<(), String> },
+    /// Something happened to somebody's connection.
+    News { network: NetworkId, user: UserId, news: News },
 }
 
 /// Where an event happened.

@@ -3,9 +3,11 @@
 use super::*;
 use crate::bridge::command::{AuditRow, COMMANDS, Kept, Password, UpkeepReport};
 use crate::bridge::effect::{CommandAnswer, Extent, Refusal, Verdict};
+use crate::bridge::ending::{End, Ending, LoginRefusal};
 use crate::bridge::errand::Report;
 use crate::bridge::errand::plumbing::{Plumbing, Unplumbable};
 use crate::bridge::input::{Before, MatrixEvent, Member, Membership, MessageBody, Relation};
+use crate::bridge::news::{First, News};
 use crate::bridge::policy::{Permission, Permissions};
 use crate::ids::NetworkId;
 use crate::text::line::Line;
@@ -171,6 +173,28 @@ impl Stage {
 
     fn kept(&mut self, kept: Kept) -> String {
         self.gives(AdminInput::Kept { ask: self.ask, kept })
+    }
+
+    /// Something happens to Ada's connection.
+    fn news(&mut self, news: News) -> String {
+        self.gives(AdminInput::News { network: NetworkId::new("net").unwrap(), user: user("ada"), news })
+    }
+
+    /// Her connection is lost, to be made again in a minute.
+    fn lost(&mut self) -> String {
+        let again = self.now.plus_ms(61_000);
+        self.news(News::Lost { why: "connection reset".into(), again })
+    }
+
+    /// Time goes by, in steps of a second.
+    fn passes(&mut self, seconds: u64) -> String {
+        let mut shown = Vec::new();
+        for _ in 0..seconds {
+            self.now = self.now.plus_ms(1_000);
+            self.admin.handle_timeout(self.now);
+            shown.extend(Some(self.shown()).filter(|shown| !shown.is_empty()));
+        }
+        shown.join("\n")
     }
 }
 
@@ -576,4 +600,190 @@ fn every_report_is_told_in_words_whatever_was_asked() {
             }
         }
     }
+}
+
+#[test]
+fn a_room_hears_of_its_own_channel_and_of_no_other() {
+    let names = accepted(&[":s 353 ada @ #secret :ada eve"]);
+    // Without an admin room nobody is asked.
+    let mut stage = Stage::new(&["net"]);
+    for line in ["names #secret", "topic #secret", "mode #secret", "mode #secret +b", "invite bob #secret"] {
+        stage.says_among_others("ada", &format!("!irc {line}"));
+        let shown = stage.reported(Report::Here(Some("#here".into())));
+        assert!(
+            shown.starts_with("!bridged:hs: What you see of another channel is not for everybody here"),
+            "{shown}"
+        );
+    }
+    // With one the answer is there.
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    stage.says_among_others("ada", "!irc names #secret");
+    let shown = stage.reported(Report::Here(Some("#here".into())));
+    assert_eq!(shown, r##"ask net for @ada:hs: Line("NAMES #secret")"##);
+    let shown = stage.reported(names.clone());
+    let told = "!bridged:hs: That is another channel, so the answer is in your admin room.";
+    assert_eq!(shown, format!("!ada:hs: 2 people: ada, eve\n{told}\nsettle 1"));
+    // A refusal tells of the channel, too.
+    stage.says_among_others("ada", "!irc topic #secret");
+    stage.reported(Report::Here(Some("#here".into())));
+    let shown = stage.reported(Report::Unknown);
+    assert!(shown.starts_with("!ada:hs: ") && shown.contains(told), "{shown}");
+    // It is theirs no more when the answer comes.
+    stage.says_among_others("ada", "!irc names #secret");
+    stage.reported(Report::Here(Some("#here".into())));
+    stage.member("ada", "ada", "eve", Membership::Join);
+    let shown = stage.reported(names.clone());
+    assert!(!shown.contains("ada, eve") && shown.contains("Ask me in a private chat"), "{shown}");
+    // Its own, however it is written, and in the room of nothing that the network names.
+    stage.says_among_others("ada", "!irc names #Here");
+    stage.reported(Report::Here(Some("#here".into())));
+    assert!(stage.reported(names.clone()).starts_with("!bridged:hs: 2 people"));
+    stage.says_among_others("ada", "!irc names #secret");
+    assert!(stage.reported(Report::Here(None)).contains("Ask me in a private chat"));
+}
+
+#[test]
+fn keys_and_the_channels_of_others_are_for_admin_rooms() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let modes = accepted(&[":s 324 ada #here +klnt canary 20"]);
+    stage.says_among_others("ada", "!irc mode");
+    stage.reported(Report::Here(Some("#here".into())));
+    let shown = stage.reported(modes.clone());
+    assert!(shown.contains("`+klnt`") && !shown.contains("canary"), "{shown}");
+    stage.says("ada", "mode #here");
+    assert!(stage.reported(modes).contains("`+klnt canary 20`"));
+
+    let whois = accepted(&[":s 311 ada bob ~b host * :Bob B", ":s 319 ada bob :@#secret #open"]);
+    stage.says_among_others("ada", "!irc whois bob");
+    stage.reported(Report::Here(Some("#here".into())));
+    let shown = stage.reported(whois.clone());
+    assert!(shown.contains("bob!~b@host") && !shown.contains("#secret"), "{shown}");
+    stage.says("ada", "whois bob");
+    assert!(stage.reported(whois).contains("#secret"));
+}
+
+fn connected(first: First) -> News {
+    News::Connected { nick: "Countess".into(), first }
+}
+
+#[test]
+fn a_restart_and_a_blip_are_no_news() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    assert_eq!(stage.news(connected(First::No)), "");
+    assert_eq!(stage.lost(), "");
+    assert_eq!(stage.passes(10), "");
+    assert_eq!(stage.news(connected(First::No)), "");
+    assert_eq!(stage.passes(1_000), "");
+    assert_eq!(stage.admin.poll_timeout(), None, "nothing is remembered");
+    assert_eq!(stage.news(connected(First::Yes)), "!ada:hs: You are on NET now, as Countess.");
+}
+
+#[test]
+fn what_lasts_is_told_and_so_is_its_end_once() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    stage.lost();
+    let shown = stage.passes(20);
+    let text = "!ada:hs: You have not been connected to NET for 15 seconds (connection reset). The next try is in 45 seconds at \
+                the earliest; `reconnect` tries at once, and what you say meanwhile waits for a while.";
+    assert_eq!(shown, text);
+    // Another thirty tries in five minutes are one notice, with the last.
+    let mut heard = Vec::new();
+    for _ in 0..30 {
+        heard.push(stage.lost());
+        heard.push(stage.passes(9));
+    }
+    heard.retain(|shown| !shown.is_empty());
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].contains("for 5 minutes; that was try 31 (connection reset)"), "{heard:?}");
+    assert_eq!(stage.news(connected(First::No)), "!ada:hs: You are back on NET, as Countess.");
+    assert_eq!(stage.news(connected(First::No)), "", "it is told once");
+}
+
+#[test]
+fn a_day_of_trouble_is_told_ever_more_seldom() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let mut notices = 0;
+    for _ in 0..24 * 60 {
+        stage.lost();
+        notices += stage.passes(59).lines().count();
+    }
+    assert!((10..=25).contains(&notices), "{notices} notices in a day");
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_is_told_of_once_in_five_minutes() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let mut notices = Vec::new();
+    for _ in 0..10 {
+        stage.lost();
+        notices.push(stage.passes(20));
+        notices.push(stage.news(connected(First::No)));
+        notices.push(stage.passes(7));
+    }
+    notices.retain(|shown| !shown.is_empty());
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices[1].contains("back on NET"), "{notices:?}");
+}
+
+#[test]
+fn who_is_held_hears_at_once_why_and_what_is_next() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let end = End { ending: Ending::LoginRefused(LoginRefusal::Credentials), words: "904".into() };
+    let held = || News::Held { end: end.clone(), removed_after_ms: Some(300_000) };
+    let shown = stage.news(held());
+    let text = "!ada:hs: Your IRC user could not log in to NET (904). It does not come back by itself, and what you say in its \
+                rooms does not reach IRC: write `login` to me in a private chat to set your account and password right, and \
+                it comes back. Nobody there sees you read, so you are removed from rooms where others read on, after 5 \
+                minutes.";
+    assert_eq!(shown, text);
+    // She tries again and again: each is answered by itself, and the same news wait.
+    assert_eq!(stage.news(held()), "");
+    assert_eq!(stage.news(held()), "");
+    assert_eq!(stage.passes(600).lines().count(), 1);
+    // Another reason is other news.
+    let killed = End { ending: Ending::Killed, words: "spam".into() };
+    let shown = stage.news(News::Held { end: killed, removed_after_ms: None });
+    assert!(shown.contains("was removed from NET by an operator (spam)"), "{shown}");
+    assert!(stage.news(connected(First::No)).contains("back on NET"));
+}
+
+#[test]
+fn a_nick_that_changes_all_the_time_is_told_once_with_the_last_one() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let renamed = |from: &str, to: &str| News::Renamed { from: from.into(), to: to.into() };
+    let shown = stage.news(renamed("ada", "Guest1"));
+    let text =
+        "!ada:hs: NET gave you another nick: you are Guest1 now, no longer ada. `nick` asks for another.";
+    assert_eq!(shown, text);
+    assert_eq!(stage.news(renamed("Guest1", "Guest2")), "");
+    assert_eq!(stage.news(renamed("Guest2", "Guest3")), "");
+    let shown = stage.passes(400);
+    assert!(shown.contains("you are Guest3 now, no longer Guest1") && shown.lines().count() == 1, "{shown}");
+    stage.news(renamed("Guest3", "ada"));
+    stage.news(renamed("ada", "Guest3"));
+    assert_eq!(stage.passes(1_000), "", "all is as it was told");
+}
+
+#[test]
+fn other_news_of_a_connection_are_told_as_they_come() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    let shown = stage.news(News::NoAccount { why: "services are away".into() });
+    assert!(
+        shown.contains("without your account: services are away") && shown.contains("`login`"),
+        "{shown}"
+    );
+    stage.lost();
+    let shown = stage.news(News::Asleep { why: "your connection to NET was closed".into() });
+    assert_eq!(shown, "!ada:hs: Your connection to NET was closed. Say something and it comes back.");
+    assert_eq!(stage.passes(1_000), "", "who sleeps is not missed");
+}
+
+#[test]
+fn who_has_no_admin_room_any_more_is_told_nothing_there() {
+    let mut stage = Stage::with_rooms(&["net"], &["ada"]);
+    stage.lost();
+    stage.member("ada", "ada", "ada", Membership::Leave);
+    assert_eq!(stage.passes(1_000), "");
+    assert_eq!(stage.lost(), "");
+    assert_eq!(stage.admin.poll_timeout(), None);
 }

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use super::Settings;
+use super::news::Trouble;
 use crate::bridge::command::reply::{Cell, Reply};
+use crate::bridge::command::tell::{lasting, sentence};
 use crate::bridge::command::{Command, near};
+use crate::bridge::ending::hold::{HoldText, doom, hold_text};
+use crate::bridge::news::{First, News};
 use crate::bridge::policy::Permission;
 use crate::ids::{RoomId, Time, UserId};
 
@@ -127,6 +131,18 @@ pub(super) fn elsewhere(command: &Command, settings: &Settings) -> Reply {
     ))
 }
 
+/// What a person's connection sees of a channel is not for the people of another one's room.
+pub(super) fn privately(settings: &Settings) -> Reply {
+    Reply::text(format!(
+        "What you see of another channel is not for everybody here. Ask me in a private chat: invite {} to a direct chat.",
+        settings.bot
+    ))
+}
+
+pub(super) fn told_apart() -> Reply {
+    Reply::text("That is another channel, so the answer is in your admin room.")
+}
+
 pub(super) fn which_network(command: &Command, settings: &Settings) -> Reply {
     let names: Vec<String> = settings.networks.iter().map(|network| format!("`{}`", network.id)).collect();
     let first = settings.networks.first().map_or("", |network| network.id.as_str());
@@ -172,4 +188,45 @@ pub(super) fn not_hidden() -> Reply {
 /// Names that are near an unknown one.
 pub(super) fn guess(name: &str, settings: &Settings, user: &UserId) -> Reply {
     unknown(name, &near(name, settings.who(user)))
+}
+
+/// What happened to somebody's connection.
+pub(super) fn news(network: &str, news: &News, trouble: Trouble, now: Time) -> Reply {
+    let text = match news {
+        News::Connected { nick, first: First::Yes } => format!("You are on {network} now, as {nick}."),
+        News::Connected { nick, first: First::No } => format!("You are back on {network}, as {nick}."),
+        News::Lost { why, again } => lost(network, why, *again, trouble, now),
+        News::Held { end, removed_after_ms } => {
+            let Some(HoldText { what, next }) = hold_text(end, network) else { return Reply::text("") };
+            let doom = removed_after_ms.map(|ms| doom(ms, lasting)).unwrap_or_default();
+            sentence(&format!(
+                "{what}. It does not come back by itself, and what you say in its rooms does not reach IRC: {next}.{doom}"
+            ))
+        }
+        News::Asleep { why } => sentence(&format!("{why}. Say something and it comes back.")),
+        News::NoAccount { why } => format!(
+            "You are on {network} without your account: {why}. Channels that want a registered nick may refuse you; `login` sets \
+             it right."
+        ),
+        News::Renamed { from, to } => {
+            format!(
+                "{network} gave you another nick: you are {to} now, no longer {from}. `nick` asks for another."
+            )
+        }
+    };
+    Reply::text(text)
+}
+
+fn lost(network: &str, why: &str, again: Time, trouble: Trouble, now: Time) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let down = lasting(now.since_ms(trouble.since));
+    let tries = match trouble.tries {
+        0 | 1 => format!("You have not been connected to {network} for {down}{why}."),
+        tries => format!("You have not been connected to {network} for {down}; that was try {tries}{why}."),
+    };
+    let next = match again.since_ms(now) {
+        0 => "The next try is under way".to_owned(),
+        ms => format!("The next try is in {} at the earliest", lasting(ms.max(1_000))),
+    };
+    format!("{tries} {next}; `reconnect` tries at once, and what you say meanwhile waits for a while.")
 }

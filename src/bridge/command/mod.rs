@@ -31,6 +31,7 @@ mod part;
 mod plumb;
 mod query;
 mod quit;
+mod realname;
 mod reap;
 mod reconnect;
 mod release;
@@ -200,7 +201,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 43] = [
+pub static COMMANDS: [&Command; 44] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -211,6 +212,7 @@ pub static COMMANDS: [&Command; 43] = [
     &whois::WHOIS,
     &query::QUERY,
     &nick::NICK,
+    &realname::REALNAME,
     &away::AWAY,
     &topic::TOPIC,
     &mode::MODE,

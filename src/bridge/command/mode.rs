@@ -6,7 +6,7 @@ use crate::bridge::policy::Permission;
 
 use super::args::{Args, Bad};
 use super::reply::Reply;
-use super::tell::{Told, with_code};
+use super::tell::{Ears, Told, with_code};
 use super::{Act, Command, Place, Scope, Words};
 
 pub static MODE: Command = Command {
@@ -39,13 +39,19 @@ fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
 }
 
 fn tell(told: &Told<'_>) -> Reply {
-    told.accepted(shown)
+    told.accepted(|answer| shown(answer, told.ears))
 }
 
-fn shown(answer: &CommandAnswer) -> Reply {
+fn shown(answer: &CommandAnswer, ears: Ears) -> Reply {
     let modes =
         with_code(answer, "324").next().map(|line| line.params.get(2..).unwrap_or_default().join(" "));
     match modes {
+        Some(modes) if ears == Ears::Others && has_key(&modes) => {
+            let letters = modes.split(' ').next().unwrap_or_default();
+            Reply::text(format!(
+                "Its modes are `{letters}`. It has a key, which is not for a room with others."
+            ))
+        }
         Some(modes) => Reply::text(format!("Its modes are `{modes}`.")),
         None if answer.lines.is_empty() => Reply::text("It is set."),
         // Lists of masks: each server has its own numerics for them, and all have the mask third.
@@ -55,4 +61,9 @@ fn shown(answer: &CommandAnswer) -> Reply {
             if masks.is_empty() { Reply::text("The list is empty.") } else { Reply::default().code(masks) }
         }
     }
+}
+
+/// True for modes with a key among them (RFC 2812 section 3.2.3). Which of the words it is, each server may order in its own way.
+fn has_key(modes: &str) -> bool {
+    modes.split(' ').next().is_some_and(|letters| letters.contains('k'))
 }

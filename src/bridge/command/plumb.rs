@@ -111,7 +111,7 @@ pub(super) fn refused(why: &Unplumbable, told: &Told<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::command::tell::Came;
+    use crate::bridge::command::tell::{Came, Ears};
     use crate::ids::{RoomId, Time};
 
     #[test]
@@ -119,7 +119,8 @@ mod tests {
         let room = RoomId::new("!r:hs").unwrap();
         let act = Act::Version;
         let report = Report::Done;
-        let told = Told { act: &act, came: Came::Report(&report), network: "Net", now: Time(120_000) };
+        let now = Time(120_000);
+        let told = Told { act: &act, came: Came::Report(&report), network: "Net", now, ears: Ears::Theirs };
         let all = [
             Unplumbable::Excluded,
             Unplumbable::RoomTaken { channel: "#c".into() },

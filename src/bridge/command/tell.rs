@@ -16,6 +16,16 @@ pub struct Told<'a> {
     /// As people know the network; empty where the command is about none.
     pub network: &'a str,
     pub now: Time,
+    pub ears: Ears,
+}
+
+/// Who reads an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ears {
+    /// Whoever asked, alone.
+    Theirs,
+    /// All of a room.
+    Others,
 }
 
 /// What came back.

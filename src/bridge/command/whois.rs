@@ -9,7 +9,7 @@ use crate::text::moment;
 
 use super::args::{Args, Bad};
 use super::reply::{Cell, Reply};
-use super::tell::{Told, lasting};
+use super::tell::{Ears, Told, lasting};
 use super::{Act, Command, Place, Scope, Words};
 
 pub static WHOIS: Command = Command {
@@ -26,6 +26,9 @@ pub static WHOIS: Command = Command {
     read,
     tell,
 };
+
+/// RPL_WHOISCHANNELS.
+const CHANNELS: &str = "319";
 
 fn read(args: &mut Args<'_>) -> Result<Act, Bad> {
     if args.peek().is_some_and(|word| word.starts_with('@') && word.contains(':')) {
@@ -45,7 +48,7 @@ fn tell(told: &Told<'_>) -> Reply {
             _ => None,
         });
     }
-    told.accepted(shown)
+    told.accepted(|answer| shown(answer, told.ears))
 }
 
 /// Somebody of Matrix.
@@ -57,9 +60,11 @@ fn person(told: &Told<'_>, user: &UserId, found: &[UserFact]) -> Reply {
     })
 }
 
-fn shown(answer: &CommandAnswer) -> Reply {
+/// Which channels they are in is shown to whom the server shows it, and to no others: some may be secret.
+fn shown(answer: &CommandAnswer, ears: Ears) -> Reply {
+    let lines = answer.lines.iter().filter(|line| ears == Ears::Theirs || line.command != CHANNELS);
     let rows: Vec<Vec<Cell>> =
-        answer.lines.iter().filter_map(fact).map(|(name, fact)| vec![name.into(), fact.into()]).collect();
+        lines.filter_map(fact).map(|(name, fact)| vec![name.into(), fact.into()]).collect();
     if rows.is_empty() {
         return Reply::text("The server tells nothing of them.");
     }
@@ -75,7 +80,7 @@ fn fact(line: &Line) -> Option<(&'static str, String)> {
         "307" | "335" | "671" => ("also", last.to_owned()),
         "312" => ("server", format!("{} ({last})", line.param(2))),
         "313" => ("rank", last.to_owned()),
-        "319" => ("channels", last.trim().to_owned()),
+        CHANNELS => ("channels", last.trim().to_owned()),
         "330" => ("account", line.param(2).to_owned()),
         "317" => ("silent", silent(line)),
         _ => return None,

@@ -11,8 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::effect::Effect;
-use super::super::ending::{End, Ending, LoginRefusal};
+use super::super::ending::hold::{HoldText, hold_text};
+use super::super::ending::{End, Ending};
 use super::super::input::HoldRow;
+use super::super::news::News;
 use super::super::puppet::{Asleep, Held, Puppet, Told};
 use super::super::session::Session;
 use super::super::session::register::LoginEnd;
@@ -75,6 +77,9 @@ impl Network {
         let Some(held) = self.puppet(id).held.clone().filter(|held| held.told == Told::NotYet) else {
             return;
         };
+        if self.news_of_hold(id, &held.end) {
+            return self.hold_is_told(id);
+        }
         let Some(HoldText { what, next }) = hold_text(&held.end, &self.policy.network_name) else { return };
         let text = if held.end.ending == Ending::Quit {
             format!("{what}. It comes back when you {next}.")
@@ -84,9 +89,13 @@ impl Network {
             )
         };
         let text = format!("{text}{}", self.doom(id));
-        if self.tell_of_absence(id, &text)
-            && let Some(held) = &mut self.puppet(id).held
-        {
+        if self.tell_of_absence(id, &text) {
+            self.hold_is_told(id);
+        }
+    }
+
+    fn hold_is_told(&mut self, id: PuppetId) {
+        if let Some(held) = &mut self.puppet(id).held {
             held.told = Told::Yes;
         }
     }
@@ -100,10 +109,11 @@ impl Network {
         }
         let text = format!(
             "your IRC user is on {} without its account: {words}. Channels that want a registered nick may refuse it; \
-             the bridge's operator can set your login right.",
+             write `login` to me in a private chat to set your login right.",
             self.policy.network_name
         );
-        if self.tell_user(id, &text).is_some() {
+        let is_told = self.news(id, News::NoAccount { why: words.clone() });
+        if is_told || self.tell_user(id, &text).is_some() {
             self.puppet(id).login_told = Some(words);
         }
     }
@@ -127,50 +137,6 @@ impl Network {
         }
         room.is_some()
     }
-}
-
-/// What happened to a held puppet, and what its person can do.
-struct HoldText {
-    what: String,
-    next: &'static str,
-}
-
-/// `None` for endings that hold nobody.
-fn hold_text(end: &End, network: &str) -> Option<HoldText> {
-    let staff = "talk to the network's operators, then ask the bridge's operator to let it connect again";
-    let login = "ask the bridge's operator to set your login right, and it comes back";
-    let admin = "talk to them, they can let it back";
-    let (what, next) = match end.ending {
-        Ending::Killed => (format!("your IRC user was removed from {network} by an operator"), staff),
-        Ending::Banned => (format!("your IRC user is banned from {network}"), staff),
-        Ending::LoginRefused(LoginRefusal::Credentials) => {
-            (format!("your IRC user could not log in to {network}"), login)
-        }
-        Ending::LoginRefused(LoginRefusal::NoWay) => {
-            (format!("your IRC user cannot log in to {network} in any way the bridge may use"), login)
-        }
-        Ending::LoginRefused(LoginRefusal::Wanted) => {
-            (format!("your IRC user is not let in to {network} without a login"), login)
-        }
-        Ending::Quit => (
-            format!("your IRC user has left {network}, as you wanted"),
-            "say something, or ask for it with the command reconnect",
-        ),
-        Ending::SentAway => (format!("an admin of the bridge sent your IRC user away from {network}"), admin),
-        Ending::Asked
-        | Ending::Unreachable(_)
-        | Ending::Lost
-        | Ending::Silent
-        | Ending::Unregistered
-        | Ending::ServerDown
-        | Ending::NickTrouble
-        | Ending::Throttled
-        | Ending::Full
-        | Ending::NotServed
-        | Ending::PasswordRefused => return None,
-    };
-    let what = if end.words.is_empty() { what } else { format!("{what} ({})", end.words) };
-    Some(HoldText { what, next })
 }
 
 // Sleep.
@@ -275,8 +241,9 @@ impl Network {
             Asleep::Reaped => "Idle",
         };
         self.end_session(id, words);
-        if !self.is_told(id) {
-            let text = format!("{}. Say something and it comes back.", self.asleep_words(why));
+        let why_words = self.asleep_words(why);
+        if !self.is_told(id) && !self.news_of_sleep(id, &why_words) {
+            let text = format!("{why_words}. Say something and it comes back.");
             self.tell_of_absence(id, &text);
         }
     }
@@ -319,7 +286,8 @@ impl Network {
         let (now, outage_ms) = (self.now, self.policy.connect.outage_ms);
         let mut cut_off: BTreeMap<&UserId, &Puppet> = BTreeMap::new();
         let mut next: Option<Time> = None;
-        for puppet in self.puppets.iter().filter(|puppet| is_missed(puppet)) {
+        for puppet in self.puppets.iter().filter(|puppet| is_missed(puppet) && !self.is_reached(&puppet.user))
+        {
             match puppet.down_since.map(|since| since.plus_ms(outage_ms)) {
                 Some(due) if due <= now => {
                     cut_off.insert(&puppet.user, puppet);
@@ -395,28 +363,6 @@ pub(super) fn spelled(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whoever_is_held_learns_why_and_what_to_do() {
-        let text = |ending: Ending, words: &str| {
-            let end = End { ending, words: words.into() };
-            hold_text(&end, "Net").map(|HoldText { what, next }| format!("{what}: {next}"))
-        };
-        let refused = |why| text(Ending::LoginRefused(why), "").expect("it holds");
-        assert_eq!(
-            text(Ending::Killed, "spam").as_deref(),
-            Some(
-                "your IRC user was removed from Net by an operator (spam): talk to the network's operators, then ask \
-                 the bridge's operator to let it connect again"
-            )
-        );
-        assert!(refused(LoginRefusal::Credentials).starts_with("your IRC user could not log in to Net: ask"));
-        assert!(
-            refused(LoginRefusal::NoWay).contains("in any way the bridge may use: ask the bridge's operator")
-        );
-        assert!(refused(LoginRefusal::Wanted).contains("is not let in to Net without a login: ask"));
-        assert_eq!(text(Ending::Lost, "reset"), None);
-    }
 
     #[test]
     fn times_are_told_in_words() {

@@ -22,7 +22,7 @@ use super::super::tell::gather::Gather;
 use super::super::timer::Timers;
 use super::{
     Life, Network, RelaySeqs, access, admission, answered, ban_lists, chat, ctcp, doors, errands, figures,
-    invites, kicks, operators, plates, reasons, room_modes, space, topic, typing, upgrades, wishes,
+    invites, kicks, news, operators, plates, reasons, room_modes, space, topic, typing, upgrades, wishes,
 };
 use crate::ids::Time;
 use crate::text::casemap::CaseMap;
@@ -93,6 +93,7 @@ impl Network {
             refusals: Pace::default(),
             admission: admission::Admission::default(),
             errands: errands::Errands::default(),
+            reached: news::Reached::default(),
             tell: Tell::default(),
             gather: Gather::default(),
             outage_told: BTreeSet::new(),

@@ -224,8 +224,10 @@ impl Network {
             Some(wait) => {
                 let at = self.now.plus_ms(wait);
                 self.puppet(id).not_before = at;
+                self.puppet(id).asked.wall = end.ending.is_wall().then_some(at);
                 self.timers.arm(Timer::Dial(id), at);
                 if end.ending != Ending::Asked {
+                    self.news_of_loss(id, &end.words, at);
                     self.cut_off(id, end.words);
                 }
             }
@@ -264,6 +266,7 @@ impl Network {
     pub(super) fn let_in(&mut self, id: PuppetId) {
         let now = self.now;
         self.puppet(id).ready(now);
+        self.news_of_connection(id);
         self.bans_in_a_row = 0;
         self.reachable_again();
         self.arm_idle(id);

@@ -264,6 +264,7 @@ impl Network {
 
     fn renamed(&mut self, conn: ConnId, who: &Nick, to: &Nick, asked: Option<&Nick>) {
         if self.is_me(conn, to) {
+            self.news_of_nick(conn.puppet, who, to, asked);
             self.nick_changed(conn.puppet, to, asked);
         }
         self.nick_freed(who);

@@ -225,8 +225,7 @@ impl Network {
         self.gate_left(room, user);
         let Some(channel) = channel else { return };
         let Some(id) = self.puppet_ids.get(user).copied() else { return };
-        self.puppet(id).wanted.remove(&channel);
-        self.puppet(id).forgive(&channel);
+        self.no_longer_wants(id, &channel);
         self.fail_waiting(id, &channel, &format!("you {words} before it could be sent"));
         self.leave_channel_saying(id, &channel, farewell);
         self.linger_if_alone(id);
@@ -273,6 +272,7 @@ impl Network {
         let id = PuppetId(self.puppets.len() as u32);
         self.puppets.push(Puppet::new(id, user.clone(), display_name.map(str::to_owned)));
         self.puppet_ids.insert(user.clone(), id);
+        self.puppet(id).is_new = self.life == Life::Running;
         self.puppet(id).excluded = self.exclusion_of(user);
         id
     }

@@ -9,6 +9,7 @@
 //! [`Gate`]: super::super::portal::gate::Gate
 
 use super::super::ending::Ending;
+use super::super::ending::hold::doom;
 use super::super::input::PortalOrigin;
 use super::super::policy::{GateRule, JoinFailure};
 use super::super::portal::gate::{Refused, Stage, Told, Waiter};
@@ -277,16 +278,20 @@ impl Network {
 
     /// What follows for somebody who does not come back, behind a sentence; empty where nothing does.
     pub(super) fn doom(&self, id: PuppetId) -> String {
+        self.doomed_ms(id).map(|ms| doom(ms, spelled)).unwrap_or_default()
+    }
+
+    /// After how long somebody who does not come back is removed from rooms, if they are.
+    pub(super) fn doomed_ms(&self, id: PuppetId) -> Option<u64> {
         let user = &self.puppets[id.0 as usize].user;
         let mut ours = self.portals.all().filter(|portal| portal.origin == PortalOrigin::Alias);
         let is_in_ours = ours.any(|portal| self.portals.has(&portal.room, user));
         if self.policy.presence.gate != GateRule::Strict || !is_in_ours {
-            return String::new();
+            return None;
         }
-        let time = spelled(self.policy.presence.grace_ms);
-        format!(
-            " Nobody there sees you read, so you are removed from rooms where others read on, after {time}."
-        )
+        // Who has had their time has none left.
+        let is_over = self.gate.all().any(|(_, who, waiter)| who == user && waiter.is_back);
+        Some(if is_over { 0 } else { self.policy.presence.grace_ms })
     }
 
     /// True when somebody was told in some room of theirs why their puppet is out.

@@ -297,6 +297,9 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::Hasten { .. }
         | Effect::Space(_)
         | Effect::Plumb { .. }
-        | Effect::DropPortal { .. } => None,
+        | Effect::DropPortal { .. }
+        | Effect::News { .. }
+        | Effect::Key { .. }
+        | Effect::Realname { .. } => None,
     }
 }

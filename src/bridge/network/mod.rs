@@ -9,7 +9,7 @@
 //! `directory` (what is looked up), `kicks` (whom people of Matrix put out), `ban_lists` (who may come in again), `removed` (who may not be in a channel), `gate`
 //! (who may not read on in a room), `removing` (removals, and what they hold back), `doors` (which rooms are found from outside), `operators` (what those of a channel ask
 //! for), `neighbours` (rooms that other networks have too), `admission` (who may be here at all, and how much of it),
-//! `errands` (what people ask of the network).
+//! `errands` (what people ask of the network), `news` (what they are told of their connection in their admin room).
 //! `changes` is what follows of a change in a channel, `going` puppets' ways
 //! into channels and out. `begin` makes one. `figures` counts.
 
@@ -35,9 +35,11 @@ mod from_matrix;
 mod gate;
 mod going;
 mod invites;
+mod keys;
 mod kicks;
 mod membership;
 mod neighbours;
+mod news;
 mod notices;
 mod operators;
 mod plates;
@@ -175,6 +177,7 @@ pub struct Network {
     refusals: Pace,
     admission: admission::Admission,
     errands: errands::Errands,
+    reached: news::Reached,
     tell: Tell,
     gather: Gather,
     /// The rooms that were told of the present outage.
@@ -245,6 +248,9 @@ impl Network {
             Input::Space(room) => self.space_known(room),
             Input::SpaceFound(result) => self.space_found(result),
             Input::Plumbed { room, channel, result } => self.plumbed(&room, &channel, result),
+            Input::Reach { user, reach } => self.reach_known(user, reach),
+            Input::KeyKept { user, channel, key } => self.key_known(&user, &channel, key),
+            Input::RealnameKept { user, realname } => self.realname_known(&user, realname),
         }
         self.look_after_errands(whose);
         self.watch_changed();

@@ -134,7 +134,7 @@ impl Network {
     pub(super) fn realname(&self, id: PuppetId, bytes_max: usize) -> String {
         let puppet = &self.puppets[id.0 as usize];
         if !self.is_bot(id) {
-            let display = puppet.display_name.as_deref();
+            let display = puppet.asked.realname.as_deref().or(puppet.display_name.as_deref());
             return self.policy.realnames.render(&puppet.user, display, bytes_max);
         }
         let (server, contact) = (&self.policy.server_name, &self.policy.operators.contact);

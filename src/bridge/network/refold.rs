@@ -24,6 +24,7 @@ impl Network {
         self.watches.refold(map);
         self.refold_operators();
         self.refold_errands();
+        self.refold_keys(map);
         for id in 0..self.puppets.len() as u32 {
             let puppet = self.puppet(PuppetId(id));
             puppet.refold(map);

@@ -7,7 +7,7 @@
 //!
 //! Who is to be removed is decided elsewhere: by `gate`, and by `removed`.
 
-use super::super::effect::{Effect, Meanwhile};
+use super::super::effect::{Effect, Meanwhile, Succession};
 use super::super::input::BarRow;
 use super::super::policy::GateRule;
 use super::super::portal::gate::{Stage, Waiter};
@@ -53,6 +53,22 @@ impl Network {
         for (room, user) in gone.collect::<Vec<_>>() {
             let waiter = self.gate.forget(&room, &user).filter(|_| self.portals.of_room(&room).is_some());
             self.pardon(&room, &user, waiter);
+        }
+    }
+
+    /// A room is replaced: from then on nothing is said there, and nobody tells us who reads it. What was kept back ends with
+    /// it, before anything else is said there.
+    pub(super) fn bars_end(&mut self, from: &RoomId, to: &RoomId) {
+        let is_asked =
+            |(of, _, waiter): &(&RoomId, &UserId, &Waiter)| *of == from && waiter.stage == Stage::Asked;
+        let asked: Vec<UserId> = self.gate.all().filter(is_asked).map(|(_, user, _)| user.clone()).collect();
+        if asked.is_empty() {
+            return;
+        }
+        self.out.push(Effect::Succeed(Succession::Vacate { from: from.clone(), to: to.clone() }));
+        for user in asked {
+            self.gate.forget(from, &user);
+            self.bar_over(from, &user);
         }
     }
 

@@ -113,7 +113,7 @@ impl Network {
     pub(super) fn say(&mut self, id: PuppetId, saying: Arc<Saying>) {
         let silenced = self.silenced(&saying.sender, &saying.target);
         if let Some(why) = silenced.or_else(|| self.held_words(id)) {
-            return self.failed(&saying, &why);
+            return self.fail_silenced(&saying, &why);
         }
         let is_ready = self.puppet(id).session.as_ref().is_some_and(Session::is_ready);
         let may_say = match &saying.target {

@@ -273,6 +273,7 @@ impl Network {
         let Some(portal) = self.portals.of_room(from) else { return };
         let (channel, origin) = (portal.channel.clone(), portal.origin);
         let row = PortalRow { room: to.clone(), channel: channel.as_str().to_owned(), origin };
+        self.bars_end(from, to);
         let text = format!("{channel} goes on in {to}: what is said here reaches nobody there.");
         self.say_in_room(from.clone(), Speaker::Bot, BodyKind::Notice, text, None);
         self.plate_over(from);

@@ -220,6 +220,14 @@ impl Rules {
         self.0.values().filter(is_open).count()
     }
 
+    /// The channel that has waited longest for an answer.
+    pub fn oldest_request(&self) -> Option<ChannelName> {
+        let waits = |rule: &&Rule| rule.asked == Asked::Requested && rule.by.is_empty();
+        let open =
+            self.0.iter().filter_map(|(channel, rules)| Some((rules.iter().find(waits)?.since, channel)));
+        open.min().map(|(_, channel)| channel.clone())
+    }
+
     /// How many lines a minute the people of Matrix may say in the channel, all together.
     pub fn limit(&self, channel: &ChannelName) -> Option<u32> {
         self.of(channel).iter().find_map(|rule| match rule.asked {
@@ -320,6 +328,23 @@ mod tests {
         });
         assert_eq!(more.count(), CHANNELS_MAX - 1, "anybody can make channels");
         assert_eq!(rules.of(&ChannelName::new("#C", CaseMap::Ascii).unwrap()).len(), MUTES_MAX + 1);
+    }
+
+    #[test]
+    fn the_channel_that_has_waited_longest_is_known_and_who_was_answered_waits_no_more() {
+        let mut rules = Rules::default();
+        let mut asks = |name: &str, since: u64, by: &str| {
+            let rule = Rule { by: by.into(), since: Time(since), ..rule(Asked::Requested, None) };
+            rules.set(&channel(name), Rule { channel: name.into(), ..rule }).unwrap();
+        };
+        asks("#answered", 1, "op");
+        asks("#later", 9, "");
+        asks("#first", 5, "");
+        assert_eq!((rules.requested(), rules.oldest_request()), (2, Some(channel("#first"))));
+        rules.lift(&channel("#first"), &Asked::Requested);
+        assert_eq!(rules.oldest_request(), Some(channel("#later")));
+        rules.lift(&channel("#later"), &Asked::Requested);
+        assert_eq!((rules.requested(), rules.oldest_request()), (0, None));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! do not know is none.
 //!
 //! Rules for one name are found by it; rules with `*` or `?` are tried one by one, and there are fewer of them.
+//!
+//! A list is made by others, and one slip of theirs is not to empty the bridge: a rule that means everybody, or the homeserver
+//! that the bridge is for, does not count. Whoever wants that says it in the bridge's own permissions.
 
 pub mod rule;
 
@@ -32,7 +35,23 @@ pub struct PolicyRules {
     homeservers: HashMap<String, Cause>,
     patterns: Vec<(About, Glob, Cause)>,
     counts: Counts,
+    /// The first of those that mean too many.
+    too_wide: Vec<Cause>,
+    home: Option<Home>,
 }
+
+/// The homeserver that the bridge is for, as rules may mean it.
+#[derive(Debug)]
+struct Home {
+    name: String,
+    /// Somebody there, with its port and without, and somebody elsewhere, by names that nobody has: who means them means everybody.
+    nobodies: [Chars; 3],
+}
+
+/// How many rules that mean too many are kept, to be told.
+const TOO_WIDE_TOLD_MAX: usize = 8;
+/// A name that nobody has. A rule that means it means any.
+const NOBODY: &str = "qzx8-nobody-here-3kv0";
 
 /// How many rules there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +59,8 @@ pub struct Counts {
     pub in_force: u64,
     /// Too long, or beyond the most that are kept.
     pub left_out: u64,
+    /// They mean everybody, or all of the bridge's own homeserver.
+    pub too_wide: u64,
 }
 
 /// Why somebody is on a list.
@@ -63,7 +84,16 @@ pub enum Concerns {
 impl PolicyRules {
     /// The rules of these lists. Where two mean the same, the first one's reason is told.
     pub fn new<'a>(lists: impl IntoIterator<Item = (&'a RoomId, &'a PolicyList)>) -> Self {
-        let mut rules = Self::default();
+        Self::default().with(lists)
+    }
+
+    /// As [`new`](Self::new), without those that mean everybody, or the homeserver of this name.
+    pub fn sparing<'a>(home: &str, lists: impl IntoIterator<Item = (&'a RoomId, &'a PolicyList)>) -> Self {
+        Self { home: Some(Home::new(home)), ..Self::default() }.with(lists)
+    }
+
+    fn with<'a>(self, lists: impl IntoIterator<Item = (&'a RoomId, &'a PolicyList)>) -> Self {
+        let mut rules = self;
         for (list, of_list) in lists {
             of_list.values().for_each(|rule| rules.add(list, rule));
         }
@@ -79,9 +109,16 @@ impl PolicyRules {
             self.counts.left_out += 1;
             return;
         }
-        self.counts.in_force += 1;
         let cause = Cause { list: list.clone(), entity: rule.entity.clone(), reason: rule.reason.clone() };
         let entity = known_as(rule.about, &rule.entity);
+        if self.home.as_ref().is_some_and(|home| home.is_meant(rule.about, &entity)) {
+            self.counts.too_wide += 1;
+            if self.too_wide.len() < TOO_WIDE_TOLD_MAX {
+                self.too_wide.push(cause);
+            }
+            return;
+        }
+        self.counts.in_force += 1;
         match (is_plain, rule.about) {
             (true, About::Person) => drop(self.people.entry(entity).or_insert(cause)),
             (true, About::Homeserver) => drop(self.homeservers.entry(entity).or_insert(cause)),
@@ -103,6 +140,31 @@ impl PolicyRules {
 
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The first rules that do not count because they mean too many.
+    pub fn too_wide(&self) -> &[Cause] {
+        &self.too_wide
+    }
+}
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let nobody_of = |homeserver: &str| Chars {
+            person: format!("@{NOBODY}:{homeserver}").chars().collect(),
+            homeservers: vec![homeserver.chars().collect()],
+        };
+        let name = folded(name);
+        let elsewhere = format!("{NOBODY}.{NOBODY}");
+        let nobodies = [nobody_of(&name), nobody_of(without_port(&name)), nobody_of(&elsewhere)];
+        Self { name, nobodies }
+    }
+
+    /// True for a rule that means all of this homeserver, or all there are. `entity` is as it is compared.
+    fn is_meant(&self, about: About, entity: &str) -> bool {
+        let glob = Glob::new(entity);
+        let is_name = about == About::Homeserver && glob.fits(&self.name.chars().collect::<Vec<char>>());
+        is_name || self.nobodies.iter().any(|nobody| nobody.fits(about, &glob))
     }
 }
 
@@ -139,6 +201,7 @@ impl Names {
     }
 }
 
+#[derive(Debug)]
 struct Chars {
     person: Vec<char>,
     homeservers: Vec<Vec<char>>,
@@ -200,20 +263,55 @@ mod tests {
         assert_eq!(why("@ada:bad.org:8448").as_deref(), Some("bad"));
         assert_eq!(why("@ada:x.ru.example").as_deref(), Some("sub"));
         assert_eq!(why("@ada:ru.example"), None);
-        assert_eq!(rules.counts(), Counts { in_force: 4, left_out: 0 });
+        assert_eq!(rules.counts(), Counts { in_force: 4, ..Counts::default() });
+    }
+
+    #[test]
+    fn who_means_everybody_or_our_own_homeserver_means_nobody() {
+        let too_wide = [
+            (About::Person, "*", ""),
+            (About::Person, "@*:*", ""),
+            (About::Person, "@*", ""),
+            (About::Person, "@?*:hs.example", ""),
+            (About::Person, "*:HS.example", ""),
+            (About::Homeserver, "*", ""),
+            (About::Homeserver, "?*.?*", ""),
+            (About::Homeserver, "hs.example", ""),
+            (About::Homeserver, "HS.example", ""),
+            (About::Homeserver, "*.example", ""),
+            (About::Homeserver, "hs.example:8448", ""),
+            (About::Person, "@*:hs.example:8448", ""),
+        ];
+        let fine = [
+            (About::Person, "@eve:hs.example", "one of ours"),
+            (About::Person, "@spam*:hs.example", "some of ours"),
+            (About::Person, "@*:evil.org", "all of theirs"),
+            (About::Homeserver, "*.org", "many others"),
+        ];
+        let (room, of_list) = (RoomId::new("!list").unwrap(), list(&[&too_wide[..], &fine[..]].concat()));
+        let rules = PolicyRules::sparing("hs.example:8448", [(&room, &of_list)]);
+        assert_eq!(rules.counts(), Counts { in_force: 4, left_out: 0, too_wide: 12 });
+        assert_eq!(rules.too_wide().len(), TOO_WIDE_TOLD_MAX);
+        assert_eq!(reason(&rules, "@ada:hs.example"), None);
+        assert_eq!(reason(&rules, "@ada:elsewhere.net"), None);
+        let why = |user| reason(&rules, user).unwrap_or_default();
+        assert_eq!(why("@eve:hs.example"), "one of ours");
+        assert_eq!(why("@spammer:hs.example"), "some of ours");
+        assert_eq!(why("@x:evil.org"), "all of theirs");
+        assert_eq!(why("@x:other.org"), "many others");
     }
 
     #[test]
     fn what_is_too_long_or_too_much_is_counted_and_means_nobody() {
         let long = format!("@{}*:evil.org", "a".repeat(ENTITY_BYTES_MAX));
         let rules = rules(&[(About::Person, &long, "")]);
-        assert_eq!(rules.counts(), Counts { in_force: 0, left_out: 1 });
+        assert_eq!(rules.counts(), Counts { left_out: 1, ..Counts::default() });
         let names: Vec<String> = (0..RULES_MAX + 3).map(|n| format!("@u{n}:evil.org")).collect();
         let many: Vec<(About, &str, &str)> =
             names.iter().map(|name| (About::Person, name.as_str(), "")).collect();
         let (room, many) = (RoomId::new("!list").unwrap(), list(&many));
         let full = PolicyRules::new([(&room, &many)]);
-        assert_eq!(full.counts(), Counts { in_force: RULES_MAX as u64, left_out: 3 });
+        assert_eq!(full.counts(), Counts { in_force: RULES_MAX as u64, left_out: 3, too_wide: 0 });
         assert!(reason(&full, "@u0:evil.org").is_some() && reason(&full, "@nobody:evil.org").is_none());
     }
 
@@ -225,7 +323,7 @@ mod tests {
         all.push((About::Homeserver, "bad.org", "still"));
         let (room, all) = (RoomId::new("!list").unwrap(), list(&all));
         let rules = PolicyRules::new([(&room, &all)]);
-        assert_eq!(rules.counts(), Counts { in_force: PATTERNS_MAX as u64 + 1, left_out: 1 });
+        assert_eq!(rules.counts(), Counts { in_force: PATTERNS_MAX as u64 + 1, left_out: 1, too_wide: 0 });
         assert_eq!(reason(&rules, "@ada:bad.org").as_deref(), Some("still"));
     }
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ids::{RoomId, Time, UserId};
 
 /// For how long it is remembered who was removed or left.
-const LATELY_MS: u64 = 3_600_000;
+pub const LATELY_MS: u64 = 3_600_000;
 /// How many are remembered; with one more the oldest is forgotten, and would have the grace again.
 const LATELY_MAX: usize = 4_096;
 /// The first wait before a channel is asked again, doubled each time.
@@ -227,7 +227,8 @@ impl Gate {
         self.note_lately(now, room, user);
     }
 
-    fn note_lately(&mut self, now: Time, room: &RoomId, user: &UserId) {
+    /// They have had the grace: back in this room they get none within [`LATELY_MS`].
+    pub fn note_lately(&mut self, now: Time, room: &RoomId, user: &UserId) {
         self.lately.retain(|(at, of, who)| now.since_ms(*at) < LATELY_MS && (of, who) != (room, user));
         if self.lately.len() >= LATELY_MAX {
             self.lately.pop_front();

@@ -18,26 +18,31 @@ pub struct Asked {
     pub errands: usize,
     /// The nick they chose, whatever their display name is.
     pub nick: Option<String>,
-    /// For this run only.
+    /// What stands as their name beside their Matrix id, whatever their display name is.
+    pub realname: Option<String>,
     keys: BTreeMap<ChannelName, Secret>,
     /// When they asked for another connection last.
     pub called: Option<Time>,
+    /// When they asked to be off the network last.
+    pub left: Option<Time>,
+    /// Until when the network takes no connection of theirs, by its own word: asking sooner makes it longer.
+    pub wall: Option<Time>,
     /// An admin wants idle connections closed, of who said nothing for so many milliseconds.
     pub reaped: Option<u64>,
 }
 
 impl Asked {
-    /// Keeps the key of a channel.
-    pub fn keep_key(&mut self, channel: ChannelName, key: Secret) {
-        if self.keys.len() >= KEYS_MAX && !self.keys.contains_key(&channel) {
-            self.keys.pop_first();
-        }
+    /// Keeps the key of a channel; gives the channel whose key had to go for it.
+    pub fn keep_key(&mut self, channel: ChannelName, key: Secret) -> Option<ChannelName> {
+        let is_full = self.keys.len() >= KEYS_MAX && !self.keys.contains_key(&channel);
+        let dropped = is_full.then(|| self.keys.pop_first()).flatten();
         self.keys.insert(channel, key);
+        dropped.map(|(channel, _)| channel)
     }
 
-    /// The key is wrong, or the channel was left.
-    pub fn drop_key(&mut self, channel: &ChannelName) {
-        self.keys.remove(channel);
+    /// The key is wrong, or the channel was left; true where there was one.
+    pub fn drop_key(&mut self, channel: &ChannelName) -> bool {
+        self.keys.remove(channel).is_some()
     }
 
     /// The keys of channels that have one.
@@ -87,7 +92,7 @@ mod tests {
     fn only_so_many_keys_are_kept() {
         let channel = |n: usize| ChannelName::new(&format!("#c{n:03}"), CaseMap::Ascii).unwrap();
         let mut asked = Asked::default();
-        (0..2 * KEYS_MAX).for_each(|n| asked.keep_key(channel(n), Secret::new("canary-key")));
+        (0..2 * KEYS_MAX).for_each(|n| drop(asked.keep_key(channel(n), Secret::new("canary-key"))));
         asked.keep_key(channel(2 * KEYS_MAX - 1), Secret::new("canary-new"));
         assert_eq!(asked.keys().len(), KEYS_MAX);
         assert_eq!(asked.keys()[&channel(2 * KEYS_MAX - 1)].expose(), "canary-new");

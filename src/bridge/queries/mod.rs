@@ -14,6 +14,7 @@
 
 pub mod pace;
 pub mod row;
+pub mod step;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::bridge::effect::Meanwhile;
 use crate::ids::{RoomId, UserId};
 
 /// The first wait after a refusal, doubled each time.
@@ -19,11 +20,16 @@ pub const WITHHELD_MAX: usize = 1_000;
 /// refuses, nothing waits: what is said goes, and the room is told how many lines that were.
 pub const BARRED_MAX: usize = 100;
 
+/// Removals that wait or are in hand, beside what else the outbox holds: chat never takes their place. One more is not taken, and
+/// whoever asked for it is told.
+pub const REMOVALS_MAX: usize = 50_000;
+
 /// Removals that are not over.
 #[derive(Default)]
 pub(super) struct Bars {
-    open: HashMap<(RoomId, UserId), Bar>,
+    open: HashMap<RoomId, HashMap<UserId, Bar>>,
     barred: BTreeMap<RoomId, Barred>,
+    count: usize,
 }
 
 /// A removal that stands at the head of a room's lane, refused.
@@ -39,31 +45,57 @@ enum Place {
     Nowhere,
 }
 
-#[derive(Default)]
 struct Bar {
     /// Removals of this person that wait in the room's lane, or are in hand.
     count: u32,
     is_pardoned: bool,
+    meanwhile: Meanwhile,
 }
 
 impl Bars {
     /// Somebody is to be removed, whatever was said before.
-    pub(super) fn begin(&mut self, room: &RoomId, user: &UserId) {
-        let bar = self.open.entry((room.clone(), user.clone())).or_default();
+    pub(super) fn begin(&mut self, room: &RoomId, user: &UserId, meanwhile: Meanwhile) {
+        let people = self.open.entry(room.clone()).or_default();
+        let bar = people.entry(user.clone()).or_insert(Bar { count: 0, is_pardoned: false, meanwhile });
         bar.count += 1;
+        self.count += 1;
         bar.is_pardoned = false;
+        bar.meanwhile = meanwhile;
+    }
+
+    /// True while somebody may read in this room who must not: from when their removal is asked for until it is over. What is
+    /// not in the room's lane has to wait as well.
+    pub(super) fn withholds(&self, room: &RoomId) -> bool {
+        let counts = |bar: &Bar| !bar.is_pardoned && bar.meanwhile == Meanwhile::Withheld;
+        self.open.get(room).is_some_and(|people| people.values().any(counts))
+    }
+
+    /// True while one more may wait.
+    pub(super) fn has_place(&self) -> bool {
+        self.count < REMOVALS_MAX
+    }
+
+    /// Who is to be removed from this room, and must not read on.
+    pub(super) fn people(&self, room: &RoomId) -> Vec<UserId> {
+        let people = self.open.get(room).into_iter().flatten();
+        let counts = |bar: &Bar| !bar.is_pardoned && bar.meanwhile == Meanwhile::Withheld;
+        people.filter(|(_, bar)| counts(bar)).map(|(user, _)| user.clone()).collect()
+    }
+
+    fn bar(&self, room: &RoomId, user: &UserId) -> Option<&Bar> {
+        self.open.get(room)?.get(user)
     }
 
     /// Somebody need not be removed. `true` when their room's lane waits for it.
     pub(super) fn pardon(&mut self, room: &RoomId, user: &UserId) -> bool {
-        let Some(bar) = self.open.get_mut(&(room.clone(), user.clone())) else { return false };
+        let Some(bar) = self.open.get_mut(room).and_then(|people| people.get_mut(user)) else { return false };
         bar.is_pardoned = true;
         self.is_barred_by(room, user)
     }
 
     /// True when this removal is to be left out.
     pub(super) fn is_pardoned(&self, room: &RoomId, user: &UserId) -> bool {
-        self.open.get(&(room.clone(), user.clone())).is_some_and(|bar| bar.is_pardoned)
+        self.bar(room, user).is_some_and(|bar| bar.is_pardoned)
     }
 
     /// The homeserver refuses: the lane waits from now on.
@@ -91,12 +123,16 @@ impl Bars {
         if self.is_barred_by(room, user) {
             self.barred.remove(room);
         }
-        let key = (room.clone(), user.clone());
-        if let Some(bar) = self.open.get_mut(&key) {
+        let Some(people) = self.open.get_mut(room) else { return };
+        if let Some(bar) = people.get_mut(user) {
             bar.count -= 1;
+            self.count -= 1;
             if bar.count == 0 {
-                self.open.remove(&key);
+                people.remove(user);
             }
+        }
+        if people.is_empty() {
+            self.open.remove(room);
         }
     }
 
@@ -120,11 +156,12 @@ mod tests {
         let (room, user) = (RoomId::new("!r").unwrap(), UserId::new("@a:s").unwrap());
         let mut bars = Bars::default();
         assert!(!bars.pardon(&room, &user), "nobody is to go");
-        bars.begin(&room, &user);
+        bars.begin(&room, &user, Meanwhile::Withheld);
+        assert!(bars.withholds(&room));
         assert!(!bars.pardon(&room, &user), "it is not the room's lane that waits");
-        assert!(bars.is_pardoned(&room, &user));
-        bars.begin(&room, &user);
-        assert!(!bars.is_pardoned(&room, &user));
+        assert!(bars.is_pardoned(&room, &user) && !bars.withholds(&room));
+        bars.begin(&room, &user, Meanwhile::Withheld);
+        assert!(!bars.is_pardoned(&room, &user) && bars.withholds(&room));
         bars.refused(&room, &user);
         assert_eq!(bars.rooms().count(), 1);
         assert!(bars.pardon(&room, &user));
@@ -139,7 +176,7 @@ mod tests {
         let room = |n: usize| RoomId::new(&format!("!r{n}")).unwrap();
         let mut bars = Bars::default();
         for n in 0..=BARRED_MAX {
-            bars.begin(&room(n), &user);
+            bars.begin(&room(n), &user, Meanwhile::Withheld);
             bars.refused(&room(n), &user);
             bars.refused(&room(n), &user);
         }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::OutboxHandle;
 use super::log::{Job, Removal};
-use super::queue::{Joined, Rule, Work};
+use super::work::{Joined, Rule, Work};
 use crate::bridge::effect::{Mark, Meanwhile, Post, Redact, Relay};
 use crate::bridge::input::{BarRow, Input};
 use crate::ids::{RelaySeq, RoomId, UserId};
@@ -93,6 +93,18 @@ impl OutboxHandle {
     /// Somebody need not be removed any more; what waits behind that goes on at once.
     pub fn pardon(&self, room: &RoomId, user: &UserId) {
         self.desk.pardon(room, user);
+    }
+
+    /// Another room takes the place of this one: nobody has to be removed from it any more. What was kept back there fails, so
+    /// that nobody reads it unseen; `to` is told how many lines that were.
+    pub fn vacate(&self, room: &RoomId, to: &RoomId) {
+        self.desk.vacate(room, to);
+    }
+
+    /// True while somebody is to be removed from this room who must not read on there: what is shown in another way than by
+    /// this outbox has to wait as well.
+    pub fn withholds(&self, room: &RoomId) -> bool {
+        self.desk.queue().bars.withholds(room)
     }
 
     /// Things that wait in rooms from which somebody cannot be removed.

@@ -29,6 +29,7 @@ mod log;
 mod queue;
 mod removals;
 pub(super) mod speak;
+mod work;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +39,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use bars::{BARRED_MAX, WITHHELD_MAX};
+pub use bars::{BARRED_MAX, REMOVALS_MAX, WITHHELD_MAX};
 pub use book::{GhostBook, GhostFact, GhostLog};
 pub use homeserver::Homeserver;
 pub use log::{Job, OutboxLog, Removal};
@@ -47,14 +48,18 @@ pub use queue::{BEHIND_MIN, JOIN_LINES_MAX, LANE_MAX, TOTAL_MAX};
 use super::client::{Client, ClientError};
 use crate::bridge::effect::{Mark, Redact, Relay, Speaker};
 use crate::ids::{RelaySeq, RoomId, UserId};
-use queue::{Attempt, Joined, Queue, Rule, Work};
+use queue::Queue;
 use speak::Voice;
+use work::{Attempt, Joined, Missing, Rule, Work};
 
 /// Requests to the homeserver at once.
 pub const IN_FLIGHT_MAX: usize = 32;
 
 /// What is told to the log for a line that went because too many waited.
 const TOO_MANY: &str = "too many lines were waiting for this room";
+/// What is told to the log for a line that was kept back in a room which was replaced meanwhile.
+const LEFT_BEHIND: &str =
+    "it was kept back from somebody who could not be removed from the room until another one replaced it";
 
 /// The outbox, to be run. Generic over the homeserver for tests alone.
 pub struct Outbox<H = Client> {
@@ -172,10 +177,15 @@ impl<H: Homeserver> Outbox<H> {
         let result = match &work {
             Work::Fresh(job) | Work::Old(job) => self.attempt_job(room, job).await,
             Work::Joined(joined) => self.say(&joined.relays, Some(joined.first)).await,
-            Work::Missed { lines, notice } => {
+            Work::Missed { lines, notice, why } => {
                 let txn = format!("bunraku.missed.{:x}.{notice}", self.run);
-                let words =
-                    format!("{lines} earlier lines from IRC are missing here: too many were waiting.");
+                let why = match why {
+                    Missing::TooMany => "too many were waiting",
+                    Missing::LeftBehind => {
+                        "in the room that this one replaces they were kept back from somebody who was not in the channel"
+                    }
+                };
+                let words = format!("{lines} earlier lines from IRC are missing here: {why}.");
                 self.voice.tell(room, &txn, &words).await
             }
         };
@@ -302,24 +312,26 @@ impl Desk {
     fn push(&self, work: Work) {
         let Some(room) = work.room().cloned() else { return };
         let dropped = self.queue().push(&room, work);
-        for job in dropped {
-            match job {
-                Job::Say(Relay { seq, .. }) | Job::Redact(Redact { seq, .. }) => {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                    self.log.failed(seq, TOO_MANY);
-                }
-                Job::Mark(mark) => self.lose_mark(&mark, TOO_MANY),
-                Job::Leave { room, user, .. } => {
-                    tracing::warn!(%room, %user, "a ghost does not leave: too much is waiting");
-                }
-                Job::Kick(removal) => {
-                    let Removal { room, user, .. } = &removal;
-                    tracing::error!(%room, %user, "a user was not removed: too much is waiting");
-                    self.removal_over(&removal);
-                }
+        dropped.into_iter().for_each(|job| self.lose(job, TOO_MANY));
+        self.work.notify_one();
+    }
+
+    /// Something will not be done.
+    fn lose(&self, job: Job, why: &str) {
+        match job {
+            Job::Say(Relay { seq, .. }) | Job::Redact(Redact { seq, .. }) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.log.failed(seq, why);
+            }
+            Job::Mark(mark) => self.lose_mark(&mark, why),
+            Job::Leave { room, user, .. } => {
+                tracing::warn!(%room, %user, why, "a ghost does not leave");
+            }
+            // It has not begun: nothing is to end.
+            Job::Kick(Removal { room, user, .. }) => {
+                tracing::error!(%room, %user, why, "a user is not removed");
             }
         }
-        self.work.notify_one();
     }
 
     /// A mark will not be made. A person's own is a failure like any other; of the bot's is told once for all of them:

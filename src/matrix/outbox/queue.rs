@@ -2,8 +2,8 @@
 //!
 //! Pure: time comes in as a parameter. When a room has [`LANE_MAX`] things waiting, its oldest line goes and is
 //! counted; once the lane has run empty, one notice tells the count. A mark goes as a line does, but the room is not
-//! told of it. Kicks are not dropped for lines: they protect what is said from those who may not read it. Behind one that is
-//! refused less may wait, see [`bars`](super::bars).
+//! told of it. Kicks protect what is said from those who may not read it: they have places of their own, which nothing that is
+//! said can take. Behind one that is refused less may wait, see [`bars`](super::bars).
 //!
 //! In a room that is behind, lines of one person in a row become one event. Only lines of this run that nobody has tried
 //! to send: what may be with the homeserver under its own transaction must never be said under another.
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::Job;
 use super::bars::Bars;
-use super::log::Removal;
-use crate::bridge::effect::{Mark, Redact, Relay};
+use super::work::{Attempt, Joined, Missing, Rule, Work};
+use crate::bridge::effect::Relay;
 use crate::bridge::input::BodyKind;
-use crate::ids::{RelaySeq, RoomId, UserId};
+use crate::ids::{RoomId, UserId};
 use crate::lanes::Lanes;
 
 /// Things that may wait for one room; above it the oldest line goes, and the room is told how many went.
@@ -40,49 +40,6 @@ const KICKS_SPARED_MAX: usize = 16;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// One thing in a lane.
-#[derive(Clone, Debug)]
-pub(super) enum Work {
-    /// Not tried yet, by nobody.
-    Fresh(Job),
-    /// An earlier run may have tried it.
-    Old(Job),
-    Joined(Joined),
-    /// The notice that so many lines were dropped; the number makes its transaction id.
-    Missed {
-        lines: u64,
-        notice: u64,
-    },
-}
-
-/// Lines that are one event.
-#[derive(Clone, Debug)]
-pub(super) struct Joined {
-    /// The first of them there ever was; it gives them their transaction.
-    pub(super) first: RelaySeq,
-    /// In order, not empty, all of one person.
-    pub(super) relays: Vec<Relay>,
-    pub(super) rule: Rule,
-}
-
-/// Whether it is written down that lines are one event, so that no later run says them in another way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    Kept,
-    /// It has to be before they are tried.
-    Wanted,
-}
-
-/// How an attempt ended.
-pub(super) enum Attempt {
-    /// Done, or failed for good: the next.
-    Over,
-    /// It could not be written down that these lines are one event: they were not tried, and are to be said alone.
-    Apart(Vec<Relay>),
-    /// To be tried again, after the time the homeserver named or else the room's own.
-    Again(Work, Option<Duration>),
-}
-
 pub(super) struct Queue {
     lanes: Lanes<RoomId, Work>,
     /// When parked lanes wake: exactly one entry for each.
@@ -98,6 +55,7 @@ struct Trouble {
     /// Attempts in a row that ended in `Again`.
     failures: u32,
     missed: u64,
+    left_behind: u64,
 }
 
 impl Queue {
@@ -155,7 +113,12 @@ impl Queue {
     /// Adds work at the end of its room's lane. Returns what had to go for it: a line, a mark, or lines that were one event.
     pub(super) fn push(&mut self, room: &RoomId, work: Work) -> Vec<Job> {
         if let Work::Fresh(Job::Kick(removal)) = &work {
-            self.bars.begin(&removal.room, &removal.user);
+            if !self.bars.has_place() {
+                return work.into_jobs();
+            }
+            self.bars.begin(&removal.room, &removal.user, removal.meanwhile);
+            self.lanes.push_beyond(room.clone(), work);
+            return Vec::new();
         }
         let mut left_out = Vec::new();
         let most = self.bars.place(room).filter(|_| !work.is_leaving());
@@ -181,6 +144,36 @@ impl Queue {
         left_out
     }
 
+    /// A room is replaced by another one while somebody was to be removed from it who must not read on: nobody has to be any
+    /// more. Returns what was kept back there, which is not said to them after all.
+    pub(super) fn vacate(&mut self, room: &RoomId, to: &RoomId) -> Vec<Job> {
+        let people = self.bars.people(room);
+        if people.is_empty() {
+            return Vec::new();
+        }
+        let waiting: Vec<Work> = std::iter::from_fn(|| self.lanes.drop_oldest(room)).collect();
+        let first = waiting.iter().position(Work::is_removal);
+        // Else it is in hand.
+        let before = first.unwrap_or(0);
+        let mut kept = Vec::new();
+        let mut left = Vec::new();
+        for (at, work) in waiting.into_iter().enumerate() {
+            match at < before || work.is_leaving() {
+                true => kept.push(work),
+                false => left.extend(work.into_jobs()),
+            }
+        }
+        kept.into_iter().rev().for_each(|work| self.lanes.push_front(room, work));
+        let lines = left.iter().filter(|job| matches!(job, Job::Say(_))).count() as u64;
+        if lines > 0 {
+            self.rooms.entry(to.clone()).or_default().left_behind += lines;
+        }
+        for user in &people {
+            self.pardon(room, user);
+        }
+        left
+    }
+
     /// Takes the oldest thing but kicks out of a lane.
     fn make_place(&mut self, room: &RoomId) -> Vec<Job> {
         let (spared, left_out) = self.take_oldest(room);
@@ -202,8 +195,12 @@ impl Queue {
                 | Work::Old(Job::Kick(_) | Job::Leave { .. }) => spared.push(work),
                 Work::Fresh(_) | Work::Old(_) | Work::Joined(_) => return (spared, work.into_jobs()),
                 // Not lost: what it would have told is told later.
-                Work::Missed { lines, .. } => {
-                    self.rooms.entry(room.clone()).or_default().missed += lines;
+                Work::Missed { lines, why, .. } => {
+                    let trouble = self.rooms.entry(room.clone()).or_default();
+                    match why {
+                        Missing::TooMany => trouble.missed += lines,
+                        Missing::LeftBehind => trouble.left_behind += lines,
+                    }
                     return (spared, Vec::new());
                 }
             }
@@ -288,14 +285,15 @@ impl Queue {
         let last = self.lanes.lane_len(room) <= 1;
         if let Some(trouble) = self.rooms.get_mut(room) {
             trouble.failures = 0;
-            if last && trouble.missed > 0 {
+            let (lines, why) = match trouble.missed {
+                0 => (&mut trouble.left_behind, Missing::LeftBehind),
+                _ => (&mut trouble.missed, Missing::TooMany),
+            };
+            if last && *lines > 0 {
                 self.notices += 1;
-                return Some(Work::Missed {
-                    lines: std::mem::take(&mut trouble.missed),
-                    notice: self.notices,
-                });
+                return Some(Work::Missed { lines: std::mem::take(lines), notice: self.notices, why });
             }
-            if trouble.missed == 0 {
+            if *lines == 0 {
                 self.rooms.remove(room);
             }
         }
@@ -340,65 +338,13 @@ fn joins(relay: &Relay, first: &Relay) -> bool {
     is_talk && relay.kind == first.kind && relay.speaker == first.speaker && relay.about.is_none()
 }
 
-impl Work {
-    /// The room it is for; a notice knows none.
-    pub(super) fn room(&self) -> Option<&RoomId> {
-        match self {
-            Self::Fresh(job) | Self::Old(job) => Some(job.room()),
-            Self::Joined(joined) => joined.relays.first().map(|relay| &relay.room),
-            Self::Missed { .. } => None,
-        }
-    }
-
-    /// True for what lets somebody go.
-    fn is_leaving(&self) -> bool {
-        match self {
-            Self::Fresh(job) | Self::Old(job) => match job {
-                Job::Kick(_) | Job::Leave { .. } => true,
-                Job::Say(_) | Job::Mark(_) | Job::Redact(_) => false,
-            },
-            Self::Joined(_) | Self::Missed { .. } => false,
-        }
-    }
-
-    fn into_jobs(self) -> Vec<Job> {
-        match self {
-            Self::Fresh(job) | Self::Old(job) => vec![job],
-            Self::Joined(joined) => joined.relays.into_iter().map(Job::Say).collect(),
-            Self::Missed { .. } => Vec::new(),
-        }
-    }
-}
-
-impl Job {
-    /// The room it is for.
-    pub fn room(&self) -> &RoomId {
-        match self {
-            Self::Say(Relay { room, .. })
-            | Self::Mark(Mark { room, .. })
-            | Self::Redact(Redact { room, .. })
-            | Self::Kick(Removal { room, .. })
-            | Self::Leave { room, .. } => room,
-        }
-    }
-
-    /// Its number in the log, where it is kept there.
-    pub(super) fn seq(&self) -> Option<RelaySeq> {
-        match self {
-            Self::Say(Relay { seq, .. })
-            | Self::Mark(Mark { seq, .. })
-            | Self::Redact(Redact { seq, .. }) => Some(*seq),
-            Self::Kick(_) | Self::Leave { .. } => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::bars::{BARRED_MAX, WITHHELD_MAX};
+    use super::super::bars::{BARRED_MAX, REMOVALS_MAX, WITHHELD_MAX};
+    use super::super::log::Removal;
     use super::*;
-    use crate::bridge::effect::{Ghost, Meanwhile, Sign, Speaker};
-    use crate::ids::EventId;
+    use crate::bridge::effect::{Ghost, Mark, Meanwhile, Sign, Speaker};
+    use crate::ids::{EventId, RelaySeq};
 
     fn room() -> RoomId {
         RoomId::new("!r").unwrap()
@@ -493,6 +439,66 @@ mod tests {
         let pushed = [kick(), say(1), say(2), say(3)].map(|job| push(&mut queue, job));
         assert_eq!(pushed, [vec![], vec![], vec![], vec![say(1)]]);
         assert_eq!(play(&mut queue), ["kick", "2", "3", "missed 1"]);
+    }
+
+    #[test]
+    fn chat_takes_no_place_from_a_removal_in_a_room_that_is_full_nor_when_all_is() {
+        let mut queue = Queue::new(3, 4);
+        let other = RoomId::new("!other").unwrap();
+        for seq in 1..=4 {
+            let at = if seq == 4 { other.clone() } else { room() };
+            queue.push(&at, Work::Fresh(Job::Say(Relay { room: at.clone(), ..line(seq) })));
+        }
+        let Job::Kick(removal) = kick() else { unreachable!("a removal") };
+        assert_eq!(push(&mut queue, kick()), [], "behind a full lane");
+        let empty = RoomId::new("!empty").unwrap();
+        let removal = Removal { room: empty.clone(), ..removal };
+        assert_eq!(queue.push(&empty, Work::Fresh(Job::Kick(removal))), [], "where nothing can give way");
+        assert!(queue.bars.withholds(&empty) && queue.bars.withholds(&room()));
+        assert_eq!(play(&mut queue).iter().filter(|seen| *seen == "kick").count(), 2);
+    }
+
+    #[test]
+    fn removals_are_bounded_by_themselves() {
+        let mut queue = Queue::new(3, 4);
+        let Job::Kick(removal) = kick() else { unreachable!("a removal") };
+        for n in 0..=REMOVALS_MAX {
+            let user = UserId::new(&format!("@u{n}:s")).unwrap();
+            let dropped = push(&mut queue, Job::Kick(Removal { user, ..removal.clone() }));
+            assert_eq!(dropped.len(), usize::from(n == REMOVALS_MAX));
+        }
+    }
+
+    #[test]
+    fn a_room_that_is_replaced_holds_nothing_back_any_more_and_what_it_held_is_told_of_in_its_successor() {
+        let mut queue = Queue::new(100, 100);
+        let to = RoomId::new("!new").unwrap();
+        for job in [say(1), kick(), say(2), mark(3)] {
+            push(&mut queue, job);
+        }
+        assert_eq!(queue.vacate(&room(), &to), [say(2), mark(3)]);
+        assert!(!queue.bars.withholds(&room()));
+        queue.push(&to, Work::Fresh(Job::Say(Relay { room: to.clone(), ..line(4) })));
+        assert_eq!(
+            play(&mut queue),
+            ["1", "4", "missed 1", "kick"],
+            "the outbox leaves it out: it is pardoned"
+        );
+        assert_eq!(queue.vacate(&room(), &to), [], "nobody is to be removed");
+    }
+
+    #[test]
+    fn a_room_that_is_replaced_while_its_removal_is_refused_goes_on_at_once() {
+        let mut queue = Queue::new(100, 100);
+        push(&mut queue, kick());
+        let (at, work) = queue.next().expect("the removal");
+        queue.bars.refused(&room(), &UserId::new("@a:b").unwrap());
+        push(&mut queue, say(1));
+        queue.settle(&at, Attempt::Again(work, Some(Duration::from_secs(600))), Instant::now(), 0.0);
+        push(&mut queue, say(2));
+        assert_eq!(queue.vacate(&room(), &RoomId::new("!new").unwrap()), [say(1), say(2)]);
+        let (_, work) = queue.next().expect("it is not parked any more");
+        assert_eq!(shown(&work), "kick");
     }
 
     #[test]

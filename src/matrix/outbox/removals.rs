@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use super::bars;
 use super::homeserver::Homeserver;
 use super::log::{Job, Removal};
-use super::queue::{Attempt, Work};
-use super::{Desk, Outbox};
+use super::work::{Attempt, Work};
+use super::{Desk, LEFT_BEHIND, Outbox};
 use crate::bridge::effect::Meanwhile;
 use crate::ids::{RoomId, UserId};
 use crate::matrix::client::ClientError;
@@ -63,6 +63,16 @@ impl Desk {
 
     pub(super) fn pardon(&self, room: &RoomId, user: &UserId) {
         let goes_on = self.queue().pardon(room, user);
+        self.goes_on(goes_on);
+    }
+
+    pub(super) fn vacate(&self, room: &RoomId, to: &RoomId) {
+        let (left, goes_on) = {
+            let mut queue = self.queue();
+            let is_barred = queue.bars.place(room).is_some();
+            (queue.vacate(room, to), is_barred)
+        };
+        left.into_iter().for_each(|job| self.lose(job, LEFT_BEHIND));
         self.goes_on(goes_on);
     }
 

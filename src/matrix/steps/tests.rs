@@ -1,6 +1,6 @@
 //! Stories with a model homeserver, in paused time: what is asked of it, in which order, and when.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -19,6 +19,8 @@ struct Model {
     faults: Mutex<Vec<(&'static str, ClientError)>>,
     /// What waits to be said.
     live: AtomicUsize,
+    /// Somebody is to be removed from `!r`.
+    is_barred: AtomicBool,
 }
 
 impl Model {
@@ -40,6 +42,10 @@ impl Live for Arc<Model> {
 
     fn is_quiet(&self, _: &RoomId) -> bool {
         self.live.load(Ordering::Relaxed) == 0
+    }
+
+    fn withholds(&self, room: &RoomId) -> bool {
+        room.as_str() == "!r" && self.is_barred.load(Ordering::Relaxed)
     }
 }
 
@@ -65,8 +71,8 @@ impl Homeserver for Arc<Model> {
     async fn kick(&self, _: &RoomId, _: &UserId, _: &str) -> Result<(), ClientError> {
         unreachable!("no step puts anybody out")
     }
-    async fn set_topic(&self, _: &RoomId, _: &RoomTopic) -> Result<(), ClientError> {
-        unreachable!("nobody asks for topics here")
+    async fn set_topic(&self, room: &RoomId, topic: &RoomTopic) -> Result<(), ClientError> {
+        self.called(format!("topic {room} {}", topic.text)).await
     }
     async fn set_door(&self, _: &RoomId, _: &RoomDoor) -> Result<(), ClientError> {
         unreachable!("nobody asks for doors here")
@@ -145,6 +151,7 @@ impl Scene {
             calls: Mutex::default(),
             faults: Mutex::new(faults),
             live: AtomicUsize::new(0),
+            is_barred: AtomicBool::new(false),
         });
         let facts = Arc::new(Facts::default());
         let book = Arc::new(GhostBook::new(Arc::clone(&facts) as _));
@@ -352,4 +359,48 @@ async fn too_many_are_not_taken_and_nobody_waits_for_that() {
     scene.leaves("n7", Some("in its place"));
     assert_eq!(scene.answered().await, "late not taken");
     assert_eq!(scene.steps.len(), STEPS_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_somebody_is_to_be_removed_nothing_of_the_channel_is_shown_and_the_last_of_it_afterwards() {
+    let mut scene = Scene::new(vec![]);
+    let topic = |room: &str, text: &str| {
+        let step = RoomStep::Topic(RoomTopic { text: text.into(), bytes_max: 300 });
+        scene.steps.submit(RoomId::new(room).unwrap(), step, scene.asker.clone());
+    };
+    scene.model.is_barred.store(true, Ordering::Relaxed);
+    topic("!r", "a secret");
+    topic("!other", "hello");
+    sleep(Duration::from_secs(60)).await;
+    topic("!r", "another secret");
+    sleep(Duration::from_secs(60)).await;
+    topic("!r", "the last");
+    scene.joins("ann");
+    scene.leaves("bob", Some("kicked: a secret"));
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(scene.calls(), ["0 topic !other hello"]);
+    while let Ok(answer) = scene.answers.try_recv() {
+        let Input::StepDone { key, result, .. } = answer else { panic!("{answer:?}") };
+        let is_ghost = matches!(key, StepKey::Ghost(_));
+        assert_eq!(result, if is_ghost { StepResult::NotTaken } else { StepResult::Done }, "{key:?}");
+    }
+    assert_eq!(scene.steps.len(), 1, "of all topics the last");
+    scene.model.is_barred.store(false, Ordering::Relaxed);
+    sleep(Duration::from_secs(3)).await;
+    assert!(scene.calls()[1..].iter().all(|call| call.ends_with("topic !r the last")), "{:?}", scene.calls());
+    assert_eq!((scene.calls().len(), scene.steps.is_empty()), (2, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_aside_is_bounded_and_the_rest_is_told() {
+    let mut scene = Scene::new(vec![]);
+    scene.model.is_barred.store(true, Ordering::Relaxed);
+    for n in 0..=ASIDE_MAX {
+        scene.returns(&format!("n{n}"));
+    }
+    assert_eq!(scene.answered().await, format!("n{ASIDE_MAX} not taken"));
+    assert_eq!(scene.steps.len(), ASIDE_MAX);
+    scene.joins("n0");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((scene.calls().len(), scene.steps.len()), (0, ASIDE_MAX), "in the place of the one before");
 }

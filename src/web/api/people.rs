@@ -54,7 +54,7 @@ pub(super) async fn openid<H: Hands>(
         return Err(bad("token_type is \"Bearer\" in what clients get"));
     }
     // Homeservers say how long it is good; whether it is good now they are asked.
-    drop(body.expires_in);
+    let _ = body.expires_in;
     let (token, user) = desk.sign_in(client, &body.matrix_server_name, &body.access_token).await?;
     let expires_in_ms = u64::try_from(SESSION_AGE.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(Begun { token: token.expose().to_owned(), user_id: user.to_string(), expires_in_ms }))

@@ -777,6 +777,8 @@ impl World {
             Effect::SaveBar(_) | Effect::DropBar { .. } | Effect::Hasten { .. } => {}
             Effect::Space(_) => panic!("there are no spaces here"),
             Effect::Plumb { .. } | Effect::DropPortal { .. } => panic!("nobody asks to bridge a room"),
+            Effect::News { .. } => panic!("nobody has an admin room"),
+            Effect::Key { .. } | Effect::Realname { .. } => panic!("nobody gave a key or a name"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

@@ -9,6 +9,7 @@ use super::super::super::ending::{End, Ending, clean};
 use super::super::super::errand::{ROWS_MAX, Reaping, Report, UserFact};
 use super::super::super::input::AskId;
 use super::super::super::policy::Permission;
+use super::super::super::portal::gate::LATELY_MS;
 use super::super::super::session::Session;
 use super::super::Network;
 use super::super::away::spelled;
@@ -30,18 +31,37 @@ pub(super) fn in_a_line(reason: Option<&str>) -> String {
 // By people themselves.
 impl Network {
     pub(super) fn quit_asked(&mut self, user: &UserId, reason: Option<&str>) -> Result<Report, Refusal> {
-        let id = self.ensure_puppet(user, None);
+        // Of somebody who was never on the network nothing is kept.
+        let Some(id) = self.puppet_ids.get(user).copied() else {
+            let words = format!("you have no IRC user on {}", self.policy.network_name);
+            return Err(Refusal::ours(NOT_CONNECTED, &words));
+        };
         match self.puppet(id).held.as_ref().map(|held| held.end.ending) {
             Some(Ending::Quit) => return Ok(Report::Done),
             Some(_) => return Err(Refusal::ours(NOT_CONNECTED, &self.held_words(id).unwrap_or_default())),
             None => {}
         }
+        self.spend_grace(id);
         self.send_off(id, Ending::Quit, "", &in_a_line(reason));
         // Coming and going is heard in every channel: not more often than by `reconnect`.
         let again = self.now.plus_ms(RECONNECT_MS_MIN);
         let puppet = self.puppet(id);
         puppet.not_before = puppet.not_before.max(again);
         Ok(Report::Done)
+    }
+
+    /// Who goes and comes and goes has a grace to read unseen once in an hour, not once each time.
+    fn spend_grace(&mut self, id: PuppetId) {
+        let now = self.now;
+        let before = self.puppet(id).asked.left.replace(now);
+        if before.is_none_or(|at| now.since_ms(at) >= LATELY_MS) {
+            return;
+        }
+        let user = self.puppet(id).user.clone();
+        let channels: Vec<ChannelName> = self.puppet(id).wanted.iter().cloned().collect();
+        for room in channels.iter().flat_map(|channel| self.rooms_of(channel)).collect::<Vec<_>>() {
+            self.gate.note_lately(now, &room, &user);
+        }
     }
 
     /// Ends a puppet's connection, and lets it stay away: `words` are for its person, `farewell` is for the network.
@@ -68,6 +88,16 @@ impl Network {
         if let Some(again) = again.filter(|at| *at > now) {
             let time = spelled(again.since_ms(now).max(1_000));
             let words = format!("you asked for another connection a moment ago: try again in {time}");
+            return Err(Refusal::ours("TOO_FAST", &words));
+        }
+        let wall = self.puppet(id).asked.wall.filter(|at| *at > now);
+        if let Some(at) = wall.filter(|_| self.puppets[id.0 as usize].session.is_none()) {
+            let (network, time) = (&self.policy.network_name, spelled(at.since_ms(now).max(1_000)));
+            let why = self.puppets[id.0 as usize].last_trouble().map(|why| format!(" ({why})"));
+            let why = why.unwrap_or_default();
+            let words = format!(
+                "{network} takes no connection of yours at the moment{why}: it is tried again in {time}"
+            );
             return Err(Refusal::ours("TOO_FAST", &words));
         }
         // One that is being made is another connection already.

@@ -62,6 +62,7 @@ impl Network {
         if self.portals.wants(channel, user) {
             return Ok(());
         }
+        self.may_come_into(channel)?;
         if self.policy.dynamic_portals == DynamicPortals::Off && !self.is_open(channel) {
             let words = format!(
                 "{channel} has no room here that you could come into, and none is made: ask who runs the bridge for one"
@@ -77,6 +78,38 @@ impl Network {
         Ok(())
     }
 
+    /// Into a room of people's own nobody is invited in the bot's name: those who are there say who may come. And without a
+    /// room somebody would be on IRC and read nothing.
+    fn may_come_into(&self, channel: &ChannelName) -> Result<(), Refusal> {
+        if self.portals.own_room(channel).is_some() {
+            return Ok(());
+        }
+        let Some(portal) = self.portals.of_channel(channel).next() else { return Ok(()) };
+        // Of a room that nobody outside is to know of nothing is said.
+        if self.is_shut(channel, &portal.room) {
+            let open = self.portals.of_channel(channel).find(|portal| !self.is_shut(channel, &portal.room));
+            return match (open, self.policy.dynamic_portals) {
+                (Some(portal), _) => Err(self.people_say(channel, &portal.room)),
+                (None, DynamicPortals::Off) => Ok(()),
+                (None, DynamicPortals::On) => {
+                    let words = format!(
+                        "{channel} has no room here that you could come into by yourself: somebody in it has to invite you"
+                    );
+                    Err(Refusal::ours(NOT_ALLOWED, &words))
+                }
+            };
+        }
+        Err(self.people_say(channel, &portal.room))
+    }
+
+    fn people_say(&self, channel: &ChannelName, room: &RoomId) -> Refusal {
+        let words = format!(
+            "the room of {channel} is {room}, and people of their own say who comes in: join it if it lets you, or ask somebody \
+             there to invite you. Your IRC user follows by itself"
+        );
+        Refusal::ours(NOT_ALLOWED, &words)
+    }
+
     /// True for a channel with a room that people outside may know of.
     fn is_open(&self, channel: &ChannelName) -> bool {
         self.portals.of_channel(channel).any(|portal| !self.is_shut(channel, &portal.room))
@@ -90,12 +123,12 @@ impl Network {
             self.errands.visits.insert((id, channel.clone()), until);
             self.timers.arm(Timer::Errands, until);
         }
+        if let Some(key) = key {
+            self.keep_key(id, channel.clone(), key);
+        }
         let puppet = self.puppet(id);
         puppet.alone_since = None;
         puppet.forgive(&channel);
-        if let Some(key) = key {
-            puppet.asked.keep_key(channel.clone(), key);
-        }
         puppet.wanted.insert(channel.clone());
         if !matches!(self.standing(id, &channel), Some(Standing::In | Standing::Asked(_))) {
             self.join_channels(id, vec![channel]);
@@ -120,14 +153,13 @@ impl Network {
         }
     }
 
-    /// The room by which somebody is, or comes, into a channel: theirs, or else ours, or one of people's own.
+    /// The room by which somebody is, or comes, into a channel: theirs, or else ours.
     fn room_for(&self, user: &UserId, channel: &ChannelName) -> Option<(RoomId, RoomDoor)> {
         let theirs = self.portals.of_channel(channel).find(|portal| self.portals.has(&portal.room, user));
         if let Some(portal) = theirs {
             return Some((portal.room.clone(), RoomDoor::Inside));
         }
-        let portal = self.portals.own_room(channel).or_else(|| self.portals.of_channel(channel).next())?;
-        Some((portal.room.clone(), RoomDoor::Invited))
+        self.portals.own_room(channel).map(|portal| (portal.room.clone(), RoomDoor::Invited))
     }
 
     fn show_in(&mut self, ask: AskId, user: &UserId, channel: &ChannelName, room: RoomId, door: RoomDoor) {
@@ -178,7 +210,7 @@ impl Network {
     /// A channel does not let a puppet in.
     pub(in super::super) fn entry_refused(&mut self, id: PuppetId, channel: &ChannelName, refusal: &Refusal) {
         if refusal.code == WRONG_KEY {
-            self.puppet(id).asked.drop_key(channel);
+            self.drop_key(id, channel);
         }
         for (ask, _, stage) in self.errands.of(Some(id)) {
             if matches!(&stage, Stage::Entering(wanted) | Stage::Housing(wanted) if wanted == channel) {
@@ -207,7 +239,7 @@ impl Network {
         let user = self.puppet(id).user.clone();
         if !self.portals.wants(channel, &user) {
             self.puppet(id).wanted.remove(channel);
-            self.puppet(id).asked.drop_key(channel);
+            self.drop_key(id, channel);
             self.leave_channel(id, channel);
             self.linger_if_alone(id);
         }

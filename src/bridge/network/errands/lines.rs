@@ -11,13 +11,14 @@ use super::super::super::session::question::{Command, Giver};
 use super::super::Network;
 use super::waiting::{Needs, Stage};
 use super::{NOT_ALLOWED, TOO_MANY};
-use crate::ids::{ChannelName, ConnId, PuppetId, UserId};
+use crate::ids::{ChannelName, ConnId, Nick, PuppetId, UserId};
 use crate::text::line::Line;
 
 impl Network {
     pub(super) fn line_asked(&mut self, ask: AskId, user: &UserId, text: &str) -> Result<(), Refusal> {
         let line = self.sayable(text)?;
         self.may_say(user, &line)?;
+        self.may_reach(user, &line)?;
         let id = self.ensure_puppet(user, None);
         self.wait_for(ask, id, Needs::Connection, Stage::Line(line))
     }
@@ -47,7 +48,7 @@ impl Network {
     /// What operators of a channel have forbidden somebody in its room they have forbidden by a command, too.
     fn may_say(&self, user: &UserId, line: &Line) -> Result<(), Refusal> {
         let refuse = |words: &str| Err(Refusal::ours(NOT_ALLOWED, words));
-        let speaks = ["PRIVMSG", "NOTICE", "TAGMSG", "CPRIVMSG", "CNOTICE"].contains(&line.command.as_str());
+        let speaks = speaks(line);
         let acts = ["KICK", "MODE", "TOPIC", "INVITE"].contains(&line.command.as_str());
         if !(speaks || acts) || line.params.len() < 2 {
             return Ok(());
@@ -66,6 +67,24 @@ impl Network {
         let is_shut = self.policy.queries.from_matrix == Shown::Off;
         if speaks && is_shut && !self.isupport.is_channel(line.param(0)) {
             return refuse("private messages from Matrix are switched off here");
+        }
+        Ok(())
+    }
+
+    /// A line to strangers begins as many private chats as it has targets.
+    fn may_reach(&mut self, user: &UserId, line: &Line) -> Result<(), Refusal> {
+        if !speaks(line) {
+            return Ok(());
+        }
+        for word in line.param(0).split(',') {
+            let name = word.trim_start_matches(|sign| !self.isupport.channel_signs.contains(sign));
+            // Who is named with more than their nick is named all the same.
+            let nick = Nick::new(word.split(['!', '@']).next().unwrap_or_default(), self.map());
+            let is_known = nick.is_some_and(|nick| self.queries.get(&(user.clone(), nick)).is_some());
+            if is_known || self.isupport.is_channel(name) {
+                continue;
+            }
+            self.may_write_first(user).map_err(|why| Refusal::ours(NOT_ALLOWED, &why))?;
         }
         Ok(())
     }
@@ -123,4 +142,9 @@ impl Network {
         }
         Refusal { words: self.explained(&refusal), ..refusal }
     }
+}
+
+/// True for what somebody reads as said to them.
+fn speaks(line: &Line) -> bool {
+    ["PRIVMSG", "NOTICE", "TAGMSG", "CPRIVMSG", "CNOTICE"].contains(&line.command.as_str())
 }

@@ -16,6 +16,7 @@ mod nick;
 mod part;
 mod plumb;
 mod query;
+mod realname;
 mod status;
 mod stop;
 mod waiting;
@@ -72,6 +73,7 @@ impl Network {
             Errand::Here(room) => Ok(Some(self.place_here(user, &room))),
             Errand::Release(whom) => self.release_held(&whom).map(Some),
             Errand::Find(whom) => Ok(Some(Report::Users(self.found(&whom)))),
+            Errand::Realname(realname) => self.realname_wanted(user, realname).map(Some),
             Errand::Plumb { room, channel, key, operator } => {
                 self.plumb_asked(ask, user, Wanted { room, channel, key, operator })
             }

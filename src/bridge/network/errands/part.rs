@@ -42,10 +42,7 @@ impl Network {
         let reason = in_a_line(reason);
         self.errands.visits.remove(&(id, channel.clone()));
         self.fail_waiting(id, &channel, "you left the channel before it could be sent");
-        let puppet = self.puppet(id);
-        puppet.wanted.remove(&channel);
-        puppet.asked.drop_key(&channel);
-        puppet.forgive(&channel);
+        self.no_longer_wants(id, &channel);
         self.leave_channel_saying(id, &channel, &reason);
         self.linger_if_alone(id);
         Ok(None)

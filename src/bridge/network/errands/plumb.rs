@@ -312,7 +312,8 @@ impl Network {
     /// What rooms of people's own are bridged with, or wait to be: one room, or all that somebody asked for, and for admins
     /// all there are.
     pub(super) fn links(&self, user: &UserId, room: Option<&RoomId>) -> Vec<Link> {
-        let is_admin = self.policy.admission.permissions.of(user) == Permission::Admin;
+        let is_bot = *user == self.policy.bot;
+        let is_admin = is_bot || self.policy.admission.permissions.of(user) == Permission::Admin;
         let is_shown = |link: &Link| room.is_some() || is_admin || link.by.as_ref() == Some(user);
         let is_meant = |one: &RoomId| room.is_none_or(|room| room == one);
         let portals = self.portals.all().filter(|portal| portal.origin.whose() == Whose::People);

@@ -31,7 +31,8 @@ use crate::text::split::body_lines;
 const AGAIN_MS: u64 = 3_600_000;
 /// Operators of a channel who are asked.
 pub(super) const OPERATORS_MAX: usize = 3;
-/// Channels that wait for an answer, at most. Full: others are not asked.
+/// Channels that wait for an answer, at most. Full: the one that has waited longest is waited for no more, and can be asked for
+/// again.
 const REQUESTS_MAX: usize = 200;
 /// Channels whose operators are asked in a minute, at most.
 const CHANNELS_MAX: usize = 3;
@@ -98,7 +99,7 @@ impl Network {
             // Somebody has answered that there is to be none.
             Some(rule) if !rule.by.is_empty() => false,
             Some(rule) => self.now.since_ms(rule.since) >= AGAIN_MS,
-            None => self.operators.rules.requested() < REQUESTS_MAX,
+            None => true,
         };
         let Some(bot) = self.operators.bot.filter(|_| may) else { return };
         let is_ready = self.puppets[bot.0 as usize].session.as_ref().is_some_and(Session::is_ready);
@@ -111,11 +112,22 @@ impl Network {
         if sent.is_some_and(|sent| sent.is_ok()) {
             let (by, reason, since) = (String::new(), None, self.now);
             let rule = Rule { channel: channel.to_string(), asked: Asked::Requested, by, reason, since };
+            if is_new {
+                self.make_way_for_a_request();
+            }
             // Where no more channels have rules it may be asked again sooner.
             let _ = self.keep(channel, rule);
             if is_new {
                 self.operators.asking.new.insert(channel.clone());
             }
+        }
+    }
+
+    /// Nobody has to answer: what was asked of some operators long ago keeps no others from being asked.
+    fn make_way_for_a_request(&mut self) {
+        while self.operators.rules.requested() >= REQUESTS_MAX {
+            let Some(oldest) = self.operators.rules.oldest_request() else { return };
+            self.forget_rule(&oldest, &Asked::Requested);
         }
     }
 

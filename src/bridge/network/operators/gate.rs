@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::super::super::effect::Outcome;
 use super::super::super::operators::answer::counted;
 use super::super::super::operators::rules::{Asked, Rule};
 use super::super::super::relay::to_irc::Saying;
@@ -78,6 +79,16 @@ impl Network {
     /// Why nothing of this person is said in the channel, where an operator wants it so.
     pub(in super::super) fn silenced(&self, user: &UserId, target: &Target) -> Option<String> {
         self.operators.rules.silences(target.channel()?, user).and_then(Rule::why_silent)
+    }
+
+    /// What is not said because of a rule fails, and its sender is told. Of what people of other networks say in a room whose
+    /// channel has sent the bridge away, the room was told then, once for all of it.
+    pub(in super::super) fn fail_silenced(&mut self, saying: &Saying, why: &str) {
+        let is_dismissed = saying.target.channel().is_some_and(|channel| self.is_dismissed(channel));
+        if is_dismissed && self.is_neighbour(&saying.sender) {
+            return self.settle(saying.seq, Outcome::Failed(why.to_owned()));
+        }
+        self.failed(saying, why);
     }
 
     /// True for a channel whose operators count what is said there.

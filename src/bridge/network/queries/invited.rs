@@ -157,13 +157,10 @@ impl Network {
         nick: &Nick,
         is_direct: bool,
     ) -> Result<(), String> {
-        let rules = self.policy.queries;
-        if rules.from_matrix == Shown::Off {
+        if self.policy.queries.from_matrix == Shown::Off {
             return Err("this bridge carries no private chats".to_owned());
         }
-        if rules.federate == Shown::Off && user.server() != self.policy.server_name {
-            return Err("this bridge carries no private chats with people of other homeservers".to_owned());
-        }
+        self.may_chat_from_there(user)?;
         if !is_direct {
             return Err(format!(
                 "{nick} can be talked to in private chats only: begin a direct chat with them"
@@ -175,6 +172,19 @@ impl Network {
         if let Some(excluded) = self.exclusion_of(user) {
             return Err(excluded.words());
         }
+        self.may_write_first(user)
+    }
+
+    fn may_chat_from_there(&self, user: &UserId) -> Result<(), String> {
+        if self.policy.queries.federate == Shown::Off && user.server() != self.policy.server_name {
+            return Err("this bridge carries no private chats with people of other homeservers".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether somebody may write to one more nick whom they have no private chat with, by whatever way; then it counts.
+    pub(in super::super) fn may_write_first(&mut self, user: &UserId) -> Result<(), String> {
+        self.may_chat_from_there(user)?;
         let id = self.ensure_puppet(user, None);
         let max = self.policy.queries.contacts_per_minute;
         let taken = self.query_paces.1.take(self.now, id, max, CONTACTS_ALL_MAX);
