@@ -1,8 +1,6 @@
 //! A command's way: read, allowed, asked of a network or the database, answered.
 
-use super::hearing::Hearing;
 use super::{ANSWER_MS_MAX, Admin, AdminEffect, OPEN_MAX, OPEN_OF_ONE_MAX, Place, words};
-use crate::bridge::command::args::Args;
 use crate::bridge::command::reply::Reply;
 use crate::bridge::command::tell::{Came, Told, counted};
 use crate::bridge::command::{self, Act, Command, Keeping, Kept, Scope, Spoken, UpkeepReport, Words};
@@ -41,7 +39,7 @@ pub(super) struct Open {
 
 /// Where a command is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Where<'a> {
+pub(super) enum Where<'a> {
     /// In somebody's admin room.
     Alone,
     /// In a room with others, of this network where it is bridged.
@@ -215,28 +213,6 @@ impl Admin {
         }
     }
 
-    fn read(
-        &mut self,
-        given: &Given<'_>,
-        command: &'static Command,
-        network: Option<NetworkId>,
-        rest: &str,
-        (place, here): (Where<'_>, Option<&str>),
-    ) {
-        let room = (place != Where::Alone).then_some(given.room);
-        match (command.read)(&mut Args::new(rest, here).said_in(room)) {
-            Ok(act) => match self.hearing(given, &act, here) {
-                Hearing::Room => self.act(given, command.name, network, act),
-                Hearing::Apart(room) => {
-                    let given = Given { apart: Some(&room), ..*given };
-                    self.act(&given, command.name, network, act);
-                }
-                Hearing::Nobody => self.answer(given, &words::privately(&self.settings)),
-            },
-            Err(_) => self.answer(given, &words::usage(command)),
-        }
-    }
-
     /// Does what a command says. What can be answered at once is.
     pub(super) fn act(&mut self, given: &Given<'_>, name: &str, network: Option<NetworkId>, act: Act) {
         let Some(command) = command::find(name) else { return self.settle(given.seq) };
@@ -364,7 +340,7 @@ impl Admin {
         }
     }
 
-    fn answer(&mut self, given: &Given<'_>, reply: &Reply) {
+    pub(super) fn answer(&mut self, given: &Given<'_>, reply: &Reply) {
         self.say_to_whom_it_is_for(given, reply);
         self.settle(given.seq);
     }

@@ -1,14 +1,14 @@
 //! Who hears an answer. What a person's connection sees of another channel, perhaps as one of few who may, is theirs alone: a
 //! bridged room is told of its own channel and of no other. The answer goes to their admin room, or nobody is asked.
 
-use super::commands::Given;
+use super::commands::{Given, Where};
 use super::{Admin, words};
-use crate::bridge::command::Act;
-use crate::bridge::command::args::is_channel;
+use crate::bridge::command::args::{Args, is_channel};
 use crate::bridge::command::reply::Reply;
 use crate::bridge::command::tell::Ears;
+use crate::bridge::command::{Act, Command};
 use crate::bridge::errand::Errand;
-use crate::ids::RoomId;
+use crate::ids::{NetworkId, RoomId};
 
 /// Where an answer belongs.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +22,29 @@ pub(super) enum Hearing {
 }
 
 impl Admin {
+    /// Reads a command's words, and does what they say where the answer may be heard.
+    pub(super) fn read(
+        &mut self,
+        given: &Given<'_>,
+        command: &'static Command,
+        network: Option<NetworkId>,
+        rest: &str,
+        (place, here): (Where<'_>, Option<&str>),
+    ) {
+        let room = (place != Where::Alone).then_some(given.room);
+        match (command.read)(&mut Args::new(rest, here).said_in(room)) {
+            Ok(act) => match self.hearing(given, &act, here) {
+                Hearing::Room => self.act(given, command.name, network, act),
+                Hearing::Apart(room) => {
+                    let given = Given { apart: Some(&room), ..*given };
+                    self.act(&given, command.name, network, act);
+                }
+                Hearing::Nobody => self.answer(given, &words::privately(&self.settings)),
+            },
+            Err(_) => self.answer(given, &words::usage(command)),
+        }
+    }
+
     /// Where what comes of this belongs. `here` is the channel of the room where it was asked for.
     pub(super) fn hearing(&self, given: &Given<'_>, act: &Act, here: Option<&str>) -> Hearing {
         let is_theirs = self.rooms.person(given.room) == Some(given.user);
