@@ -12,7 +12,8 @@ use crate::support::world::{World, alias, puppet};
 const CHANNEL: &str = "#list-story";
 const LINKED: &str = "#list-linked";
 const RULE: (&str, &str) = ("m.policy.rule.user", "rule:eve*");
-const LEGACY: (&str, &str) = ("org.matrix.mjolnir.rule.server", "rule:all");
+const LEGACY: (&str, &str) = ("org.matrix.mjolnir.rule.user", "rule:many");
+const LEGACY_SERVER: (&str, &str) = ("org.matrix.mjolnir.rule.server", "rule:all");
 const QUIT: &str = "Not welcome here";
 
 #[tokio::test]
@@ -57,8 +58,15 @@ async fn lists_and_permissions_count_at_once(kind: IrcdKind) {
     moderator.put_state_at(&list, RULE, &json!({})).await;
     comes_back(&eve, &mut irc).await;
 
-    // A legacy rule for the whole homeserver, which spares the admin; a redaction lifts it.
-    let event = moderator.put_state_at(&list, LEGACY, &ban(DOMAIN, "")).await;
+    // Nobody empties the bridge by a rule for all of its own homeserver.
+    let event = moderator.put_state_at(&list, LEGACY_SERVER, &ban(DOMAIN, "")).await;
+    world.bridge.wait_log(&["all of this homeserver, and does not count"], PATIENT).await;
+    eve.text(&room, "all the same").await;
+    assert_eq!(irc.wait_said(&puppet("lseve"), CHANNEL).await, "all the same");
+    moderator.redact(&list, &event).await;
+
+    // A legacy rule for many, which spares the admin; a redaction lifts it.
+    let event = moderator.put_state_at(&list, LEGACY, &ban(&format!("@ls*:{DOMAIN}"), "")).await;
     quits(&mut irc, "lseve").await;
     ada.text(&room, "admins stay").await;
     assert_eq!(irc.wait_said(&puppet("lsada"), CHANNEL).await, "admins stay");

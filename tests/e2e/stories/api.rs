@@ -182,7 +182,8 @@ async fn the_running_bridge_answers_as_its_document_says() {
             "--max-time",
             "20",
         ]);
-        command.args(["--workers", "2", "--checks", "all", "--exclude-checks", "positive_data_acceptance"]);
+        // One: threads make Python 3.11 lose count in its own parser.
+        command.args(["--workers", "1", "--checks", "all", "--exclude-checks", "positive_data_acceptance"]);
         command.args([
             "--phases",
             "examples,coverage,fuzzing",
