@@ -134,7 +134,7 @@ async fn a_wrong_password_is_said_once() {
     let start = format!("{}: your IRC user could not log in to Local (", user.id);
     assert!(told.body.starts_with(&start), "{told:?}");
     assert!(
-        told.body.contains("ask the bridge's operator to set your login right"),
+        told.body.contains("write `login` to me in a private chat to set your account and password right"),
         "the next step: {told:?}"
     );
     let unsent = |m: &Message| {
