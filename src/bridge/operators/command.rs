@@ -167,6 +167,25 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// The one room that it is about; `None` where it is about the channel.
+    pub fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::Admit(room) | Self::Refuse { room, .. } => Some(room),
+            Self::Help(_)
+            | Self::Status
+            | Self::People
+            | Self::Mute { .. }
+            | Self::Unmute(_)
+            | Self::Block { .. }
+            | Self::Unblock(_)
+            | Self::Limit(_)
+            | Self::Dismiss(_)
+            | Self::Welcome => None,
+        }
+    }
+}
+
 /// Somebody of Matrix, as an operator names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {

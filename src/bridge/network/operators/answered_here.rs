@@ -87,18 +87,9 @@ impl Network {
         }
         let order = command::read(arrival.body.text.trim()).ok()?;
         let channel = ChannelName::new(&order.channel, self.map())?;
-        let asked = match &order.deed {
-            Deed::Admit(room) | Deed::Refuse { room, .. } => self.operators.rules.wish(&channel, room),
-            Deed::Help(_)
-            | Deed::Status
-            | Deed::People
-            | Deed::Mute { .. }
-            | Deed::Unmute(_)
-            | Deed::Block { .. }
-            | Deed::Unblock(_)
-            | Deed::Limit(_)
-            | Deed::Dismiss(_)
-            | Deed::Welcome => self.operators.rules.get(&channel, &Asked::Requested),
+        let asked = match order.deed.room() {
+            Some(room) => self.operators.rules.wish(&channel, room),
+            None => self.operators.rules.get(&channel, &Asked::Requested),
         };
         asked.filter(|rule| rule.by.is_empty())?;
         if !self.portals.of_channel(&channel).any(|portal| portal.room == arrival.room) {

@@ -126,19 +126,7 @@ impl Network {
 impl Network {
     /// Does what an operator says about one room; `None` where they speak of none.
     pub(super) fn obey_about_room(&mut self, open: &Open) -> Option<Answer> {
-        let (room, channel) = match &open.order.deed {
-            Deed::Admit(room) | Deed::Refuse { room, .. } => (room.clone(), open.order.channel.clone()),
-            Deed::Help(_)
-            | Deed::Status
-            | Deed::People
-            | Deed::Mute { .. }
-            | Deed::Unmute(_)
-            | Deed::Block { .. }
-            | Deed::Unblock(_)
-            | Deed::Limit(_)
-            | Deed::Dismiss(_)
-            | Deed::Welcome => return None,
-        };
+        let (room, channel) = (open.order.deed.room()?.clone(), open.order.channel.clone());
         let Some((_, wish)) = self.wish_of(&open.channel, &room) else {
             let is_its = self.portals.of_channel(&open.channel).any(|portal| portal.room == room);
             return Some(Answer::Room(match is_its {
