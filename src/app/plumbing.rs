@@ -47,7 +47,29 @@ impl Look {
             Errand::Plumb { room, .. } => Some(Self::Fit(room.clone())),
             Errand::Unplumb { room, .. } => Some(Self::Powerful(room.clone())),
             Errand::Links { room: Some(room) } => Some(Self::Joined(room.clone())),
-            _ => None,
+            Errand::Links { room: None }
+            | Errand::Line(_)
+            | Errand::Join { .. }
+            | Errand::Part { .. }
+            | Errand::Query { .. }
+            | Errand::Nick(_)
+            | Errand::Status
+            | Errand::Quit { .. }
+            | Errand::Reconnect
+            | Errand::Stop
+            | Errand::Retry
+            | Errand::Portals { .. }
+            | Errand::Users
+            | Errand::Kill { .. }
+            | Errand::Evict { .. }
+            | Errand::Reap { .. }
+            | Errand::Channel(_)
+            | Errand::Active
+            | Errand::Here(_)
+            | Errand::Find(_)
+            | Errand::Release(_)
+            | Errand::Operators { .. }
+            | Errand::Realname(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::ids::{EventId, InboxSeq, RoomId};
 use crate::text::html;
 use crate::text::link::LinkPart;
 use crate::text::spans::Spans;
+use crate::text::whom::is_server_name;
 
 /// A file in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,35 +150,6 @@ fn parts(mxc: &str) -> Option<(&str, &str)> {
     let id_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     let is_id = (1..=255).contains(&id.len()) && id.bytes().all(id_legal);
     (is_id && is_server_name(server)).then_some((server, id))
-}
-
-/// A host name, an IPv4 address or an IPv6 address in brackets, with or without a port (appendices, "Server Name").
-fn is_server_name(name: &str) -> bool {
-    let (host, port) = match name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (Host::V6(host), None),
-        Some((host, rest)) => (Host::V6(host), Some(rest.strip_prefix(':').unwrap_or_default())),
-        None => match name.split_once(':') {
-            Some((host, port)) => (Host::Name(host), Some(port)),
-            None => (Host::Name(name), None),
-        },
-    };
-    let host_is_legal = match host {
-        Host::V6(host) => {
-            (2..=45).contains(&host.len())
-                && host.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b))
-        }
-        Host::Name(host) => {
-            let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-            (1..=230).contains(&host.len()) && host.bytes().all(legal) && host.bytes().any(|b| b != b'.')
-        }
-    };
-    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
-    host_is_legal && port.is_none_or(is_port)
-}
-
-enum Host<'a> {
-    Name(&'a str),
-    V6(&'a str),
 }
 
 #[cfg(test)]

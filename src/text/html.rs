@@ -9,7 +9,7 @@ mod tags;
 mod write;
 
 pub use read::read;
-pub use write::write;
+pub use write::{escape, write};
 
 use thiserror::Error;
 

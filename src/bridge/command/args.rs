@@ -1,7 +1,8 @@
 //! The words behind a command's name. They are a person's, and nothing of them is trusted: a channel, a nick or a mask
 //! is one word without a comma, so that it stays one parameter of one line.
 
-use crate::ids::{MATRIX_ID_BYTES_MAX, RoomId, UserId};
+use crate::ids::{RoomId, UserId};
+use crate::text::whom::server_name;
 
 /// Letters of a word; a longer one is none.
 const WORD_CHARS_MAX: usize = 300;
@@ -102,10 +103,7 @@ impl<'a> Args<'a> {
 
     /// A server name (Matrix appendices, "Server Name"), in lower case.
     pub fn server(&mut self) -> Result<String, Bad> {
-        let word = self.need()?.to_ascii_lowercase();
-        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let may = word.len() < MATRIX_ID_BYTES_MAX && word.chars().all(is_legal);
-        if may { Ok(word) } else { Err(Bad) }
+        server_name(self.need()?).ok_or(Bad)
     }
 
     /// All that is left, as it was written.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::ids::{RoomId, UserId};
+use crate::text::html::escape;
 
 /// Rows of a list or table that are shown; of more it is said how many there are.
 pub const ROWS_MAX: usize = 50;
@@ -195,21 +196,6 @@ fn bounded(text: &str) -> String {
         whole if whole.len() == text.len() => whole.to_owned(),
         cut => format!("{cut}…"),
     }
-}
-
-/// Text that a browser shows as it is.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

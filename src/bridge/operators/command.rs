@@ -6,7 +6,8 @@
 use super::answer::{Answer, examples};
 use super::rules::LIMIT_MAX;
 use crate::bridge::session::isupport::Prefixes;
-use crate::ids::{MATRIX_ID_BYTES_MAX, RoomId, UserId};
+use crate::ids::{RoomId, UserId};
+use crate::text::whom::server_name;
 
 /// Characters kept of a reason.
 pub const REASON_CHARS_MAX: usize = 200;
@@ -303,11 +304,8 @@ impl<'a> Rest<'a> {
 
     /// A server name (Matrix appendices, "Server Name"), in lower case.
     fn server(&mut self) -> Result<String, Bad> {
-        let word = self.word().ok_or(Bad)?.to_ascii_lowercase();
-        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let name = word.trim_start_matches(':');
-        let may = !name.is_empty() && name.len() < MATRIX_ID_BYTES_MAX && name.chars().all(is_legal);
-        may.then(|| name.to_owned()).ok_or(Bad)
+        let word = self.word().ok_or(Bad)?;
+        server_name(word.trim_start_matches(':')).ok_or(Bad)
     }
 
     fn limit(&mut self) -> Result<Option<u32>, Bad> {

@@ -275,13 +275,24 @@ impl<'a> Writer<'a> {
     }
 
     fn escaped_char(&mut self, c: char) {
-        match c {
-            '&' => self.html.push_str("&amp;"),
-            '<' => self.html.push_str("&lt;"),
-            '>' => self.html.push_str("&gt;"),
-            '"' => self.html.push_str("&quot;"),
-            c => self.html.push(c),
-        }
+        push_escaped(&mut self.html, c);
+    }
+}
+
+/// Text that a browser shows as it is.
+pub fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(&mut html, c));
+    html
+}
+
+fn push_escaped(html: &mut String, c: char) {
+    match c {
+        '&' => html.push_str("&amp;"),
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '"' => html.push_str("&quot;"),
+        c => html.push(c),
     }
 }
 

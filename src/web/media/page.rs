@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bridge::media::PageText;
 use crate::ids::Time;
+use crate::text::html::escape;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c1e21;--paper:#fff;--quiet:#5f6670;--line:#d9dce1;--block:#f3f4f6;--link:#0b57d0}\
@@ -61,7 +62,7 @@ pub(super) fn headers(content_type: &'static str) -> [(HeaderName, &'static str)
 
 /// A message.
 pub(super) fn text(page: &PageText, until: Time) -> Page {
-    let (title, author) = (escaped(&page.title), escaped(&page.author));
+    let (title, author) = (escape(&page.title), escape(&page.author));
     let (said, day) = (&page.html, day(until));
     // Said once.
     let by = if title.contains(&author) { String::new() } else { format!("\n<p dir=\"auto\">{author}</p>") };
@@ -75,7 +76,7 @@ pub(super) fn text(page: &PageText, until: Time) -> Page {
 
 /// Why there is something else than what was asked for.
 pub(super) fn problem(heading: &str, words: &str) -> Page {
-    let (heading, words) = (escaped(heading), escaped(words));
+    let (heading, words) = (escape(heading), escape(words));
     whole(&heading, &format!("<header><h1>{heading}</h1></header>\n<main><p>{words}</p></main>"))
 }
 
@@ -86,11 +87,6 @@ fn whole(title: &str, body: &str) -> Page {
          <meta name=\"robots\" content=\"noindex, nofollow\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     ))
-}
-
-fn escaped(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    escaped.replace('"', "&quot;")
 }
 
 /// `2026-11-23`, in UTC.
