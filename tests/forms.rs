@@ -7,6 +7,8 @@
 #[path = "forms/to_matrix.rs"]
 mod to_matrix;
 
+mod quiet;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,17 +18,14 @@ use bunraku::bridge::effect::Effect;
 use bunraku::bridge::input::{Before, Input, Member, Opening, PortalOrigin, PortalRow};
 use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::{
-    Admission, Asides, BotMode, ConnectPace, Directory, DynamicPortals, Failures, Flood, Forms, Members,
-    Mentions, Moderation, Operators, PingPace, Plumbing, Policy, Power, PresenceRules, QueryRules, Shown,
-    Topics, Typing,
+    Asides, ConnectPace, Directory, Flood, Members, Moderation, PingPace, Policy, Power, Shown, Topics,
 };
-use bunraku::ids::{ConnId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use bunraku::ids::{ConnId, InboxSeq, RelaySeq, RoomId, Time, UserId};
 use bunraku::matrix::decode::decode;
 use bunraku::text::irc_codes::Codes;
 use bunraku::text::line::Line;
 use bunraku::text::link::Links;
-use bunraku::text::realname::RealnameTemplate;
-use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
+use bunraku::text::template::NickTemplate;
 use serde_json::{Value, json};
 
 const PAGE: &str = "docs/MESSAGES.md";
@@ -376,44 +375,18 @@ fn seen(nick: &str, line: &Line) -> String {
 }
 
 fn policy() -> Policy {
-    let network = NetworkId::new("net").expect("an id");
     Policy {
-        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
-        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
-        realnames: RealnameTemplate::new("$USERID").expect("a template"),
         nicks: NickTemplate::new("$DISPLAY").expect("a template"),
-        network,
-        network_name: "Net".into(),
-        bot: UserId::new("@bridge:hs").expect("a user"),
-        server_name: "hs".into(),
-        dynamic_portals: DynamicPortals::Off,
-        excluded_channels: Vec::new(),
-        password: None,
-        webirc: None,
-        services: None,
-        user_modes: String::new(),
-        bot_mode: BotMode::Hidden,
         flood: Flood { burst: 1_000, line_ms: 0, line_bytes: 0 },
         connect: ConnectPace { interval_ms: 0, ..ConnectPace::default() },
         ping: PingPace { after_ms: 120_000, timeout_ms: 60_000 },
-        message_age_ms_max: 600_000,
         message_lines_max: 8,
-        links: None,
-        forms: Forms::default(),
-        connections_max: 100,
-        failures: Failures::default(),
-        mentions: Mentions::default(),
         asides: Asides::Shown,
-        typing: Typing::default(),
-        queries: QueryRules::default(),
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),
         members: Members::default(),
-        presence: PresenceRules::default(),
         directory: Directory::default(),
-        operators: Operators::off(),
-        admission: Admission::default(),
-        plumbing: Plumbing::default(),
+        ..quiet::policy()
     }
 }

@@ -4,6 +4,8 @@
 //! The machine is real. The IRC server is one channel with bans, kicks and kills; the homeserver is one room with a lane like
 //! that of the outbox: in order, a removal that is refused at its head until it is taken or pardoned.
 
+mod quiet;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Effect, Meanwhile, Speaker};
@@ -12,8 +14,6 @@ use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
 use bunraku::ids::*;
 use bunraku::text::line::Line;
-use bunraku::text::realname::RealnameTemplate;
-use bunraku::text::template::*;
 use proptest::prelude::*;
 
 const CHANNEL: &str = "#c";
@@ -23,51 +23,10 @@ const SLACK_MS: u64 = 8_000;
 const PEOPLE: [&str; 3] = ["ada", "bob", "carl"];
 
 fn policy(gate: GateRule) -> Policy {
-    let network = NetworkId::new("net").expect("an id");
     Policy {
-        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
-        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
-        realnames: RealnameTemplate::new("$USERID").expect("a template"),
-        nicks: NickTemplate::new("$LOCALPART").expect("a template"),
-        network,
-        network_name: "Net".into(),
-        bot: user("bot"),
-        server_name: "hs".into(),
-        dynamic_portals: DynamicPortals::Off,
-        excluded_channels: Vec::new(),
-        password: None,
-        webirc: None,
-        services: None,
-        user_modes: String::new(),
-        bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
-        connect: ConnectPace {
-            burst: 100,
-            interval_ms: 0,
-            retry_ms_min: 500,
-            retry_ms_max: 1_000,
-            ..ConnectPace::default()
-        },
-        ping: PingPace { after_ms: 1_000_000_000, timeout_ms: 60_000 },
-        message_age_ms_max: 600_000,
-        message_lines_max: 4,
-        links: None,
-        forms: Forms::default(),
-        connections_max: 100,
-        failures: Failures::default(),
-        mentions: Mentions::default(),
-        asides: Asides::Hidden,
-        typing: Typing::default(),
-        queries: QueryRules::default(),
-        topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
-        power: Power { to_matrix: Rooms::None, ..Power::default() },
-        members: Members { to_matrix: ToMatrix::Off, ..Members::default() },
         presence: PresenceRules { gate, grace_ms: GRACE_MS, join_failure: JoinFailure::Remove },
         moderation: Moderation::default(),
-        operators: Operators::off(),
-        admission: Admission::default(),
-        plumbing: bunraku::bridge::policy::Plumbing::default(),
-        directory: Directory { plates: Shown::Off, ..Directory::default() },
+        ..quiet::policy()
     }
 }
 

@@ -4,6 +4,8 @@
 //! The machine is real. The IRC server is a set of people and one queue of lines for each connection; the homeserver does
 //! what it is asked after a while, refuses some of it once, and forgets nothing when the bridge is started anew.
 
+mod quiet;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{Effect, RoomStep, Speaker};
@@ -12,8 +14,6 @@ use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
 use bunraku::ids::*;
 use bunraku::text::line::Line;
-use bunraku::text::realname::RealnameTemplate;
-use bunraku::text::template::*;
 use proptest::prelude::*;
 
 const CHANNEL: &str = "#c";
@@ -23,45 +23,12 @@ const QUIET_MS: u64 = 4_000_000;
 const STEP_MS: u64 = 300;
 
 fn policy(to_matrix: ToMatrix) -> Policy {
-    let network = NetworkId::new("net").expect("an id");
     Policy {
-        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
-        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
-        realnames: RealnameTemplate::new("$USERID").expect("a template"),
-        nicks: NickTemplate::new("$LOCALPART").expect("a template"),
-        network,
-        network_name: "Net".into(),
-        bot: user("@bridge:hs"),
-        server_name: "hs".into(),
-        dynamic_portals: DynamicPortals::Off,
-        excluded_channels: Vec::new(),
-        password: None,
-        webirc: None,
-        services: None,
-        user_modes: String::new(),
-        bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
         connect: ConnectPace { burst: 10, interval_ms: 10, retry_ms_min: 100, ..ConnectPace::default() },
         ping: PingPace { after_ms: 3_600_000, timeout_ms: 3_600_000 },
-        message_age_ms_max: 600_000,
-        message_lines_max: 4,
-        links: None,
-        forms: Forms::default(),
-        connections_max: 100,
-        failures: Failures::default(),
-        mentions: Mentions::default(),
-        asides: Asides::Hidden,
-        typing: Typing::default(),
-        queries: QueryRules::default(),
-        topics: Topics { to_matrix: Rooms::None, ..Topics::default() },
-        power: Power { to_matrix: Rooms::None, ..Power::default() },
         moderation: Moderation { to_irc: Rooms::None, to_matrix: Rooms::None, ..Moderation::default() },
         members: Members { to_matrix, ghosts_max: 100_000, ..Members::default() },
-        presence: PresenceRules::default(),
-        directory: Directory { plates: Shown::Off, ..Directory::default() },
-        operators: Operators::off(),
-        admission: Admission::default(),
-        plumbing: bunraku::bridge::policy::Plumbing::default(),
+        ..quiet::policy()
     }
 }
 

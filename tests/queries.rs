@@ -4,6 +4,8 @@
 //! Always one room for each two people; nothing is said in a room that is not theirs; and each line of IRC ends in one of:
 //! said in a room once, or told to who wrote it as not delivered.
 
+mod quiet;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bunraku::bridge::effect::{Effect, QueryStep, Speaker};
@@ -12,7 +14,6 @@ use bunraku::bridge::network::{Network, RelaySeqs};
 use bunraku::bridge::policy::*;
 use bunraku::ids::*;
 use bunraku::text::line::Line;
-use bunraku::text::realname::RealnameTemplate;
 use bunraku::text::template::*;
 
 const SEEDS: u64 = 400;
@@ -20,45 +21,19 @@ const STEPS: usize = 120;
 const NICKS: [&str; 4] = ["eve", "adam", "zed", "Yan"];
 
 fn policy() -> Policy {
-    let id = NetworkId::new("net").unwrap();
     Policy {
-        aliases: AliasTemplate::new("#irc_$CHANNEL", &id).unwrap(),
-        ghosts: GhostTemplate::new("@irc_$NICK", &id).unwrap(),
-        nicks: NickTemplate::new("$DISPLAY").unwrap(),
-        realnames: RealnameTemplate::new("$USERID").unwrap(),
-        network: id,
-        network_name: "Net".into(),
-        bot: user("@bridge:hs"),
-        server_name: "hs".into(),
+        nicks: NickTemplate::new("$DISPLAY").expect("a template"),
         dynamic_portals: DynamicPortals::On,
-        excluded_channels: vec![],
-        password: None,
-        webirc: None,
-        services: None,
-        user_modes: String::new(),
-        bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
         connect: ConnectPace::default(),
         ping: PingPace { after_ms: 100_000_000, timeout_ms: 60_000 },
-        message_age_ms_max: 600_000,
-        message_lines_max: 4,
-        links: None,
-        forms: Forms::default(),
-        connections_max: 100,
         failures: Failures { reaction: None, ..Failures::default() },
-        mentions: Mentions::default(),
-        asides: Asides::Hidden,
-        typing: Typing::default(),
         members: Members::default(),
-        presence: PresenceRules::default(),
         directory: Directory::default(),
-        operators: Operators::off(),
-        admission: Admission::default(),
-        plumbing: bunraku::bridge::policy::Plumbing::default(),
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),
         queries: QueryRules { rooms_per_minute: 1_000, contacts_per_minute: 1_000, ..QueryRules::default() },
+        ..quiet::policy()
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! `BUNRAKU_BLESS=1 cargo test --test rooms` writes the page anew.
 
+mod quiet;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
@@ -16,53 +18,20 @@ use bunraku::bridge::policy::*;
 use bunraku::bridge::portal::modes::{Means, TABLE};
 use bunraku::bridge::portal::topic::{one_line, read};
 use bunraku::bridge::session::isupport::Prefixes;
-use bunraku::ids::{ConnId, EventId, InboxSeq, NetworkId, RelaySeq, RoomId, Time, UserId};
+use bunraku::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomId, Time, UserId};
 use bunraku::text::line::Line;
 use bunraku::text::numerics;
-use bunraku::text::realname::RealnameTemplate;
-use bunraku::text::template::{AliasTemplate, GhostTemplate, NickTemplate};
 use proptest::prelude::*;
 
 fn policy() -> Policy {
-    let network = NetworkId::new("net").expect("an id");
     Policy {
-        aliases: AliasTemplate::new("#irc_$CHANNEL", &network).expect("a template"),
-        ghosts: GhostTemplate::new("@irc_$NICK", &network).expect("a template"),
-        realnames: RealnameTemplate::new("$USERID").expect("a template"),
-        nicks: NickTemplate::new("$LOCALPART").expect("a template"),
-        network,
-        network_name: "Net".into(),
-        bot: user("bot"),
-        server_name: "hs".into(),
         dynamic_portals: DynamicPortals::On,
-        excluded_channels: vec![],
-        password: None,
-        webirc: None,
-        services: None,
-        user_modes: String::new(),
-        bot_mode: BotMode::Hidden,
-        flood: Flood { burst: 100, line_ms: 0, line_bytes: 0 },
         connect: ConnectPace { burst: 100, interval_ms: 0, retry_ms_max: 10_000, ..ConnectPace::default() },
-        ping: PingPace { after_ms: 1_000_000_000, timeout_ms: 60_000 },
-        message_age_ms_max: 600_000,
-        message_lines_max: 4,
-        links: None,
-        forms: Forms::default(),
-        connections_max: 100,
-        failures: Failures::default(),
-        mentions: Mentions::default(),
-        asides: Asides::Hidden,
         topics: Topics::default(),
         power: Power::default(),
         moderation: Moderation::default(),
-        typing: Typing::default(),
-        queries: QueryRules::default(),
         members: Members::default(),
-        presence: PresenceRules::default(),
-        directory: Directory { plates: Shown::Off, ..Directory::default() },
-        operators: Operators::off(),
-        admission: Admission::default(),
-        plumbing: bunraku::bridge::policy::Plumbing::default(),
+        ..quiet::policy()
     }
 }
 
