@@ -10,6 +10,7 @@
 
 pub mod admin_task;
 mod api;
+mod choices;
 mod clock;
 pub mod dial_plan;
 mod directory;

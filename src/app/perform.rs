@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::network_task::NetworkTask;
 use super::opening::{Caller, prepare};
 use super::shell::Shell;
-use crate::bridge::effect::{Chat, Effect, KeyWish, Presence};
+use crate::bridge::effect::{Chat, Effect, Presence};
 use crate::bridge::input::{CloseReason, Input, PortalRow, Salted};
 use crate::bridge::media::{Publication, Published};
 use crate::ids::{ChannelName, ConnId, InboxSeq, PuppetId, RoomAlias, RoomId, UserId};
@@ -177,10 +177,9 @@ impl NetworkTask {
             Effect::Plumb { room, channel, user } => self.plumb(room, channel, user),
             Effect::DropPortal { room } => self.drop_portal(&room).await,
             Effect::Key { user, channel, wish } => self.key(&user, &channel, wish).await,
-            Effect::Realname { user, realname } => {
-                let saved = self.shell.store.realname_save(&self.id, &user, realname).await;
-                self.note(saved, "a realname could not be remembered; it lasts until the next start");
-            }
+            Effect::Realname { user, realname } => self.keep_realname(&user, realname).await,
+            Effect::Ignores { user, masks } => self.keep_ignores(&user, masks).await,
+            Effect::Mentions { user, shown } => self.keep_mentions(&user, shown).await,
             Effect::News { user, news } => self.shell.admin.tell(&self.id, user, news),
         }
     }
@@ -215,19 +214,6 @@ impl NetworkTask {
             }
             inputs.send(Input::Noted { puppet, seq }).await.ok();
         });
-    }
-
-    /// Keeps or forgets the key of a channel.
-    async fn key(&self, user: &UserId, channel: &ChannelName, wish: KeyWish) {
-        let (store, vault) = (&self.shell.store, &self.shell.vault);
-        let done = match wish {
-            KeyWish::Keep(key) => store.channel_key_save(vault, &self.id, user, channel, &key).await,
-            KeyWish::Forget => store.channel_key_remove(&self.id, user, channel).await,
-        };
-        self.note(
-            done,
-            "what became of a channel's key could not be kept; after a restart it may be asked for",
-        );
     }
 
     pub(super) fn note(&self, result: Result<(), StoreError>, what: &str) {

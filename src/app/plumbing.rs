@@ -69,7 +69,9 @@ impl Look {
             | Errand::Find(_)
             | Errand::Release(_)
             | Errand::Operators { .. }
-            | Errand::Realname(_) => None,
+            | Errand::Realname(_)
+            | Errand::Ignore(_)
+            | Errand::Mentions(_) => None,
         }
     }
 

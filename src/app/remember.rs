@@ -78,6 +78,12 @@ pub async fn remember(
     for (user, realname) in shell.store.realnames(&policy.network).await? {
         network.handle(now, Input::RealnameKept { user, realname });
     }
+    for (user, masks) in shell.store.ignores(&policy.network).await? {
+        network.handle(now, Input::IgnoresKept { user, masks });
+    }
+    for user in shell.store.unmentioned(&policy.network).await? {
+        network.handle(now, Input::MentionsOff { user });
+    }
     for nick in shell.store.nicks(&policy.network).await? {
         network.handle(now, Input::NickKept(nick));
     }

@@ -8,6 +8,7 @@ use super::errand::Report;
 use super::input::{AskId, BanRow, BarRow, BodyKind, HoldRow, PortalRow, QueryRow};
 use super::media::Publication;
 use super::news::News;
+use super::policy::Shown;
 use crate::ids::{
     ChannelName, ConnId, Epoch, EventId, InboxSeq, NetworkId, PuppetId, RelaySeq, RoomAlias, RoomId, UserId,
 };
@@ -141,6 +142,10 @@ pub enum Effect {
     Key { user: UserId, channel: ChannelName, wish: KeyWish },
     /// Remember over restarts which realname somebody chose; `None`: forget it.
     Realname { user: UserId, realname: Option<String> },
+    /// Remember over restarts whom somebody ignores: these masks and no others.
+    Ignores { user: UserId, masks: Vec<String> },
+    /// Remember over restarts whether somebody's nick becomes a mention of them.
+    Mentions { user: UserId, shown: Shown },
 }
 
 /// What becomes of a channel's key.

@@ -9,6 +9,7 @@ pub mod plumbing;
 
 use self::plumbing::{Link, Plumbing};
 use super::effect::{CommandAnswer, Refusal};
+use super::policy::Shown;
 use crate::ids::{RoomId, Time, UserId};
 use crate::secret::Secret;
 
@@ -84,6 +85,10 @@ pub enum Errand {
     /// A realname of their own in the place of their display name, kept over restarts, from the next connection on; `None`: that
     /// again.
     Realname(Option<String>),
+    /// Whom they ignore in private, kept over restarts.
+    Ignore(Ignoring),
+    /// Whether their nick in what is said on IRC is made a mention of them, kept over restarts; `None`: only told.
+    Mentions(Option<Shown>),
 }
 
 impl Errand {
@@ -101,6 +106,15 @@ impl Errand {
                 | Self::Links { .. }
         )
     }
+}
+
+/// What is asked about whom somebody ignores: by nick or mask, as they wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ignoring {
+    Tell,
+    Add(String),
+    Remove(String),
+    RemoveAll,
 }
 
 /// Whether idle connections are ended, or only named.
@@ -152,6 +166,10 @@ pub enum Report {
     Links(Vec<Link>),
     /// Nicks.
     Operators(Vec<String>),
+    /// Whom they ignore from now on: masks.
+    Ignored(Vec<String>),
+    /// Whether their nick becomes a mention of them from now on.
+    Mentions(Shown),
 }
 
 /// A channel they are in now.

@@ -114,6 +114,10 @@ pub enum Input {
     KeyKept { user: UserId, channel: String, key: Secret },
     /// A realname that somebody chose in an earlier run; given before `Started`.
     RealnameKept { user: UserId, realname: String },
+    /// Whom somebody ignored in an earlier run, as masks; given before `Started`.
+    IgnoresKept { user: UserId, masks: Vec<String> },
+    /// Somebody's nick is not to become a mention of them; given before `Started`.
+    MentionsOff { user: UserId },
 }
 
 /// By which mask a ghost that is banned in a room is banned in its channel.

@@ -258,8 +258,9 @@ pub struct Formatting {
 }
 
 /// Whether something of one side is shown on the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shown {
+    #[default]
     On,
     Off,
 }

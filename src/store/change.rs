@@ -17,8 +17,8 @@ use super::policy_rules::{self, RulesChange};
 use super::sts::{self, StsPolicy};
 use super::tallies::{self, Uncounted};
 use super::{
-    admin_rooms, bans, bars, channel_keys, ghosts, holds, members, meta, networks, nicks, now, operators,
-    portals, queries, realnames, sayings, successions, tombstones,
+    admin_rooms, bans, bars, channel_keys, ghosts, holds, ignores, members, mentions, meta, networks, nicks,
+    now, operators, portals, queries, realnames, sayings, successions, tombstones,
 };
 use crate::bridge::effect::{Asked, NickRow, Outcome, Rule, Saying};
 use crate::bridge::input::{BanRow, BarRow, HoldRow, Member, PortalRow, QueryRow, TombstoneRow};
@@ -195,6 +195,19 @@ pub(super) enum Write {
         user: UserId,
         realname: Option<String>,
     },
+    IgnoresSave {
+        network: NetworkId,
+        user: UserId,
+        masks: Vec<String>,
+    },
+    MentionsOff {
+        network: NetworkId,
+        user: UserId,
+    },
+    MentionsOn {
+        network: NetworkId,
+        user: UserId,
+    },
     QuerySave {
         network: NetworkId,
         row: QueryRow,
@@ -335,6 +348,11 @@ impl Write {
             Self::RealnameSave { network, user, realname } => {
                 realnames::save(conn, [network.as_str(), user.as_str()], realname.as_deref()).await
             }
+            Self::IgnoresSave { network, user, masks } => {
+                ignores::save(conn, [network.as_str(), user.as_str()], masks).await
+            }
+            Self::MentionsOff { network, user } => mentions::off(conn, network, user).await,
+            Self::MentionsOn { network, user } => mentions::on(conn, network, user).await,
             Self::BanSave { network, row } => bans::save(conn, network, row).await,
             Self::BanRemove { room, ghost } => bans::remove(conn, room, ghost).await,
             Self::AdminRoomSave { user, room } => admin_rooms::save(conn, user, room).await,

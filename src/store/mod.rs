@@ -24,10 +24,12 @@ mod db;
 mod ghosts;
 mod holds;
 mod identities;
+mod ignores;
 mod inbox;
 mod links;
 mod logins;
 mod members;
+mod mentions;
 mod meta;
 mod networks;
 mod nicks;
@@ -215,6 +217,8 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     networks::STATEMENTS,
     nicks::STATEMENTS,
     realnames::STATEMENTS,
+    ignores::STATEMENTS,
+    mentions::STATEMENTS,
     meta::STATEMENTS,
     identities::STATEMENTS,
     logins::STATEMENTS,

@@ -121,6 +121,7 @@ stories![
     rules_of_policy_lists_are_what_was_read_last,
     nicks_are_remembered,
     realnames_are_remembered,
+    ignored_people_and_unwanted_mentions_are_remembered,
     removals_and_tombstones_are_remembered,
     who_stays_away_is_remembered,
     what_operators_asked_for_is_remembered,
@@ -1387,6 +1388,35 @@ async fn realnames_are_remembered(place: Place) {
         "the newer one counts"
     );
     assert_eq!(store.realnames(&two).await.unwrap(), []);
+}
+
+async fn ignored_people_and_unwanted_mentions_are_remembered(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (net("one"), net("two"));
+    let masks = |masks: &[&str]| masks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (name, of) in
+        [("ada", &["eve!*@*"][..]), ("bob", &["a!*@*"]), ("ada", &["'!*@*", "*!*@%"]), ("bob", &[])]
+    {
+        store.ignores_save(&one, &user(name), masks(of)).await.unwrap();
+    }
+    for name in ["ada", "ada", "bob"] {
+        store.mentions_off(&one, &user(name)).await.unwrap();
+    }
+    for name in ["bob", "eve"] {
+        store.mentions_on(&one, &user(name)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = place.open().await;
+    assert_eq!(
+        store.ignores(&one).await.unwrap(),
+        [(user("ada"), masks(&["'!*@*", "*!*@%"]))],
+        "the newer ones count"
+    );
+    assert_eq!(store.unmentioned(&one).await.unwrap(), [user("ada")]);
+    assert_eq!(
+        (store.ignores(&two).await.unwrap(), store.unmentioned(&two).await.unwrap()),
+        (vec![], vec![])
+    );
 }
 
 async fn removals_and_tombstones_are_remembered(place: Place) {

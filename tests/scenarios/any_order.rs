@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bunraku::bridge::effect::{CommandAnswer, Effect, QueryStep, Verdict};
-use bunraku::bridge::errand::{ERRAND_MS_MAX, Errand, Reaping, Report};
+use bunraku::bridge::errand::{ERRAND_MS_MAX, Errand, Ignoring, Reaping, Report};
 use bunraku::bridge::input::{
     AskId, BodyKind, CloseReason, Input, MatrixEvent, Member, Membership, MessageBody, Opening, PortalOrigin,
     PortalRow, QueryFault, QueryRoom, Relation,
 };
 use bunraku::bridge::network::{Network, RelaySeqs};
+use bunraku::bridge::policy::Shown;
 use bunraku::ids::{ConnId, EventId, InboxSeq, RelaySeq, RoomAlias, RoomId, Time, UserId};
 use bunraku::secret::Secret;
 use bunraku::text::line::Line;
@@ -185,8 +186,10 @@ impl World {
                 2 => Errand::Reap { idle_ms: 60_000, how: Reaping::Done },
                 _ => Errand::Users,
             },
-            _ => match self.chance.below(2) {
+            _ => match self.chance.below(4) {
                 0 => Errand::Portals { search: None },
+                2 => Errand::Ignore(Ignoring::Add(word.to_owned())),
+                3 => Errand::Mentions(Some(Shown::Off)),
                 1 => Errand::Realname(Some(word.to_owned())),
                 _ => Errand::Channel(channel.to_owned()),
             },
@@ -382,7 +385,11 @@ fn end(report: &Report) -> &'static str {
         Report::Talking { room: Some(_), .. } => "talking",
         Report::Talking { room: None, .. } => "no room yet",
         Report::Called(_) => "called",
-        Report::Plumbing(_) | Report::Links(_) | Report::Operators(_) => "told",
+        Report::Plumbing(_)
+        | Report::Links(_)
+        | Report::Operators(_)
+        | Report::Ignored(_)
+        | Report::Mentions(_) => "told",
         Report::Stopped(_) | Report::Retried(_) | Report::Ended(_) => "ended",
         Report::Status(_) | Report::Portals(_) | Report::Users(_) | Report::Channel(_) | Report::Here(_) => {
             "facts"
@@ -408,5 +415,5 @@ fn every_errand_is_reported_once_and_in_time() {
         assert!(world.open.is_empty(), "seed {seed}: {:?} are forgotten at the end", world.open);
         world.ends.into_iter().for_each(|(end, count)| *ends.entry(end).or_default() += count);
     }
-    assert!(ends.len() == 11 && ends.values().all(|count| *count > 10), "no proof: {ends:?}");
+    assert!(ends.len() == 12 && ends.values().all(|count| *count > 10), "no proof: {ends:?}");
 }

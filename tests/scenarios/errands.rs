@@ -4,9 +4,11 @@
 
 use bunraku::bridge::errand::plumbing::{Link, Plumbing};
 use bunraku::bridge::errand::{
-    ChannelFact, Connection, Errand, Joined, Place, PortalFact, Reaping, Report, RoomDoor, Status, UserFact,
+    ChannelFact, Connection, Errand, Ignoring, Joined, Place, PortalFact, Reaping, Report, RoomDoor, Status,
+    UserFact,
 };
 use bunraku::bridge::input::{AskId, Input};
+use bunraku::bridge::policy::Shown;
 use bunraku::ids::RoomId;
 use bunraku::secret::Secret;
 
@@ -67,6 +69,15 @@ pub fn errand(words: &str) -> Input {
         "links" => Errand::Links { room: RoomId::new(rest) },
         "operators" => Errand::Operators { channel: named(), key: None },
         "realname" => Errand::Realname((!rest.is_empty()).then(|| unescaped(rest))),
+        "ignore" if rest.is_empty() => Errand::Ignore(Ignoring::Tell),
+        "ignore" => Errand::Ignore(Ignoring::Add(unescaped(rest))),
+        "unignore" if rest == "all" => Errand::Ignore(Ignoring::RemoveAll),
+        "unignore" => Errand::Ignore(Ignoring::Remove(unescaped(rest))),
+        "mentions" => Errand::Mentions(match rest {
+            "on" => Some(Shown::On),
+            "off" => Some(Shown::Off),
+            _ => None,
+        }),
         _ => panic!("nobody can ask for {verb:?}"),
     };
     Input::Errand { ask, user: user(by), errand }
@@ -115,6 +126,8 @@ pub fn report(report: &Report) -> String {
             let Link { room, channel, state, by } = link;
             format!("{text}\n    {room} {channel} {state:?} {}", shown(by.as_ref().map(|by| by.as_str())))
         }),
+        Report::Ignored(masks) => format!("ignored: {}", masks.join(" ")),
+        Report::Mentions(shown) => format!("mentions {shown:?}"),
         Report::Operators(nicks) => format!("operators {}", nicks.join(" ")),
     }
 }

@@ -79,6 +79,7 @@ stories! {
     errand_admin
     errand_contacts
     errand_facts
+    errand_ignore
     errand_join
     errand_join_consent
     errand_join_key_kept
@@ -87,6 +88,7 @@ stories! {
     errand_join_silent
     errand_line
     errand_line_full
+    errand_mentions
     errand_muted
     errand_nick
     errand_nick_kept

@@ -161,6 +161,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Key { user, channel, wish: KeyWish::Keep(_) } => format!("save key of {channel} for {user}"),
         Effect::Key { user, channel, wish: KeyWish::Forget } => format!("drop key of {channel} for {user}"),
         Effect::Realname { user, realname: Some(name) } => format!("save realname of {user}: {name}"),
+        Effect::Ignores { user, masks } => format!("save ignored by {user}: {}", masks.join(" ")),
+        Effect::Mentions { user, shown } => format!("save mentions of {user}: {shown:?}"),
         Effect::Realname { user, realname: None } => format!("drop realname of {user}"),
         Effect::News { user, news } => format!("news for {user}: {news:?}"),
     }

@@ -220,6 +220,8 @@ impl Stage {
             "chose" => self.give(chosen(rest)),
             "key" => self.give(key(rest)),
             "real" => self.give(real(rest)),
+            "ignored" => self.give(ignored(rest)),
+            "unmentioned" => self.give(Input::MentionsOff { user: user(rest) }),
             "reach" => self.give(reached(rest)),
             "stopped?" => {
                 let word = if self.network().is_stopped() { "yes" } else { "no" };
@@ -868,6 +870,12 @@ fn key(words: &str) -> Input {
 fn real(words: &str) -> Input {
     let (who, realname) = words.split_once(' ').expect("WHO REALNAME");
     Input::RealnameKept { user: user(who), realname: realname.to_owned() }
+}
+
+/// `@ada eve!*@* *!*@host`: whom an earlier run kept as ignored.
+fn ignored(words: &str) -> Input {
+    let (who, masks) = words.split_once(' ').expect("WHO MASKS");
+    Input::IgnoresKept { user: user(who), masks: masks.split(' ').map(str::to_owned).collect() }
 }
 
 /// `@ada admin room`, or `@ada rooms`: where somebody is told what concerns only them.

@@ -255,7 +255,9 @@ impl Storm {
                 | Effect::DropNick { .. }
                 | Effect::News { .. }
                 | Effect::Key { .. }
-                | Effect::Realname { .. } => {}
+                | Effect::Realname { .. }
+                | Effect::Ignores { .. }
+                | Effect::Mentions { .. } => {}
             }
         }
         for conn in closed {

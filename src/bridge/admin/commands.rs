@@ -237,7 +237,7 @@ impl Admin {
                 }
                 self.settle(given.seq);
             }
-            act @ (Act::Errand(_) | Act::Keep(_) | Act::Upkeep(_)) => {
+            act @ (Act::Errand(_) | Act::Page { .. } | Act::Keep(_) | Act::Upkeep(_)) => {
                 self.open(given, command, network, Stage::Act(act))
             }
         }
@@ -363,7 +363,7 @@ fn asked(ask: AskId, given: &Given<'_>, network: Option<&NetworkId>, stage: &Sta
     let to = |errand| Some(AdminEffect::Ask { ask, network: network?.clone(), user: user.clone(), errand });
     match stage {
         Stage::Here(_) => to(Errand::Here(given.room.clone())),
-        Stage::Act(Act::Errand(errand)) => to(errand.clone()),
+        Stage::Act(Act::Errand(errand) | Act::Page { errand, .. }) => to(errand.clone()),
         Stage::Act(Act::Keep(keeping)) => {
             Some(AdminEffect::Keep { ask, network: network?.clone(), user, keeping: keeping.clone() })
         }

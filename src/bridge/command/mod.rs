@@ -13,8 +13,10 @@ mod broadcast;
 mod channel;
 mod cmd;
 mod evict;
+mod feature;
 pub mod help;
 mod ident;
+mod ignore;
 mod invite;
 mod join;
 mod kick;
@@ -111,6 +113,11 @@ pub enum Words {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     Errand(Errand),
+    /// The same, and of a long answer this page; the first is 1.
+    Page {
+        errand: Errand,
+        page: usize,
+    },
     Keep(Keeping),
     Upkeep(Upkeep),
     /// The list of commands, or one of them.
@@ -201,7 +208,7 @@ pub enum Password {
 }
 
 /// All of them, in the order in which people are shown them.
-pub static COMMANDS: [&Command; 44] = [
+pub static COMMANDS: [&Command; 47] = [
     &help::HELP,
     &status::STATUS,
     &join::JOIN,
@@ -220,6 +227,8 @@ pub static COMMANDS: [&Command; 44] = [
     &ban::BAN,
     &ban::UNBAN,
     &invite::INVITE,
+    &ignore::IGNORE,
+    &ignore::UNIGNORE,
     &login::LOGIN,
     &logins::USERNAME,
     &logins::STOREPASS,
@@ -227,6 +236,7 @@ pub static COMMANDS: [&Command; 44] = [
     &logins::LOGOUT,
     &logins::CERTFP,
     &ident::IDENT,
+    &feature::FEATURE,
     &plumb::PLUMB,
     &unplumb::UNPLUMB,
     &links::LINKS,

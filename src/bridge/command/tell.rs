@@ -42,7 +42,12 @@ pub enum Came<'a> {
 impl<'a> Told<'a> {
     /// The errand it was.
     pub fn errand(&self) -> Option<&'a Errand> {
-        if let Act::Errand(errand) = self.act { Some(errand) } else { None }
+        if let Act::Errand(errand) | Act::Page { errand, .. } = self.act { Some(errand) } else { None }
+    }
+
+    /// Which page of a long answer is wanted; the first is 1.
+    pub fn page(&self) -> usize {
+        if let Act::Page { page, .. } = self.act { *page } else { 1 }
     }
 
     fn report(&self) -> Option<&'a Report> {
@@ -110,7 +115,9 @@ impl<'a> Told<'a> {
                 | Report::Here(_)
                 | Report::Plumbing(_)
                 | Report::Links(_)
-                | Report::Operators(_),
+                | Report::Operators(_)
+                | Report::Ignored(_)
+                | Report::Mentions(_),
             )
             | None => Reply::text("Done."),
         }

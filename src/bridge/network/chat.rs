@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::channel::Heard;
 use super::super::effect::{Effect, Mark, Redact, Relay, Sign, Speaker};
 use super::super::input::PortalOrigin;
-use super::super::policy::Asides;
+use super::super::policy::{Asides, Shown};
 use super::super::relay::memory::{Author, Life, Order};
 use super::super::relay::reactions::{Reaction, TakingBack};
 use super::super::relay::to_matrix;
@@ -136,7 +136,8 @@ impl Network {
             roster.get(&nick)?;
             return self.policy.ghosts.user(&nick, &self.policy.server_name);
         }
-        let user = holders.map(|conn| &self.puppets[conn.puppet.0 as usize].user);
+        let wanting = holders.map(|conn| &self.puppets[conn.puppet.0 as usize]);
+        let user = wanting.filter(|puppet| puppet.asked.mentions == Shown::On).map(|puppet| &puppet.user);
         let mut here = user.filter(|user| self.portals.has(room, user) && !mentions.never.contains(*user));
         here.next().cloned()
     }

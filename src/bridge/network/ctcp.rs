@@ -41,8 +41,8 @@ impl Answers {
 impl Network {
     /// A program asks the program of one of ours. `verb` is in capitals.
     pub(super) fn ctcp_asked(&mut self, conn: ConnId, from: &Person, verb: &str, rest: &str) {
-        let is_person = from.user.is_some() && from.host.is_some();
-        if !is_person || self.nicks.is_ours(&from.nick) {
+        let Some(mask) = from.mask().filter(|_| !self.nicks.is_ours(&from.nick)) else { return };
+        if self.is_ignored(conn.puppet, &from.nick, &mask) {
             return;
         }
         let Some(answer) = self.ctcp_answer(conn, verb, rest) else { return };

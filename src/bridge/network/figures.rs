@@ -126,7 +126,9 @@ impl Counts {
             | Report::Here(_)
             | Report::Plumbing(Plumbing::Linked { .. } | Plumbing::Asked { .. })
             | Report::Links(_)
-            | Report::Operators(_) => &mut self.errands.done,
+            | Report::Operators(_)
+            | Report::Ignored(_)
+            | Report::Mentions(_) => &mut self.errands.done,
         };
         *count += 1;
     }

@@ -104,7 +104,9 @@ impl Network {
             Seen::Killed { .. } => {}
             Seen::Typing { channel, who, mask, typing } => self.types(conn, &channel, who, mask, typing),
             Seen::Topic { channel, text, .. } => self.topic_seen(conn, &channel, &text),
-            Seen::Invited { channel, who, by } => self.invited_on_irc(conn, &who, &by, &channel),
+            Seen::Invited { channel, who, by, person } => {
+                self.invited_on_irc(conn, &who, (&by, person.as_ref()), &channel);
+            }
             Seen::Offline { nicks } => self.went_offline(&nicks),
             Seen::ModesAre { channel, changes } => self.modes_are(conn, &channel, &changes),
             Seen::Online(people) => self.are_online(&people),

@@ -8,6 +8,7 @@ use super::super::policy::{DynamicPortals, Shown};
 use super::super::portal::birth::Step;
 use super::super::queries::pace::{ALL_MAX, Pace};
 use super::super::session::places::Standing;
+use super::super::session::seen::Person;
 use super::Network;
 use super::removed::sentence;
 use crate::ids::{ChannelName, ConnId, Nick, PuppetId, RoomId, UserId};
@@ -40,13 +41,24 @@ struct Asked {
 
 impl Network {
     /// Somebody on IRC invites a puppet to a channel.
-    pub(super) fn invited_on_irc(&mut self, conn: ConnId, who: &Nick, by: &str, channel: &ChannelName) {
+    pub(super) fn invited_on_irc(
+        &mut self,
+        conn: ConnId,
+        who: &Nick,
+        (by, person): (&str, Option<&Person>),
+        channel: &ChannelName,
+    ) {
         // The bot goes where it is asked to by nobody.
         if !self.is_me(conn, who) || self.is_bot(conn.puppet) {
             return;
         }
         let id = conn.puppet;
         if !self.puppet(id).wanted.contains(channel) {
+            let is_ignored = person
+                .is_some_and(|person| self.is_ignored(id, &person.nick, &person.mask().unwrap_or_default()));
+            if is_ignored {
+                return;
+            }
             return self.pass_invitation(id, by, channel);
         }
         if self.standing(id, channel).is_none() {

@@ -300,6 +300,8 @@ fn spoken(effect: &Effect) -> Option<(&RoomId, &Speaker)> {
         | Effect::DropPortal { .. }
         | Effect::News { .. }
         | Effect::Key { .. }
-        | Effect::Realname { .. } => None,
+        | Effect::Realname { .. }
+        | Effect::Ignores { .. }
+        | Effect::Mentions { .. } => None,
     }
 }

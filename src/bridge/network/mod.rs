@@ -251,6 +251,8 @@ impl Network {
             Input::Reach { user, reach } => self.reach_known(user, reach),
             Input::KeyKept { user, channel, key } => self.key_known(&user, &channel, key),
             Input::RealnameKept { user, realname } => self.realname_known(&user, realname),
+            Input::IgnoresKept { user, masks } => self.ignores_known(&user, masks),
+            Input::MentionsOff { user } => self.mentions_off_known(&user),
         }
         self.look_after_errands(whose);
         self.watch_changed();

@@ -95,6 +95,9 @@ impl Network {
         }
         // Servers have no user and host.
         let Some(mask) = from.mask().filter(|_| !self.nicks.is_ours(&from.nick)) else { return };
+        if self.is_ignored(conn.puppet, &from.nick, &mask) {
+            return;
+        }
         let pair = (self.puppet(conn.puppet).user.clone(), from.nick.clone());
         let who = Who { account, mask: Some(mask) };
         if self.queries.get(&pair).is_some_and(|query| !query.who.may_be(&who)) {

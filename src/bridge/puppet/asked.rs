@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Puppet;
+use crate::bridge::policy::Shown;
 use crate::ids::{ChannelName, Time};
 use crate::secret::Secret;
 use crate::text::casemap::CaseMap;
@@ -20,6 +21,10 @@ pub struct Asked {
     pub nick: Option<String>,
     /// What stands as their name beside their Matrix id, whatever their display name is.
     pub realname: Option<String>,
+    /// Masks of those whose private words do not reach them.
+    pub ignored: Vec<String>,
+    /// Whether their nick becomes a mention of them.
+    pub mentions: Shown,
     keys: BTreeMap<ChannelName, Secret>,
     /// When they asked for another connection last.
     pub called: Option<Time>,

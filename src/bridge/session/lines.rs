@@ -252,7 +252,7 @@ impl Reader<'_> {
     /// `:eve!e@h INVITE ada #chan` (RFC 2812 section 3.2.7).
     fn invited(&self) -> Option<Seen> {
         let by = self.line.source.as_ref().map(|source| source.name.clone()).unwrap_or_default();
-        Some(Seen::Invited { channel: self.channel(1)?, who: self.nick_at(0)?, by })
+        Some(Seen::Invited { channel: self.channel(1)?, who: self.nick_at(0)?, by, person: self.person() })
     }
 
     fn quit(&self) -> Option<Seen> {

@@ -154,6 +154,7 @@ pub enum Seen {
         channel: ChannelName,
         who: Nick,
         by: String,
+        person: Option<Person>,
     },
     /// All that is set of the channel's own modes; lists and people's ranks are not told with it.
     ModesAre {

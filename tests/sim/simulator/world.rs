@@ -778,7 +778,10 @@ impl World {
             Effect::Space(_) => panic!("there are no spaces here"),
             Effect::Plumb { .. } | Effect::DropPortal { .. } => panic!("nobody asks to bridge a room"),
             Effect::News { .. } => panic!("nobody has an admin room"),
-            Effect::Key { .. } | Effect::Realname { .. } => panic!("nobody gave a key or a name"),
+            Effect::Key { .. }
+            | Effect::Realname { .. }
+            | Effect::Ignores { .. }
+            | Effect::Mentions { .. } => panic!("nobody asked for such a thing"),
             Effect::Derive { .. }
             | Effect::Upgrade { .. }
             | Effect::StayEncrypted { .. }

@@ -10,8 +10,10 @@
 
 mod comings;
 mod facts;
+mod ignore;
 mod join;
 mod lines;
+mod mentions;
 mod nick;
 mod part;
 mod plumb;
@@ -74,6 +76,8 @@ impl Network {
             Errand::Release(whom) => self.release_held(&whom).map(Some),
             Errand::Find(whom) => Ok(Some(Report::Users(self.found(&whom)))),
             Errand::Realname(realname) => self.realname_wanted(user, realname).map(Some),
+            Errand::Ignore(what) => self.ignore_asked(user, what).map(Some),
+            Errand::Mentions(wish) => Ok(Some(self.mentions_asked(user, wish))),
             Errand::Plumb { room, channel, key, operator } => {
                 self.plumb_asked(ask, user, Wanted { room, channel, key, operator })
             }
