@@ -186,7 +186,7 @@ impl World {
                 2 => Errand::Reap { idle_ms: 60_000, how: Reaping::Done },
                 _ => Errand::Users,
             },
-            _ => match self.chance.below(4) {
+            _ => match self.chance.below(5) {
                 0 => Errand::Portals { search: None },
                 2 => Errand::Ignore(Ignoring::Add(word.to_owned())),
                 3 => Errand::Mentions(Some(Shown::Off)),

@@ -80,6 +80,7 @@ stories! {
     errand_contacts
     errand_facts
     errand_ignore
+    errand_ignore_full
     errand_join
     errand_join_consent
     errand_join_key_kept

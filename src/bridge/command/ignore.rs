@@ -61,6 +61,11 @@ fn tell(told: &Told<'_>) -> Reply {
             return Some(Reply::text(format!("You ignore nobody on {}.", told.network)));
         }
         let rows = masks.iter().map(|mask| vec![Cell::Code(mask.clone())]).collect();
-        Some(Reply::text(format!("On {} you ignore in private:", told.network)).list(rows))
+        let reply = Reply::text(format!("On {} you ignore in private:", told.network)).list(rows);
+        Some(
+            reply.and(
+                "In rooms they are heard as ever: there your Matrix client can ignore their Matrix user.",
+            ),
+        )
     })
 }

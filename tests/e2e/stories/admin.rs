@@ -8,7 +8,7 @@ use crate::support::PATIENT;
 use crate::support::irc::{IrcClient, IrcLine};
 use crate::support::ircd::{IrcdKind, Sasl, Setup};
 use crate::support::matrix::{MatrixUser, Message};
-use crate::support::world::{Story, World, puppet};
+use crate::support::world::{Story, World, ghost, puppet};
 
 tell!(a_command_among_others_stays_here, an_evening);
 
@@ -153,6 +153,18 @@ async fn an_evening(story: Story) {
     assert!(desk.says("whois adop").await.contains("adop!"));
     assert!(desk.says(&format!("names {channel}")).await.contains("adae-night"));
     assert!(desk.says("cmd VERSION").await.contains("351"));
+
+    // Ignored, somebody writes in vain; what the server answers after that has come after it.
+    assert!(desk.says("ignore adop").await.contains("adop!*@*"));
+    op.say("adae-night", "psst").await;
+    op.fence().await;
+    assert!(desk.says("cmd VERSION").await.contains("351"));
+    assert!(desk.says("unignore adop").await.contains("You ignore nobody"));
+    op.say("adae-night", "hello").await;
+    let chat = desk.user.wait_invited_by(&ghost("adop"), PATIENT).await;
+    desk.user.join(&chat).await;
+    desk.user.wait_body(&chat, "hello", PATIENT).await;
+    assert_eq!(desk.user.bodies_from(&chat, &ghost("adop")), ["hello"]);
 
     // Put out for good, and told why.
     op.send(&format!("MODE {channel} +b adae-night!*@*")).await;

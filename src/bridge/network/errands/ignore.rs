@@ -15,7 +15,7 @@ const MASKS_MAX: usize = 100;
 /// Longest mask, in bytes.
 const MASK_BYTES_MAX: usize = 200;
 /// Of these alone a mask means nearly everybody.
-const SIGNS: &str = "*?!@.:~";
+const SIGNS: &str = "*?!@.:~/";
 
 impl Network {
     /// Whom somebody ignored in an earlier run.
@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn what_means_everybody_or_is_no_mask_is_none() {
-        for text in ["", "*", "*!*@*", "?*!*@*.*", "a b", "a,b", "eve\r\nQUIT", "e\0", &"x".repeat(10_000)] {
+        for text in
+            ["", "*", "*!*@*", "?*!*@*.*", "*!*@*/*", "a b", "a,b", "eve\r\nQUIT", "e\0", &"x".repeat(10_000)]
+        {
             assert_eq!(mask_of(text), None, "{text:?}");
         }
     }
